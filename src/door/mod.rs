@@ -1,0 +1,8 @@
+//! The doors: the only network, files of the system and real time. They turn the world into inputs and actions into the
+//! world, and know no rules.
+//!
+//! Floor: doors.
+
+pub mod mqtt;
+pub mod secret;
+pub mod uplink;

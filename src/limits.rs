@@ -1,0 +1,49 @@
+//! Every bound of the house, each with its derivation and, where it depends on another, an assertion.
+//!
+//! Floor: words. Nothing here is configuration: these are the constants by which memory stays bounded.
+
+/// Bytes of the largest payload that is read (`mqtt.max_payload`, default). Larger ones are recorded by size and hash.
+pub const PAYLOAD: usize = 16 * 1024;
+/// Unacknowledged QoS 1 arrivals (`mqtt.receive_maximum`, default): with `PAYLOAD`, at most 4 MiB wait in memory.
+pub const RECEIVE: usize = 256;
+const _: () = assert!(RECEIVE * PAYLOAD <= 4 * 1024 * 1024);
+/// The most that `mqtt.receive_maximum` may be set to: the packet identifier's room halved, so that DUP records stay apart.
+pub const RECEIVE_MAX: usize = 4096;
+/// QoS 0 arrivals that may wait: a quarter of the QoS 1 room; more are dropped and counted.
+pub const RECEIVE_QOS0: usize = RECEIVE / 4;
+/// Posts in flight (`uplink.max_in_flight`, default).
+pub const IN_FLIGHT: usize = 32;
+/// The most that `uplink.max_in_flight` may be set to: HTTP/2 servers commonly allow 100 to 256 streams.
+pub const IN_FLIGHT_MAX: usize = 256;
+/// Operator requests that may wait for the engine; more are answered "busy".
+pub const OPERATORS: usize = 16;
+/// Receipts that are published and not yet acknowledged by the broker.
+pub const RECEIPTS_IN_FLIGHT: usize = 16;
+/// Inputs that one commit takes: at 7 KiB a message (facts: device bytes at 20 to 100 a commit) about 2 MiB of write-ahead log.
+pub const BATCH: usize = 256;
+/// Bytes of an answer body that are read; the API's own are below 2 KiB.
+pub const ANSWER: usize = 64 * 1024;
+/// Bytes of an event id; longer ones are replaced by their hash.
+pub const EVENT_ID: usize = 128;
+/// Arrivals without an id that are remembered, to recognise what the broker marks as a repeat.
+pub const REPEATS: usize = 1024;
+/// `limits.sender_per_second` at the most: the platform's highest level (facts 2.1).
+pub const SENDER_PER_SECOND_MAX: usize = 1000;
+/// Recipients that one rule may name for one event (a contact group and lists together).
+pub const RECIPIENTS: usize = 256;
+/// Steps that one expression or template may take.
+pub const FUEL: u64 = 20_000;
+/// Bytes that one rendered text may have: the API's longest text is 4,096 characters of at most 4 bytes.
+pub const RENDERED: usize = 16 * 1024;
+/// Characters of a text message (facts 1.2).
+pub const TEXT: usize = 4096;
+/// Characters of a filled-in template body (facts 1.4).
+pub const TEMPLATE_BODY: usize = 1024;
+/// Characters of a filled-in template header text (facts 1.4).
+pub const TEMPLATE_HEADER: usize = 60;
+/// Characters of `biz_opaque_callback_data` (facts 1.1).
+pub const CALLBACK_DATA: usize = 512;
+/// `branch.id` (32) + two slashes + message id (≤ 32) + event id must fit the callback data.
+const _: () = assert!(32 + 1 + 32 + 1 + EVENT_ID <= CALLBACK_DATA);
+/// Lines of "last events" that the status shows.
+pub const LAST_EVENTS: usize = 32;

@@ -1,0 +1,136 @@
+//! The words of the house: an event's and a message's life as types, people's numbers, ids, outcomes and reasons.
+//!
+//! Floor: words. Knows no room, no network, no store and no clock.
+//!
+//! ```text
+//! Arrival ─parse─► Event ─rules─► Draft ─policy─► Permitted ─store─► Stored ─clear─► Cleared ─post─► Posted ─► Settled
+//! ```
+//!
+//! When something becomes certain, the type changes. Each type has private fields and is made in one room only: the
+//! constructor's first word names that room, and `tests/tidy.rs` checks that nobody else calls it.
+
+mod arrival;
+mod content;
+mod draft;
+mod number;
+mod outcome;
+mod wire;
+
+pub use arrival::{Arrival, Delivery, Epoch, Payload};
+pub use content::{Body, Button, Content, Header, Template};
+pub use draft::{Cleared, Confirmed, Draft, Permitted, Source, Stored, Terms, Token};
+pub use number::{Country, Number, NumberProblem};
+pub use outcome::{Outcome, Reason};
+pub use wire::{Answer, Filter, Lost, NotSent, Notice};
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! row_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        pub struct $name(pub i64);
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+row_id!(
+    /// A message on this box, in the order of arrival. What people see is `<store>-<number>`, so that a new store repeats no id.
+    MessageId
+);
+row_id!(
+    /// One try at sending one message.
+    AttemptId
+);
+row_id!(
+    /// A person: one row, with number, `wa_id` and user id as aliases.
+    PersonId
+);
+row_id!(
+    /// One sender number of the business.
+    SenderId
+);
+row_id!(
+    /// One change of a message's state, told over MQTT.
+    ReceiptId
+);
+
+/// What may overtake what. Critical overtakes everything but limits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Alarms: pass quiet hours and own caps, use the reserve of the store.
+    Critical,
+    /// Before the ordinary.
+    High,
+    /// What a rule has unless it says otherwise.
+    #[default]
+    Normal,
+    /// After everything else.
+    Low,
+}
+
+impl Priority {
+    /// All, most urgent first.
+    pub const ALL: [Priority; 4] = [Priority::Critical, Priority::High, Priority::Normal, Priority::Low];
+
+    /// As stored and sorted: 0 is the most urgent.
+    pub fn rank(self) -> i64 {
+        self as i64
+    }
+
+    /// The inverse of [`rank`](Self::rank).
+    pub fn of_rank(rank: i64) -> Option<Priority> {
+        Self::ALL.get(usize::try_from(rank).ok()?).copied()
+    }
+
+    /// As written in the configuration.
+    pub fn code(self) -> &'static str {
+        match self {
+            Priority::Critical => "critical",
+            Priority::High => "high",
+            Priority::Normal => "normal",
+            Priority::Low => "low",
+        }
+    }
+}
+
+/// What kind of message the platform takes it for; templates carry it, free text is `Service`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Offers. Never critical, never repeated.
+    Marketing,
+    /// What a customer asked for: orders, deliveries, alarms.
+    Utility,
+    /// One-time passwords.
+    Authentication,
+    /// Free text inside the service window.
+    Service,
+}
+
+impl Category {
+    /// All of them.
+    pub const ALL: [Category; 4] =
+        [Category::Marketing, Category::Utility, Category::Authentication, Category::Service];
+
+    /// As stored, logged and written in the configuration.
+    pub fn code(self) -> &'static str {
+        match self {
+            Category::Marketing => "marketing",
+            Category::Utility => "utility",
+            Category::Authentication => "authentication",
+            Category::Service => "service",
+        }
+    }
+
+    /// The inverse of [`code`](Self::code); the platform's own lists write it in capitals.
+    pub fn of_code(code: &str) -> Option<Category> {
+        Self::ALL.into_iter().find(|category| category.code().eq_ignore_ascii_case(code))
+    }
+}

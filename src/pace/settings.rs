@@ -1,0 +1,20 @@
+//! What `pace` is set up with.
+//!
+//! Floor: rooms. Filled by `config`.
+
+use std::time::Duration;
+
+/// Everything that pace needs to know. `None` is a limit that was switched off by "off".
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `limits.sender_per_second`, share applied: 1 to `limits::SENDER_PER_SECOND_MAX`.
+    pub sender_per_second: Option<u32>,
+    /// `limits.pair_interval`
+    pub pair_interval: Option<Duration>,
+    /// `limits.pair_burst`: 1 to 45.
+    pub pair_burst: u32,
+    /// `uplink.max_in_flight`
+    pub max_in_flight: usize,
+    /// `uplink.pause`
+    pub pause: bool,
+}

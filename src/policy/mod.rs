@@ -1,0 +1,4 @@
+//! (being built)
+
+mod settings;
+pub use settings::*;

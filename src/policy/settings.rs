@@ -1,0 +1,38 @@
+//! What `policy` is set up with.
+//!
+//! Floor: rooms. Filled by `config`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything that policy needs to know.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `[purposes.*]`
+    pub purposes: BTreeMap<String, Purpose>,
+    /// `policy.on_unknown`, by priority rank.
+    pub on_unknown: [OnUnknown; 4],
+    /// `policy.unknown_wait`, already zero where nothing can be heard.
+    pub unknown_wait: Duration,
+    /// `policy.undeliverable`
+    pub undeliverable: Duration,
+}
+
+/// `[purposes.NAME]`
+#[derive(Clone, Debug, Default)]
+pub struct Purpose {
+    /// The version of the wording that people agree to.
+    pub wording: String,
+    /// How long a grant holds; for ever without.
+    pub expires: Option<Duration>,
+}
+
+/// What happens to a message of which nobody knows whether it arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnUnknown {
+    /// It ends as `unknown`.
+    #[default]
+    Stop,
+    /// It is sent again, at most so many times (1 and more).
+    Repeat(u32),
+}
