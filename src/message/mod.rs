@@ -14,6 +14,7 @@ mod content;
 mod draft;
 mod number;
 mod outcome;
+mod standing;
 mod wire;
 
 pub use arrival::{Arrival, Delivery, Epoch, Payload};
@@ -21,6 +22,7 @@ pub use content::{Body, Button, Content, Header, Template};
 pub use draft::{Cleared, Confirmed, Draft, Permitted, Source, Stored, Terms, Token};
 pub use number::{Country, Number, NumberProblem};
 pub use outcome::{Outcome, Reason};
+pub use standing::{GrantFact, LedgerAction, LedgerEntry, Pair, Standing};
 pub use wire::{Answer, Filter, Lost, NotSent, Notice};
 
 use serde::{Deserialize, Serialize};
