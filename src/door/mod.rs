@@ -3,6 +3,8 @@
 //!
 //! Floor: doors.
 
+pub mod clock;
 pub mod mqtt;
 pub mod secret;
+pub mod tls;
 pub mod uplink;

@@ -1,0 +1,422 @@
+//! An answer becomes a verdict: what happens with the message, the person, the number, the template and the account.
+//!
+//! Floor: rooms. Decides from the answer alone: it knows neither the tries so far nor the rule's `on_unknown`; the engine
+//! applies what it says. The code goes before the HTTP status, as the platform asks (facts 3.1).
+//!
+//! ```text
+//! error.code known  → its row in `codes`, whatever the status says
+//! messages[0].id    → accepted
+//! 401               → the token, whoever refused it (a gateway may): stop, keep, show
+//! 408               → unknown
+//! 429, 5xx          → unknown, and back off
+//! other 4xx         → with the API's JSON: refused, unknown code; without: not the API, so kept (see below)
+//! 3xx               → never followed, so nobody took the message: kept
+//! anything else     → unknown
+//! ```
+//!
+//! A redirect, or a 4xx without the API's JSON, comes from something between (portal, proxy, gateway). It took nothing, and
+//! refusing for good would drain the queue into a hotel's login page: the message is kept, everything waits a while, and the
+//! link is in doubt. A 200 that nobody can read may hide a message that was taken: that is unknown.
+
+use super::codes::{Class, Row, row};
+use crate::limits;
+use crate::message::{Answer, Lost, NotSent, Reason};
+use serde_json::Value;
+use std::fmt;
+use std::time::Duration;
+
+/// What follows from an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// What happens with the message.
+    pub message: Fate,
+    /// What happens with others to the same person.
+    pub person: Option<OnPerson>,
+    /// What happens with everything of this sender number.
+    pub number: Option<OnNumber>,
+    /// What happens with others by the same template.
+    pub template: Option<OnTemplate>,
+    /// What happens with everything on the account.
+    pub account: Option<OnAccount>,
+    /// Why.
+    pub reason: Reason,
+    /// The platform's code, where it gave one.
+    pub code: Option<i64>,
+    /// For a person: what it means, and what the platform said about it; numbers masked.
+    pub detail: String,
+    /// What the answer tells about the way to the API.
+    pub circuit: Circuit,
+    /// Other names of the person, learned from the answer.
+    pub known_as: KnownAs,
+    /// Somebody should look at it.
+    pub loud: bool,
+}
+
+/// What happens with the message.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// The platform took it.
+    Accepted {
+        /// The platform's id of it, opaque, at most 512 characters. Holds the recipient's digits: personal data.
+        wamid: String,
+    },
+    /// Refused for good.
+    Refused,
+    /// Refused and surely not sent, but not for good: kept, and tried again when what holds it is over. Pair and sender stay spent.
+    Again,
+    /// Surely not sent: kept, and all limits are refunded.
+    Unsent,
+    /// Perhaps sent: `on_unknown` decides.
+    Unknown {
+        /// The most repeats that make sense, where the code says so: after as many it is refused.
+        repeats: Option<u32>,
+    },
+}
+
+impl fmt::Debug for Fate {
+    /// Without the platform's id: it holds the number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fate::Accepted { .. } => f.write_str("Accepted"),
+            Fate::Refused => f.write_str("Refused"),
+            Fate::Again => f.write_str("Again"),
+            Fate::Unsent => f.write_str("Unsent"),
+            Fate::Unknown { repeats } => f.debug_struct("Unknown").field("repeats", repeats).finish(),
+        }
+    }
+}
+
+/// What happens with others to the same person.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnPerson {
+    /// They wait 4^X seconds, X the times in a row (facts 2.2).
+    PairLimit,
+    /// Not on WhatsApp: none for `policy.undeliverable`.
+    Undeliverable,
+    /// No marketing until the person says otherwise.
+    MarketingStopped,
+    /// None of the same category for so long.
+    NotBefore(Duration),
+    /// None until somebody confirmed who the person is.
+    IdentityHold,
+    /// The service window is closed, whatever the box thought: no free text until the person writes.
+    WindowClosed,
+}
+
+/// What happens with everything of this sender number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnNumber {
+    /// Nothing leaves until it is lifted; everything is kept.
+    Stop {
+        /// By what.
+        lifted_by: Lift,
+    },
+    /// Everything waits, longer each time in a row.
+    BackOff(BackOffClass),
+    /// Everything waits so long, then one is tried.
+    HoldFor(Duration),
+}
+
+/// What happens with others by the same template.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnTemplate {
+    /// They wait.
+    Hold {
+        /// So long; `None`: until an operator lifts it.
+        for_: Option<Duration>,
+    },
+}
+
+/// What happens with everything on the account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnAccount {
+    /// Nothing leaves until it is lifted; everything is kept.
+    Stop {
+        /// By what.
+        lifted_by: Lift,
+    },
+    /// Everything waits, longer each time in a row: the limit counts calls per hour.
+    BackOff,
+    /// All templates wait so long; free text goes.
+    HoldTemplates(Duration),
+    /// Nothing goes to the recipient's country until an operator lifts it.
+    HoldCountry,
+}
+
+/// What lifts a stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lift {
+    /// A token of another fingerprint; an operator too.
+    Token,
+    /// An operator, after putting it right with the platform.
+    Operator,
+}
+
+/// How long a number backs off: the steps are the limiter's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BackOffClass {
+    /// Messages per second: seconds.
+    Number,
+    /// Maintenance, for instance a rise of the throughput: about a minute (facts 2.1).
+    Maintenance,
+    /// The platform, or something before it, is overloaded or out of order.
+    Service,
+}
+
+/// What the answer tells about the way to the API.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Circuit {
+    /// The API itself answered.
+    Works,
+    /// It did not.
+    InDoubt,
+}
+
+/// Other names of the person, as the platform gave them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct KnownAs {
+    /// `wa_id`: digits, at most 15; may differ from the number that was sent to.
+    pub wa_id: Option<String>,
+    /// The business-scoped user id, at most 128 characters.
+    pub user_id: Option<String>,
+}
+
+impl fmt::Debug for KnownAs {
+    /// Only whether there is one: each is personal data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |name: &Option<String>| name.as_ref().map(|_| "(masked)");
+        f.debug_struct("KnownAs").field("wa_id", &shown(&self.wa_id)).field("user_id", &shown(&self.user_id)).finish()
+    }
+}
+
+/// What follows from `answer`. Any bytes and any status give a verdict.
+pub fn read(answer: &Answer) -> Verdict {
+    match answer {
+        Answer::Http { status, body, .. } => read_http(*status, body),
+        Answer::NotSent(why) => {
+            let (reason, detail) = match why {
+                NotSent::NoConnection(why) => (Reason::NoConnection, cut(why)),
+                NotSent::Tls(why) => (Reason::TlsFailed, cut(why)),
+                NotSent::StreamRefused => {
+                    (Reason::NoConnection, "the server closed the connection before it read the request".to_owned())
+                }
+            };
+            Verdict::of(Fate::Unsent, reason, detail, Circuit::InDoubt)
+        }
+        Answer::Lost(Lost::Timeout) => unknown(Reason::NoAnswer, "no answer in time".to_owned(), Circuit::InDoubt),
+        Answer::Lost(Lost::Broken(why)) => unknown(Reason::ConnectionLost, cut(why), Circuit::InDoubt),
+    }
+}
+
+fn read_http(status: u16, body: &[u8]) -> Verdict {
+    // The bound is the door's; it is kept here too, so that the parse stays small whoever calls.
+    let json =
+        if body.len() <= limits::ANSWER { serde_json::from_slice(body).unwrap_or(Value::Null) } else { Value::Null };
+    if let Some(error) = json.get("error").filter(|error| error.is_object()) {
+        let code = error.get("code").and_then(whole_number);
+        return match code.and_then(row) {
+            Some(row) => by_code(&row, code, error),
+            None => Verdict { code, ..by_status(status, Some(error)) },
+        };
+    }
+    match json.pointer("/messages/0/id").and_then(Value::as_str) {
+        Some(id) if (200..300).contains(&status) && !id.is_empty() => accepted(&json, id),
+        _ => by_status(status, None),
+    }
+}
+
+fn accepted(json: &Value, id: &str) -> Verdict {
+    let detail = match json.pointer("/messages/0/message_status").and_then(Value::as_str) {
+        Some("held_for_quality_assessment") => "accepted; the platform holds it to assess the template's quality",
+        Some("paused") => "accepted; the platform paused the template and may drop it",
+        _ => "accepted",
+    };
+    let name = |pointer: &str| json.pointer(pointer).and_then(Value::as_str).filter(|name| !name.is_empty());
+    let wa_id = name("/contacts/0/wa_id").filter(|id| id.len() <= 15 && id.bytes().all(|byte| byte.is_ascii_digit()));
+    let user_id = name("/contacts/0/user_id").filter(|id| id.len() <= 128);
+    Verdict {
+        known_as: KnownAs { wa_id: wa_id.map(str::to_owned), user_id: user_id.map(str::to_owned) },
+        ..Verdict::of(
+            Fate::Accepted { wamid: id.chars().take(512).collect() },
+            Reason::Taken,
+            detail.to_owned(),
+            Circuit::Works,
+        )
+    }
+}
+
+/// What a known code asks for, whatever the status.
+fn by_code(row: &Row, code: Option<i64>, error: &Value) -> Verdict {
+    let base = |message| Verdict { code, ..Verdict::of(message, row.reason, said(row.hint, error), Circuit::Works) };
+    let unknown = |repeats| base(Fate::Unknown { repeats });
+    match row.class {
+        Class::Number(class) => Verdict { number: Some(OnNumber::BackOff(class)), ..base(Fate::Again) },
+        Class::App => Verdict { account: Some(OnAccount::BackOff), ..base(Fate::Again) },
+        Class::Pair => Verdict { person: Some(OnPerson::PairLimit), ..base(Fate::Again) },
+        Class::Unsure => unknown(None),
+        Class::UnsureOnce => unknown(Some(1)),
+        Class::UnsureAndWait(class) => Verdict { number: Some(OnNumber::BackOff(class)), ..unknown(None) },
+        Class::StopNumber(lifted_by) => {
+            Verdict { number: Some(OnNumber::Stop { lifted_by }), loud: true, ..base(Fate::Again) }
+        }
+        Class::StopAccount(lifted_by) => {
+            Verdict { account: Some(OnAccount::Stop { lifted_by }), loud: true, ..base(Fate::Again) }
+        }
+        Class::Rest(long) => Verdict { number: Some(OnNumber::HoldFor(long)), loud: true, ..base(Fate::Again) },
+        Class::Template(for_) => Verdict { template: Some(OnTemplate::Hold { for_ }), loud: true, ..base(Fate::Again) },
+        Class::DeadTemplate => {
+            Verdict { template: Some(OnTemplate::Hold { for_: None }), loud: true, ..base(Fate::Refused) }
+        }
+        Class::AllTemplates(long) => {
+            Verdict { account: Some(OnAccount::HoldTemplates(long)), loud: true, ..base(Fate::Again) }
+        }
+        Class::Country => Verdict { account: Some(OnAccount::HoldCountry), loud: true, ..base(Fate::Refused) },
+        Class::Dead => base(Fate::Refused),
+        Class::DeadLoud | Class::Admin => Verdict { loud: true, ..base(Fate::Refused) },
+        Class::Unreachable => Verdict { person: Some(OnPerson::Undeliverable), ..base(Fate::Refused) },
+        Class::NotBefore(long) => Verdict { person: Some(OnPerson::NotBefore(long)), ..base(Fate::Refused) },
+        Class::NoMarketing => Verdict { person: Some(OnPerson::MarketingStopped), ..base(Fate::Refused) },
+        Class::Window => Verdict { person: Some(OnPerson::WindowClosed), ..base(Fate::Refused) },
+        Class::Identity => Verdict { person: Some(OnPerson::IdentityHold), loud: true, ..base(Fate::Again) },
+    }
+}
+
+/// What the status alone tells. `error` is the API's own JSON, with a code that nobody knows or none.
+fn by_status(status: u16, error: Option<&Value>) -> Verdict {
+    let circuit = if error.is_some() { Circuit::Works } else { Circuit::InDoubt };
+    let detail = |hint: &str| match error {
+        Some(error) => said(&format!("HTTP {status}: {hint}"), error),
+        None => format!("HTTP {status}: {hint}"),
+    };
+    let wait = Some(OnNumber::BackOff(BackOffClass::Service));
+    match status {
+        401 => Verdict {
+            account: Some(OnAccount::Stop { lifted_by: Lift::Token }),
+            loud: true,
+            ..Verdict::of(Fate::Again, Reason::TokenInvalid, detail("the token was not accepted"), circuit)
+        },
+        408 => unknown(Reason::NoAnswer, detail("something between gave up waiting"), circuit),
+        429 => Verdict {
+            number: Some(OnNumber::BackOff(BackOffClass::Number)),
+            ..unknown(Reason::NumberLimit, detail("too many requests"), circuit)
+        },
+        300..=399 => Verdict {
+            number: wait,
+            loud: true,
+            ..Verdict::of(
+                Fate::Again,
+                Reason::AnswerUnreadable,
+                detail("a redirect, as no API sends it"),
+                Circuit::InDoubt,
+            )
+        },
+        400..=499 if error.is_some() => Verdict {
+            loud: true,
+            ..Verdict::of(Fate::Refused, Reason::UnknownCode, detail("a code that this version does not know"), circuit)
+        },
+        400..=499 => Verdict {
+            number: wait,
+            loud: true,
+            ..Verdict::of(
+                Fate::Again,
+                Reason::AnswerUnreadable,
+                detail("refused by something that is not the API"),
+                circuit,
+            )
+        },
+        500..=599 => Verdict {
+            number: wait,
+            ..unknown(Reason::PlatformFault, detail("a fault of the platform or of something before it"), circuit)
+        },
+        _ => Verdict {
+            loud: true,
+            ..unknown(Reason::AnswerUnreadable, detail("an answer that is not the API's"), Circuit::InDoubt)
+        },
+    }
+}
+
+fn unknown(reason: Reason, detail: String, circuit: Circuit) -> Verdict {
+    Verdict::of(Fate::Unknown { repeats: None }, reason, detail, circuit)
+}
+
+impl Verdict {
+    fn of(message: Fate, reason: Reason, detail: String, circuit: Circuit) -> Verdict {
+        Verdict {
+            message,
+            person: None,
+            number: None,
+            template: None,
+            account: None,
+            reason,
+            code: None,
+            detail,
+            circuit,
+            known_as: KnownAs::default(),
+            loud: false,
+        }
+    }
+}
+
+/// A whole number, as a number or as text: gateways rewrite JSON.
+fn whole_number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// The hint, and what the platform said: `details` where there are any, else `message`; at most 200 characters of it, masked.
+fn said(hint: &str, error: &Value) -> String {
+    let details = error.pointer("/error_data/details").or_else(|| error.get("message")).and_then(Value::as_str);
+    match details.map(mask) {
+        Some(details) if !details.is_empty() => format!("{hint} (the platform: {details})"),
+        _ => hint.to_owned(),
+    }
+}
+
+/// The door's own words, cut. They hold addresses, files and dates, and neither numbers nor secrets: nothing to mask.
+fn cut(text: &str) -> String {
+    text.chars().take(TOLD).collect()
+}
+
+/// Characters of the platform's own words, or of the door's, that a verdict tells.
+const TOLD: usize = 200;
+
+/// The platform's own words in one line, cut, without what may be a phone number (7 digits or more, with what people write
+/// between them), an id or a secret: the platform repeats numbers, and a malformed token, in its messages.
+fn mask(text: &str) -> String {
+    let mut out = String::new();
+    let mut told = 0;
+    let mut rest = text;
+    while let Some(first) = rest.chars().next().filter(|_| told < TOLD) {
+        let hidden = number_at(rest).max(secret_at(rest));
+        if hidden > 0 {
+            out.push('…');
+            rest = &rest[hidden..];
+        } else {
+            out.push(if first.is_control() { ' ' } else { first });
+            rest = &rest[first.len_utf8()..];
+        }
+        told += 1;
+    }
+    out.trim().to_owned()
+}
+
+/// Bytes of the phone number that `text` begins with; 0 for none.
+fn number_at(text: &str) -> usize {
+    let Some(first) = text.chars().next().filter(|c| c.is_numeric() || *c == '+') else { return 0 };
+    let run = first.len_utf8() + run(&text[first.len_utf8()..], |c| c.is_numeric() || " -().\u{a0}/".contains(c));
+    let run = text[..run].trim_end_matches(|c: char| !c.is_numeric());
+    if run.chars().filter(|c| c.is_numeric()).count() >= 7 { run.len() } else { 0 }
+}
+
+/// Bytes of the token, platform's id or hash that `text` begins with; 0 for none. Template names are long as well, but lower case.
+fn secret_at(text: &str) -> usize {
+    let run = run(text, |c| c.is_ascii_alphanumeric() || "_-=|.+/".contains(c));
+    let word = &text[..run];
+    let mixed = word.len() >= 24 && word.bytes().any(|byte| byte.is_ascii_uppercase());
+    let hash = word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if mixed || hash { run } else { 0 }
+}
+
+/// Bytes of the longest beginning of `text` of such characters.
+fn run(text: &str, of: impl Fn(char) -> bool) -> usize {
+    text.find(|c| !of(c)).unwrap_or(text.len())
+}
