@@ -14,6 +14,7 @@ mod content;
 mod draft;
 mod number;
 mod outcome;
+mod standing;
 mod wire;
 
 pub use arrival::{Arrival, Delivery, Epoch, Payload};
@@ -21,6 +22,8 @@ pub use content::{Body, Button, Content, Header, Template};
 pub use draft::{Cleared, Confirmed, Draft, Permitted, Source, Stored, Terms, Token};
 pub use number::{Country, Number, NumberProblem};
 pub use outcome::{Outcome, Reason};
+// Standing, GrantFact, LedgerEntry, LedgerAction and Pair live in words (a room may not import another room): policy and pace use these.
+pub use standing::{GrantFact, LedgerAction, LedgerEntry, Pair, Standing};
 pub use wire::{Answer, Filter, Lost, NotSent, Notice};
 
 use serde::{Deserialize, Serialize};
