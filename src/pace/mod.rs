@@ -10,14 +10,16 @@ mod circuit;
 mod pair;
 mod sender;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use backoff::{Class, backoff};
 pub use circuit::Circuit;
-pub use pair::Pair;
+pub use pair::{pair_answered, pair_ready, pair_refund, pair_strike, pair_succeeded};
 pub use sender::SenderWindow;
 pub use settings::*;
 
-use crate::message::{Reason, Token};
+use crate::message::{Pair, Reason, Token};
 use crate::time::BoxTime;
 
 /// Not now.
@@ -34,7 +36,7 @@ pub struct Wait {
 /// The pair limit is asked first: it holds one person, whereas the sender limit holds everybody, and the caller may go on
 /// with the next person.
 pub fn spend(settings: &Settings, pair: &mut Pair, sender: &mut SenderWindow, now: BoxTime) -> Result<Token, Wait> {
-    let until = pair.ready(settings, now);
+    let until = pair_ready(settings, pair, sender.since(), now);
     if until > now {
         return Err(Wait { until, reason: Reason::PairLimit });
     }
@@ -42,7 +44,7 @@ pub fn spend(settings: &Settings, pair: &mut Pair, sender: &mut SenderWindow, no
     if until > now {
         return Err(Wait { until, reason: Reason::SenderLimit });
     }
-    pair.spend(settings, now);
+    pair::pair_spend(settings, pair, now);
     sender.spend(now);
     Ok(Token::spent())
 }

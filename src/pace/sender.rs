@@ -18,18 +18,32 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// The sends of the last second. Bounded: 8 KB.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SenderWindow {
+    since: BoxTime,
     /// Ascending.
     sent: Deque<BoxTime, SENDER_PER_SECOND_MAX>,
 }
 
+impl Default for SenderWindow {
+    /// Of a new store: nothing was before.
+    fn default() -> SenderWindow {
+        SenderWindow { since: BoxTime(i64::MIN), sent: Deque::new() }
+    }
+}
+
 impl SenderWindow {
-    /// As it was before a restart: the box times of the attempts of the last second that were not refunded, ascending.
-    pub fn rebuilt(spent: impl IntoIterator<Item = BoxTime>) -> SenderWindow {
-        let mut window = SenderWindow::default();
+    /// After a restart at box time `since`: with the box times of the attempts of the last second that were not
+    /// refunded, ascending.
+    pub fn rebuilt(since: BoxTime, spent: impl IntoIterator<Item = BoxTime>) -> SenderWindow {
+        let mut window = SenderWindow { since, ..SenderWindow::default() };
         spent.into_iter().for_each(|at| window.spend(at));
         window
+    }
+
+    /// The box time of the last restart.
+    pub fn since(&self) -> BoxTime {
+        self.since
     }
 
     /// The earliest box time, `now` or later, at which the next message may be spent.

@@ -6,8 +6,8 @@
 //! when it expires by the event's own time, or when it needs the service window: such a message waits, unless it is
 //! critical; all others may go.
 
-use super::{Consent, Settings, Standing};
-use crate::message::{Category, Confirmed, Draft, Permitted, Priority, Reason, Stored};
+use super::{Consent, Settings, consent};
+use crate::message::{Category, Confirmed, Draft, Permitted, Priority, Reason, Standing, Stored};
 use crate::time::{BoxTime, Clock, Moment};
 
 /// Why a message does not leave now.
@@ -27,6 +27,7 @@ pub enum Verdict {
 /// May this be stored? Consent by `opt_in` or by the configuration is recorded before, so that the standing holds it.
 ///
 /// What a clock that is not trusted leaves open is stored: [`confirm`] asks again.
+#[expect(clippy::result_large_err, reason = "the draft goes back to its owner, once per event: no box is worth it")]
 pub fn permit(
     _settings: &Settings,
     draft: Draft,
@@ -45,7 +46,7 @@ pub fn confirm(_settings: &Settings, message: &Stored, standing: &Standing, now:
     if let Some(reason) = withheld(category, standing, now) {
         return Err(Verdict::Withhold(reason));
     }
-    let by_wall_clock = standing.consent(now.wall) == Consent::Unclear
+    let by_wall_clock = consent(standing, now.wall) == Consent::Unclear
         || message.expires_wall().is_some()
         || category == Category::Service;
     if by_wall_clock && now.wall.trusted().is_none() && message.priority() != Priority::Critical {
@@ -61,7 +62,7 @@ pub fn confirm(_settings: &Settings, message: &Stored, standing: &Standing, now:
 
 /// The first thing that forbids it, in the order of the contract.
 fn withheld(category: Category, standing: &Standing, now: Moment) -> Option<Reason> {
-    let consent = standing.consent(now.wall);
+    let consent = consent(standing, now.wall);
     if consent == Consent::Revoked {
         Some(Reason::ConsentRevoked)
     } else if category == Category::Marketing && standing.marketing_stopped {

@@ -2,48 +2,13 @@
 //!
 //! Floor: rooms. Only an operator's grant with `after_revocation` lifts a revocation; no event and no configuration does.
 
-use super::{Consent, Settings, Standing};
+use super::{Consent, Settings, consent};
+use crate::message::{LedgerAction, LedgerEntry, Standing};
 use crate::operate::Grant;
 use crate::time::{Moment, Wall};
 
 /// The purpose of a revocation of everything.
 pub const ALL: &str = "all";
-
-/// What a ledger row records.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Act {
-    /// The person agreed.
-    Grant,
-    /// The person took it back.
-    Revoke,
-}
-
-impl Act {
-    /// As stored, exported and written in the CSV.
-    pub fn code(self) -> &'static str {
-        match self {
-            Act::Grant => "grant",
-            Act::Revoke => "revoke",
-        }
-    }
-}
-
-/// One row that the ledger shall hold.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LedgerEntry {
-    /// A purpose, or [`ALL`] with a revocation.
-    pub purpose: String,
-    /// What happened.
-    pub action: Act,
-    /// Where: a rule, the configuration, an operator's words.
-    pub source: String,
-    /// The version of the wording that the person saw; empty with revocations.
-    pub wording: String,
-    /// When; `None` if no clock can be trusted now.
-    pub at: Option<Wall>,
-    /// When the grant ends; `None`: it does not, or its beginning is not known.
-    pub expires: Option<Wall>,
-}
 
 /// Why an operator's order is not carried out.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -90,7 +55,7 @@ pub fn opt_in(
     source: &str,
     now: Moment,
 ) -> Option<LedgerEntry> {
-    let missing = match standing.consent(now.wall) {
+    let missing = match consent(standing, now.wall) {
         Consent::None | Consent::Expired => true,
         // Given while no clock could be trusted: written again with its time, so that it can end.
         Consent::Granted => {
@@ -117,7 +82,7 @@ pub fn grant(settings: &Settings, standing: &Standing, order: &Grant, now: Momen
     if order.source.trim().is_empty() {
         return Err(Refusal::NoSource);
     }
-    if standing.consent(now.wall) == Consent::Revoked && !order.after_revocation {
+    if consent(standing, now.wall) == Consent::Revoked && !order.after_revocation {
         return Err(Refusal::Revoked { purpose: order.purpose.clone() });
     }
     if let (Some(ended), Some(now)) = (order.expires, now.wall.trusted())
@@ -131,17 +96,16 @@ pub fn grant(settings: &Settings, standing: &Standing, order: &Grant, now: Momen
 /// What a revocation adds to the ledger, by an operator or by a rule's `revokes`: of one purpose, or of everything.
 ///
 /// Always written, also where nothing was granted: it is what the person said.
-pub fn revoke(settings: &Settings, purpose: Option<&str>, source: &str, now: Moment) -> Result<LedgerEntry, Refusal> {
+pub fn revoke(settings: &Settings, purpose: Option<&str>, source: &str) -> Result<LedgerEntry, Refusal> {
     let purpose = purpose.unwrap_or(ALL);
     if purpose != ALL {
         known(settings, purpose)?;
     }
     Ok(LedgerEntry {
         purpose: purpose.to_owned(),
-        action: Act::Revoke,
+        action: LedgerAction::Revoke,
         source: source.to_owned(),
         wording: String::new(),
-        at: now.wall.trusted(),
         expires: None,
     })
 }
@@ -155,15 +119,13 @@ fn granted(
     now: Moment,
 ) -> LedgerEntry {
     let known = settings.purposes.get(purpose);
-    let at = now.wall.trusted();
     // Without a trusted clock there is no end: one counted from 1970 would be over as soon as the clock is right.
-    let own_end = || Some(at? + known?.expires?);
+    let own_end = || Some(now.wall.trusted()? + known?.expires?);
     LedgerEntry {
         purpose: purpose.to_owned(),
-        action: Act::Grant,
+        action: LedgerAction::Grant,
         source: source.to_owned(),
         wording: wording.or(known.map(|known| known.wording.as_str())).unwrap_or_default().to_owned(),
-        at,
         expires: expires.or_else(own_end),
     }
 }
