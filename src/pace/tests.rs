@@ -277,7 +277,7 @@ proptest! {
             now += (gap - 15).max(0);
             while spend(&settings, &mut Pair::default(), &mut sender, at(now)).is_ok() {
                 kept.push(now);
-                if lost && kept.len() % 3 == 0 {
+                if lost && kept.len().is_multiple_of(3) {
                     sender.refund(at(now));
                     kept.pop();
                     break;
