@@ -4,5 +4,6 @@
 //! Floor: doors.
 
 pub mod mqtt;
+pub mod operate;
 pub mod secret;
 pub mod uplink;
