@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod mqtt;
+pub mod operate;
 pub mod secret;
 pub mod tls;
 pub mod uplink;
