@@ -23,7 +23,8 @@ mod turn;
 pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
 
-use crate::message::{Outcome, PersonId, Reason};
+use crate::message::{Category, Country, Outcome, PersonId, Reason};
+use crate::operate::{Reply, Request};
 use crate::outbox::{OpenError, Outbox, StoreError};
 use crate::rules::Rules;
 use crate::status::Status;
@@ -70,8 +71,9 @@ impl Failure {
 /// What the counters will be told once the batch is true.
 enum Tally {
     Event(Arc<str>, &'static str),
-    Message(String, Outcome, Reason),
+    Message(Category, Outcome, Reason),
     Answered(std::time::Duration),
+    Overrun(u64),
 }
 
 /// The engine.
@@ -81,9 +83,13 @@ pub struct Engine {
     policy: policy::Settings,
     pace: pace::Settings,
     whatsapp: whatsapp::Settings,
+    country: Country,
+    timezone: jiff::tz::TimeZone,
     outbox: Outbox,
     status: Status,
     soft: Soft,
+    /// A daemon runs; otherwise the store alone is looked at.
+    running: bool,
     boot: String,
     mono: Mono,
     moment: Moment,
@@ -108,6 +114,9 @@ impl Engine {
             policy: rooms.policy,
             pace: rooms.pace,
             whatsapp: rooms.whatsapp,
+            country: rooms.rules.country,
+            timezone: rooms.rules.timezone,
+            running: true,
             outbox,
             status: Status::default(),
             soft,
@@ -126,10 +135,28 @@ impl Engine {
         self.rules = Arc::new(rules);
         self.policy = rooms.policy;
         self.pace = rooms.pace;
+        self.country = rooms.rules.country;
+        self.timezone = rooms.rules.timezone;
         self.outbox.reconfigure(rooms.outbox);
         self.soft.filters_changed = true;
         // What waits may be let go by the new configuration: it is asked again, and parked again if not.
         self.soft.releasing.push("clock".to_owned());
+    }
+
+    /// Answers one operator on the store alone, when no daemon runs: nothing is posted, no attempt is judged.
+    pub fn ask(&mut self, now: Now, request: Request) -> Result<Reply, Failure> {
+        self.running = false;
+        self.mono = now.mono;
+        self.moment = self.soft.time.read(now);
+        let reply = match self.operated(0, &request) {
+            Ok(()) => self.out.drain(..).find_map(|action| match action {
+                Action::Done(_, reply) => Some(reply),
+                _ => None,
+            }),
+            Err(error) => return Err(self.give_up(error)),
+        };
+        self.commit()?;
+        Ok(reply.unwrap_or_else(|| Reply::Refused("nothing was answered".to_owned())))
     }
 
     /// Takes inputs, does what time brings, lets go what may leave, and commits once for all of it.
@@ -167,6 +194,16 @@ impl Engine {
         self.soft.wake.map(|at| self.mono + at.since(self.moment.boxed))
     }
 
+    /// Whether nothing is on its way, and all receipts' acknowledgements are kept: the daemon may end.
+    pub fn is_idle(&self) -> bool {
+        self.soft.in_flight.is_empty() && self.soft.taken <= self.outbox.row().receipts_taken
+    }
+
+    /// The disk has no space: nothing is posted until a batch fits again.
+    pub fn disk_full(&mut self, full: bool) {
+        self.soft.disk_full = full;
+    }
+
     /// Where counters are kept, for what only the loop can measure.
     pub fn status_mut(&mut self) -> &mut Status {
         &mut self.status
@@ -189,9 +226,7 @@ impl Engine {
                 Ok(())
             }
             Input::Overrun(dropped) => {
-                for _ in 0..*dropped {
-                    self.tally.push(Tally::Event(Arc::from(""), Reason::Overrun.code()));
-                }
+                self.tally.push(Tally::Overrun(*dropped));
                 Ok(())
             }
             Input::Woke => Ok(()),
@@ -231,14 +266,15 @@ impl Engine {
         for tally in self.tally.drain(..) {
             match tally {
                 Tally::Event(rule, result) => self.status.event(&rule, result),
-                Tally::Message(category, outcome, reason) => self.status.message(&category, outcome, reason),
+                Tally::Message(category, outcome, reason) => self.status.message(category, outcome, reason),
                 Tally::Answered(took) => self.status.answered(took),
+                Tally::Overrun(dropped) => self.status.overrun(dropped),
             }
         }
         let at = self.moment.wall.reading();
         for action in &self.out {
             if let Action::Show(told) = action {
-                self.status.last(at, told.line(|id| self.outbox.shown(id)));
+                self.status.last(told.line(at, |id| self.outbox.shown(id)));
             }
         }
     }
@@ -247,14 +283,14 @@ impl Engine {
     fn refresh(&mut self, person: PersonId) -> Result<(), StoreError> {
         let lane = self.outbox.lane(person)?;
         let busy = self.soft.is_busy(person);
-        let ready = lane.pair.ready(&self.pace, self.moment.boxed);
+        let ready = pace::pair_ready(&self.pace, &lane.pair, self.soft.sender.since(), self.moment.boxed);
         self.outbox.settle_lane(lane, ready, busy)
     }
 
     /// Tells people, and the counters, about a message.
     fn tell(&mut self, found: &outbox::Found, outcome: Outcome, reason: Reason, detail: &str, loud: bool) {
-        if outcome != Outcome::Stored {
-            self.tally.push(Tally::Message(found.category.clone(), outcome, reason));
+        if let Some(category) = found.category {
+            self.tally.push(Tally::Message(category, outcome, reason));
         }
         self.out.push(Action::Show(Told {
             rule: Some(found.rule.clone()),

@@ -3,7 +3,7 @@
 //! Floor: engine. Only ever a cache: what must survive is in the store, what is here is put back when a commit did not happen.
 
 use super::boxtime::BoxClock;
-use crate::message::{Arrival, AttemptId, Epoch, MessageId, PersonId, Priority, Reason};
+use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Priority, Reason};
 use crate::outbox::{Hold, Outbox, StoreError};
 use crate::pace::{Circuit, SenderWindow};
 use crate::time::{BoxTime, Moment, Mono, Now, Wall};
@@ -69,8 +69,7 @@ pub(super) struct Flight {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owed {
     pub serial: u64,
-    pub epoch: Option<Epoch>,
-    pub packet: u16,
+    pub delivery: Delivery,
     pub done: bool,
 }
 
@@ -90,7 +89,7 @@ impl Soft {
         Ok(Soft {
             circuit: Circuit::new(moment.boxed),
             time,
-            sender: SenderWindow::rebuilt(spent),
+            sender: SenderWindow::rebuilt(moment.boxed, spent),
             in_flight: Vec::new(),
             owed: VecDeque::new(),
             held: VecDeque::new(),

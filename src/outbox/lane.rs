@@ -130,6 +130,11 @@ impl Outbox {
         Ok(())
     }
 
+    /// The platform says that the service window is closed.
+    pub fn close_window(&mut self, person: PersonId) -> Result<(), StoreError> {
+        self.mark(person, "window_wall", 0)
+    }
+
     fn mark(&mut self, person: PersonId, column: &'static str, value: i64) -> Result<(), StoreError> {
         let sender = self.sender.0;
         self.write()?.execute(

@@ -4,7 +4,7 @@
 
 use super::{Outbox, StoreError, WhenFull, schema::state};
 use crate::message::{
-    AttemptId, Cleared, Confirmed, Content, Draft, MessageId, Number, Outcome, Permitted, PersonId, Priority, Reason,
+    AttemptId, Category, Cleared, Confirmed, Content, Draft, MessageId, Number, Outcome, Permitted, PersonId, Priority, Reason,
     Source, Stored, Terms, Token,
 };
 use crate::time::{BoxTime, Moment, Wall, millis};
@@ -26,8 +26,8 @@ pub struct Found {
     pub to: Option<String>,
     /// What it may overtake.
     pub priority: Priority,
-    /// What limits and policy go by; empty for an event that could not be handled.
-    pub category: String,
+    /// What limits and policy go by; none for an event that could not be handled.
+    pub category: Option<Category>,
 }
 
 /// One line about a message that ends, or starts, without being sent.
@@ -283,7 +283,7 @@ impl Outbox {
                     event: row.get::<_, Option<String>>(3)?.map(Arc::from),
                     to: digits.and_then(|digits| Number::of_digits(&digits).ok()).map(|number| number.to_string()),
                     priority: Priority::of_rank(row.get(5)?).unwrap_or_default(),
-                    category: row.get(6)?,
+                    category: Category::of_code(row.get_ref(6)?.as_str().unwrap_or_default()),
                 })
             })
             .optional()?)
@@ -323,6 +323,17 @@ impl Outbox {
             .prepare_cached("UPDATE attempt SET answered = ?1, reason = ?2, code = ?3, spent = ?4 WHERE id = ?5")?
             .execute(params![now.boxed.0, reason.code(), code, kept, attempt.0])?;
         Ok(())
+    }
+
+    /// How many attempts of a message ended without anybody knowing how.
+    pub fn unknown_attempts(&self, id: MessageId) -> Result<u32, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT count(*) FROM attempt WHERE message = ?1 AND reason IN
+                     ('no-answer', 'connection-lost', 'restarted', 'platform-fault', 'answer-unreadable')",
+            )?
+            .query_row([id.0], |row| row.get(0))?)
     }
 
     /// Attempts without an answer, oldest first.

@@ -18,6 +18,7 @@
 mod hold;
 mod lane;
 mod ledger;
+mod look;
 mod message;
 mod person;
 mod receipt;
@@ -28,6 +29,7 @@ mod settings;
 pub use hold::Hold;
 pub use lane::Lane;
 pub use ledger::LedgerRow;
+pub use look::Looked;
 pub use message::{Attempt, Found, Recorded, Settling};
 pub use receipt::Receipt;
 pub use settings::*;

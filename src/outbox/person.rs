@@ -46,17 +46,26 @@ impl Outbox {
 
     /// Learns that the platform knows a person as `wa_id` (digits) or by a user id.
     ///
-    /// Should the name belong to somebody else already, the two rows are one person and become one.
-    pub fn learn(&mut self, person: PersonId, wa_id: Option<&str>, user: Option<&str>) -> Result<PersonId, StoreError> {
-        let mut person = person;
+    /// Should the name belong to somebody else already, the two rows are one person and become one: whether that happened is
+    /// the second part of the result.
+    pub fn learn(
+        &mut self,
+        person: PersonId,
+        wa_id: Option<&str>,
+        user: Option<&str>,
+    ) -> Result<(PersonId, bool), StoreError> {
+        let (mut person, mut united) = (person, false);
         for (value, kind) in wa_id.map(|value| (value, DIGITS)).into_iter().chain(user.map(|value| (value, USER))) {
             match self.alias(value, kind)? {
                 None => self.add_alias(value, kind, person)?,
                 Some(known) if known == person => {}
-                Some(known) => person = self.unite(person.min(known), person.max(known))?,
+                Some(known) => {
+                    person = self.unite(person.min(known), person.max(known))?;
+                    united = true;
+                }
             }
         }
-        Ok(person)
+        Ok((person, united))
     }
 
     fn alias(&self, value: &str, kind: i64) -> Result<Option<PersonId>, StoreError> {

@@ -3,6 +3,7 @@
 //! Floor: rooms.
 
 use super::{Outbox, StoreError, schema::state};
+use crate::message::MessageId;
 use crate::time::{BoxTime, millis};
 use rusqlite::params;
 
@@ -23,6 +24,12 @@ impl Outbox {
     /// Makes room by forgetting the contents of settled messages before their time, oldest first; how many.
     pub fn forget_early(&mut self) -> Result<i64, StoreError> {
         self.forget_contents(i64::MAX, SLICE)
+    }
+
+    /// Forgets the content of one settled message.
+    pub fn forget_content(&mut self, id: MessageId) -> Result<(), StoreError> {
+        self.write()?.prepare_cached("DELETE FROM content WHERE message = ?1")?.execute([id.0])?;
+        Ok(())
     }
 
     fn forget_contents(&mut self, before: i64, limit: i64) -> Result<i64, StoreError> {

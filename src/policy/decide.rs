@@ -46,10 +46,8 @@ pub fn confirm(_settings: &Settings, message: &Stored, standing: &Standing, now:
     if let Some(reason) = withheld(category, standing, now) {
         return Err(Verdict::Withhold(reason));
     }
-    let by_wall_clock = consent(standing, now.wall) == Consent::Unclear
-        || message.expires_wall().is_some()
-        || category == Category::Service;
-    if by_wall_clock && now.wall.trusted().is_none() && message.priority() != Priority::Critical {
+    let timed = message.expires_wall().is_some();
+    if waits_for_clock(category, message.priority(), timed, standing, now) {
         return Err(Verdict::Wait { reason: Reason::ClockUnsynced, until: None });
     }
     match standing.not_before {
@@ -58,6 +56,12 @@ pub fn confirm(_settings: &Settings, message: &Stored, standing: &Standing, now:
         }
         _ => Ok(Confirmed::confirmed()),
     }
+}
+
+/// Whether a message waits until the clock is trusted. `timed`: it expires by an instant of the wall clock.
+pub fn waits_for_clock(category: Category, priority: Priority, timed: bool, standing: &Standing, now: Moment) -> bool {
+    let by_wall_clock = consent(standing, now.wall) == Consent::Unclear || timed || category == Category::Service;
+    by_wall_clock && now.wall.trusted().is_none() && priority != Priority::Critical
 }
 
 /// The first thing that forbids it, in the order of the contract.

@@ -13,7 +13,7 @@ mod settings;
 mod tests;
 mod unknown;
 
-pub use decide::{Verdict, confirm, permit};
+pub use decide::{Verdict, confirm, permit, waits_for_clock};
 pub use ledger::{ALL, Refusal, grant, opt_in, revoke, stated};
 pub use settings::*;
 pub use unknown::{Next, after_unknown};
@@ -44,5 +44,16 @@ fn consent(standing: &Standing, wall: Clock) -> Consent {
             Some(_) => Consent::Granted,
             None => Consent::Unclear,
         },
+    }
+}
+
+/// What consent comes to now, for people: `None` if messages may be sent, otherwise why not.
+pub fn consent_now(standing: &Standing, now: crate::time::Moment) -> Option<crate::message::Reason> {
+    use crate::message::Reason;
+    match consent(standing, now.wall) {
+        Consent::None => Some(Reason::NoConsent),
+        Consent::Revoked => Some(Reason::ConsentRevoked),
+        Consent::Expired => Some(Reason::ConsentExpired),
+        Consent::Unclear | Consent::Granted => None,
     }
 }
