@@ -1,0 +1,365 @@
+//! `[base.NAME]`, `[rules.NAME]` and what they say. Bases are merged in already (see `inherit`); each is also read by
+//! itself, so that a mistake in it is told once and by its own name.
+//!
+//! Floor: config. Texts stay texts here: `rules` compiles them.
+
+use super::super::problem::{Problem, nearest};
+use super::super::reader::{Reader, is_name};
+use super::super::tree::{Node, Value};
+use super::policy::Policy;
+use super::{Branch, people};
+use crate::message::{Category, Country, Priority};
+use crate::rules::{BodyTexts, ButtonText, Format, HeaderText, Message, Rule, Settings, To};
+use std::collections::BTreeMap;
+
+/// Keys of a rule that later versions bring.
+const LATER: [&str; 15] = [
+    "for",
+    "clear",
+    "cleared",
+    "silent_for",
+    "expect",
+    "rearm",
+    "flapping",
+    "digest",
+    "delay",
+    "cancels",
+    "hours",
+    "sender",
+    "max_recipients",
+    "approve",
+    "dedupe",
+];
+/// Buttons of a template at the most (facts 1.4).
+const BUTTONS: usize = 10;
+
+/// Names that a rule may refer to.
+struct Known {
+    people: Vec<String>,
+    contacts: Vec<String>,
+    purposes: Vec<String>,
+}
+
+/// Everything that `rules` is set up with.
+pub(super) fn settings(
+    r: &mut Reader<'_, '_>,
+    branch: Option<&Branch>,
+    country: Option<Country>,
+    policy: Option<&Policy>,
+) -> Option<Settings> {
+    let languages = people::languages(r);
+    let known = Known { people: names(r, "people"), contacts: names(r, "contacts"), purposes: names(r, "purposes") };
+    let people = people::people(r, country, &languages);
+    let contacts = people::contacts(r, country, &known.people);
+    let templates = r.within("templates", |r| {
+        let (_, content) = r.file("file")?;
+        let text = String::from_utf8(content).ok();
+        if text.is_none() {
+            let problem =
+                r.problem("file", "the file is no text").wanted("the platform's template list, JSON in UTF-8");
+            r.tell(problem);
+        }
+        text
+    });
+    r.each("base", |_, r| {
+        if r.has("inherit") {
+            let problem = r.problem("inherit", "a base inherits from nobody").fix("Write its keys here.");
+            r.tell(problem);
+        }
+        rule("", r, &known, true)
+    });
+    let rules = r.each("rules", |name, r| rule(name, r, &known, false));
+    if rules.values().flatten().any(|rule| matches!(rule.message, Some(Message::Template { .. })))
+        && !r.has("templates")
+    {
+        r.within("templates", |r| r.missing("file", "Rules send templates: name the platform's template list here."));
+    }
+    let branch = branch?;
+    Some(Settings {
+        branch: branch.id.clone(),
+        country: country?,
+        timezone: branch.timezone.clone()?,
+        languages,
+        purposes: known.purposes,
+        people,
+        contacts,
+        rules: rules.into_values().flatten().collect(),
+        templates,
+        expires: policy?.expires,
+    })
+}
+
+fn names(r: &mut Reader<'_, '_>, table: &str) -> Vec<String> {
+    r.take(table).and_then(Node::as_table).into_iter().flat_map(|table| table.keys().cloned()).collect()
+}
+
+/// One rule, or a base, which need not be whole.
+fn rule(name: &str, r: &mut Reader<'_, '_>, known: &Known, base: bool) -> Option<Rule> {
+    r.later(&LATER);
+    r.leaf("inherit")
+        .filter(|node| node.as_text().is_none())
+        .inspect(|node| r.wrong("inherit", node, "the name of one base"));
+    let topic = r.text("topic");
+    let to = to(r, known);
+    let default = |word| (!base).then_some(word);
+    let priority =
+        r.choice_or("priority", default("normal"), &Priority::ALL.map(|priority| (priority.code(), priority)));
+    let category = r.choice("category", &Category::ALL.map(|category| (category.code(), category)));
+    if let (Some(Priority::Critical), Some(Category::Marketing)) = (priority, category) {
+        let problem = r.problem("priority", "marketing is never critical").fix("Choose another priority.");
+        r.tell(problem);
+    }
+    let dedupe_window = if base { r.duration("dedupe_window") } else { Some(r.duration_or("dedupe_window", "24h")) };
+    let retained = r.choice_or("retained", default("ignore"), &[("ignore", false), ("accept", true)]);
+    let format = [("json", Format::Json), ("text", Format::Text), ("number", Format::Number)];
+    let format = r.choice_or("format", default("json"), &format);
+    let consent = purpose(r, known);
+    let (grants, revokes) = (purposes(r, "grants", known), purposes(r, "revokes", known));
+    let (when, opt_in) = (r.text("when"), r.text("opt_in"));
+    let (country, language) = (r.text("country"), r.text("language"));
+    let (id, at, subject) = (r.text("id"), r.text("at"), r.text("subject"));
+    let expires = r.duration("expires");
+    let message = if r.has("message") { Some(message(r, base)) } else { None };
+    if base {
+        return None;
+    }
+    r.require("topic", "Name the MQTT topics that it hears, as in topic = \"pos/{till}/order/{order}/ready\".");
+    r.require("to", "Say whom it is about, as in to = \"{{ payload.customer.phone }}\" or \"contacts:oncall\".");
+    if message.is_none() && !r.has("grants") && !r.has("revokes") {
+        r.missing("message", "A rule needs a [rules.NAME.message], or an effect: grants or revokes.");
+    }
+    if message.is_some() && to.iter().any(|to| !matches!(to, To::Contacts(_))) {
+        r.require(
+            "consent",
+            "Name the purpose that people agreed to, one of [purposes]; only contacts bring their own.",
+        );
+    }
+    Some(Rule {
+        name: name.to_owned(),
+        topic: topic?,
+        when,
+        to,
+        country,
+        language,
+        consent,
+        opt_in,
+        id,
+        at,
+        subject,
+        priority: priority?,
+        category,
+        expires,
+        dedupe_window: dedupe_window?,
+        accept_retained: retained?,
+        format: format?,
+        grants,
+        revokes,
+        message: match message {
+            Some(None) => return None,
+            Some(Some(message)) => Some(message),
+            None => None,
+        },
+    })
+}
+
+/// `to`: a template that yields a number, `people:NAME`, `contacts:NAME`, or a list of these.
+fn to(r: &mut Reader<'_, '_>, known: &Known) -> Vec<To> {
+    let entries = r.texts("to");
+    entries
+        .into_iter()
+        .filter(|entry| {
+            if entry.trim().is_empty() {
+                let problem = r.problem("to", "is empty");
+                r.tell(problem);
+            }
+            !entry.trim().is_empty()
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|entry| match entry.split_once(':') {
+            Some(("people", name)) => {
+                refer(r, "to", "people", name, &known.people);
+                To::Person(name.to_owned())
+            }
+            Some(("contacts", name)) => {
+                refer(r, "to", "contacts", name, &known.contacts);
+                To::Contacts(name.to_owned())
+            }
+            _ => To::Number(entry),
+        })
+        .collect()
+}
+
+/// A name that must exist in one of the tables.
+fn refer(r: &mut Reader<'_, '_>, key: &str, table: &str, name: &str, known: &[String]) {
+    if !known.iter().any(|known| known == name) {
+        let name = if is_name(name) { name } else { "…" };
+        let problem = r.problem(key, format!("[{table}.{name}] does not exist"));
+        r.tell(problem.suggest(nearest(name, known.iter().map(String::as_str))));
+    }
+}
+
+fn purpose(r: &mut Reader<'_, '_>, known: &Known) -> Option<String> {
+    let name = r.text("consent")?;
+    refer(r, "consent", "purposes", &name, &known.purposes);
+    Some(name)
+}
+
+/// `grants` and `revokes`: purposes; `all` revokes everything.
+fn purposes(r: &mut Reader<'_, '_>, key: &str, known: &Known) -> Vec<String> {
+    let names = r.texts(key);
+    for name in names.iter().filter(|name| key != "revokes" || *name != "all") {
+        refer(r, key, "purposes", name, &known.purposes);
+    }
+    names
+}
+
+/// `[rules.NAME.message]`: `None` where something is wrong with it.
+fn message(r: &mut Reader<'_, '_>, base: bool) -> Option<Message> {
+    r.within("message", |r| {
+        let template = r.text("template");
+        let text = r.text("text");
+        let header = header(r);
+        let body = body(r);
+        let buttons = buttons(r);
+        if base {
+            return None;
+        }
+        match (r.has("template"), r.has("text")) {
+            (true, true) => {
+                let problem = r.problem("text", "stands beside template").fix("A message is one or the other.");
+                r.tell(problem);
+                None
+            }
+            (false, false) => {
+                r.missing("template", "A message needs a template, or a text for inside the 24-hour service window.");
+                None
+            }
+            (true, false) => {
+                Some(Message::Template { name: template?, header: header?, body: body?, buttons: buttons? })
+            }
+            (false, true) => {
+                for key in ["header", "body", "buttons"].into_iter().filter(|key| r.has(key)).collect::<Vec<_>>() {
+                    let problem = r.problem(key, "belongs to a template; a text has none");
+                    r.tell(problem);
+                }
+                Some(Message::Text(text?))
+            }
+        }
+    })
+}
+
+/// `header`: outer `None` where it is wrong, inner where there is none.
+fn header(r: &mut Reader<'_, '_>) -> Option<Option<HeaderText>> {
+    let Some(node) = r.take("header") else { return Some(None) };
+    if node.as_table().is_none() {
+        return r.text("header").map(|text| Some(HeaderText::Text(text)));
+    }
+    r.within("header", |r| {
+        let (image, video, document) = (r.text("image"), r.text("video"), r.text("document"));
+        let filename = r.text("filename");
+        let place = r.has("location").then(|| location(r));
+        let kinds = ["image", "video", "document", "location"].into_iter().filter(|kind| r.has(kind)).count();
+        if kinds != 1 {
+            let problem = r.problem("", format!("has {kinds} of image, video, document and location"));
+            r.tell(problem.wanted("one of them, or a text instead of the table"));
+            return None;
+        }
+        if r.has("filename") && !r.has("document") {
+            let problem = r.problem("filename", "only a document has a file name");
+            r.tell(problem);
+        }
+        let document = document.map(|url| HeaderText::Document(url, filename));
+        let header = image.map(HeaderText::Image).or(video.map(HeaderText::Video)).or(document).or(place.flatten());
+        header.map(Some)
+    })
+}
+
+/// `{ latitude, longitude, name, address }`
+fn location(r: &mut Reader<'_, '_>) -> Option<HeaderText> {
+    r.within("location", |r| {
+        let mut part = |key: &str| {
+            r.require(key, "A place has latitude, longitude, name and address.");
+            r.parsed(key, "a text or a number", |node| match &node.value {
+                Value::Real(number) => Some(number.clone()),
+                Value::Whole(number) => Some(number.to_string()),
+                _ => node.as_text().map(str::to_owned),
+            })
+        };
+        let (latitude, longitude, name, address) = (part("latitude"), part("longitude"), part("name"), part("address"));
+        Some(HeaderText::Location { latitude: latitude?, longitude: longitude?, name: name?, address: address? })
+    })
+}
+
+/// `body`: a list for numbered parameters, a table for named ones, nothing for none.
+fn body(r: &mut Reader<'_, '_>) -> Option<BodyTexts> {
+    let Some(node) = r.leaf("body") else { return Some(BodyTexts::Positional(Vec::new())) };
+    match &node.value {
+        Value::List(list) => list
+            .iter()
+            .enumerate()
+            .map(|(index, node)| entry(r, "body", &index.to_string(), node))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect::<Option<_>>()
+            .map(BodyTexts::Positional),
+        Value::Table(table) => table
+            .iter()
+            .map(|(name, node)| Some((name.clone(), entry(r, "body", name, node)?)))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect::<Option<BTreeMap<_, _>>>()
+            .map(BodyTexts::Named),
+        _ => {
+            r.wrong("body", node, "a list of texts, or a table of named ones");
+            None
+        }
+    }
+}
+
+fn entry(r: &mut Reader<'_, '_>, key: &str, part: &str, node: &Node) -> Option<String> {
+    let text = node.as_text().map(str::to_owned);
+    if text.is_none() {
+        r.wrong(&format!("{key}.{part}"), node, "a text in quotes");
+    }
+    text
+}
+
+/// `buttons = [{ url = "…" }]`
+fn buttons(r: &mut Reader<'_, '_>) -> Option<Vec<ButtonText>> {
+    const WANTED: &str = "{ url = \"…\" }, { reply = \"…\" } or { copy_code = \"…\" }";
+    let Some(node) = r.leaf("buttons") else { return Some(Vec::new()) };
+    let Value::List(list) = &node.value else {
+        r.wrong("buttons", node, format!("a list of {WANTED}"));
+        return None;
+    };
+    if list.len() > BUTTONS {
+        let problem = r.problem("buttons", format!("has {} entries", list.len())).wanted(format!("at most {BUTTONS}"));
+        r.tell(problem);
+    }
+    let read: Vec<_> = list
+        .iter()
+        .enumerate()
+        .map(|(index, node)| {
+            let button = button(node);
+            if button.is_none() {
+                let key = r.key(&format!("buttons.{index}"));
+                r.tell(Problem::new(key, node.origin.clone(), "is no button").wanted(WANTED));
+            }
+            button
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+fn button(node: &Node) -> Option<ButtonText> {
+    let table = node.as_table().filter(|table| table.len() == 1)?;
+    let (kind, text) = table.iter().next()?;
+    let text = text.as_text()?.to_owned();
+    match kind.as_str() {
+        "url" => Some(ButtonText::Url(text)),
+        "reply" => Some(ButtonText::Reply(text)),
+        "copy_code" => Some(ButtonText::CopyCode(text)),
+        _ => None,
+    }
+}
