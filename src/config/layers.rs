@@ -32,13 +32,13 @@ pub(super) fn read(file: &Path, board: Option<&str>, env: &[(String, String)]) -
     lay(read_file(file));
     match drop_ins(file) {
         Ok(files) => files.iter().for_each(|file| lay(read_file(file))),
-        Err(problem) => lay(Err(vec![problem])),
+        Err(problems) => lay(Err(problems)),
     }
     let mut variables: Vec<_> = env.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
     for (name, value) in variables {
         if let Err(problem) = set(&mut root, name, value) {
-            problems.push(problem);
+            problems.push(*problem);
         }
     }
     if problems.is_empty() { Ok(root) } else { Err(problems) }
@@ -54,31 +54,27 @@ fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {
 /// packaging (target, LED, flash budget) and is no configuration.
 fn read_board(name: &str, file: &Path) -> Result<Table, Vec<Problem>> {
     let beside = file.parent().unwrap_or(Path::new("")).join("boards");
-    let path = [beside, PathBuf::from(BOARDS)]
-        .iter()
-        .map(|folder| folder.join(format!("{name}.toml")))
-        .find(|path| path.exists());
-    let mut table = match path {
-        _ if !super::reader::is_name(name) => return Err(vec![no_board(name)]),
-        Some(path) => read_file(&path)?,
+    let places = [beside, PathBuf::from(BOARDS)].map(|folder| folder.join(format!("{name}.toml")));
+    let found = places.iter().find(|path| super::reader::is_name(name) && path.exists());
+    let mut table = match found {
+        Some(path) => read_file(path)?,
         None if name == "generic" => tree::parse(GENERIC, &Source::BuiltIn)?,
-        None => return Err(vec![no_board(name)]),
+        None => {
+            let problem = Problem::new("", Origin::file(&places[0]), format!("no board is called {name:?}"));
+            return Err(vec![
+                problem.fix(format!("Boards are looked for here and in {BOARDS}; \"generic\" is always there.")),
+            ]);
+        }
     };
     table.remove("board");
     Ok(table)
 }
 
-fn no_board(name: &str) -> Problem {
-    Problem::new("--board", Origin::built_in(), format!("no board is called {name:?}")).fix(format!(
-        "Boards are looked for in boards/ beside the configuration file and in {BOARDS}; \"generic\" is always there."
-    ))
-}
-
 /// `conf.d/*.toml` beside the file, by name.
-fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, Problem> {
+fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, Vec<Problem>> {
     let folder = file.parent().unwrap_or(Path::new("")).join("conf.d");
     let unreadable =
-        |error: std::io::Error| Problem::new("", Origin::file(&folder), format!("cannot be read: {error}"));
+        |error: std::io::Error| vec![Problem::new("", Origin::file(&folder), format!("cannot be read: {error}"))];
     let entries = match std::fs::read_dir(&folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(unreadable)?,
@@ -95,13 +91,13 @@ fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, Problem> {
 }
 
 /// Sets what one variable says: `BRANCHLINE__RULES__ORDER_READY__EXPIRES=2h`.
-fn set(root: &mut Table, variable: &str, raw: &str) -> Result<(), Problem> {
+fn set(root: &mut Table, variable: &str, raw: &str) -> Result<(), Box<Problem>> {
     let source = Source::Environment(variable.into());
     let origin = Origin { source: source.clone(), line: 0, column: 0 };
     let parts: Vec<&str> = variable[PREFIX.len()..].split("__").collect();
     let wrong = |found: &str| {
-        Problem::new("", origin.clone(), found)
-            .fix("Variables are BRANCHLINE__TABLE__KEY, as in BRANCHLINE__MQTT__URL.")
+        let problem = Problem::new("", origin.clone(), found);
+        Box::new(problem.fix("Variables are BRANCHLINE__TABLE__KEY, as in BRANCHLINE__MQTT__URL."))
     };
     let [tables @ .., key] = parts.as_slice() else { return Err(wrong("names no key")) };
     if tables.is_empty() || parts.iter().any(|part| part.is_empty()) {

@@ -101,7 +101,7 @@ pub struct Effective {
 /// Every problem of every layer, in the order of files and lines. Where a layer is not TOML, only what keeps the layers
 /// from being read.
 pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Result<Loaded, Vec<Problem>> {
-    let mut root = layers::read(file, board, env)?;
+    let mut root = layers::read(file, board, env).map_err(tidy)?;
     let mut account = Account {
         problems: inherit::apply(&mut root),
         file: file.to_owned(),
@@ -125,7 +125,10 @@ pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Resul
 fn tidy(mut problems: Vec<Problem>) -> Vec<Problem> {
     let mut told = std::collections::BTreeSet::new();
     problems.sort_by(|a, b| (&a.origin, &a.key).cmp(&(&b.origin, &b.key)));
-    problems.retain(|problem| problem.origin.line == 0 || told.insert((problem.origin.clone(), problem.found.clone())));
+    problems.retain(|problem| {
+        let below_the_name = problem.key.splitn(3, '.').nth(2).unwrap_or(&problem.key).to_owned();
+        told.insert((problem.origin.clone(), problem.found.clone(), below_the_name))
+    });
     problems
 }
 

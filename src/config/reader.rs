@@ -165,6 +165,11 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.table.and_then(|table| table.get(key)).map_or_else(|| self.origin.clone(), |node| node.origin.clone())
     }
 
+    /// Of two keys that do not fit each other the one that a person of this branch wrote; `first` where both are.
+    pub fn own_of<'k>(&self, first: &'k str, second: &'k str) -> &'k str {
+        if self.origin(first).is_own() { first } else { second }
+    }
+
     /// A problem with what is written at `key`, to be filled in and handed to [`tell`](Self::tell).
     pub fn problem(&self, key: &str, found: impl Into<String>) -> Problem {
         Problem::new(self.key(key), self.origin(key), found)
@@ -307,7 +312,8 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     /// Bytes.
     pub fn size(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        let wanted = format!("{}, from {} to {} bytes", units::SIZE, range.start(), range.end());
+        let bounds = (units::show_size(*range.start()), units::show_size(*range.end()));
+        let wanted = format!("{}, from {} to {}", units::SIZE, bounds.0, bounds.1);
         self.parsed(key, wanted, |node| node.as_text().and_then(units::size).filter(|bytes| range.contains(bytes)))
     }
 
@@ -363,24 +369,18 @@ impl<'t, 'a> Reader<'t, 'a> {
             return None;
         }
         let path = self.locate(&text);
-        match std::fs::read(&path) {
+        let (found, fix) = match std::fs::read(&path) {
             Ok(content) if !content.is_empty() => return Some((path, content)),
-            Ok(_) => self.unusable(key, format!("the file {} is empty", path.display())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                self.unusable(key, format!("there is no file {}", path.display()));
-            }
-            Err(error) => self.unusable(key, format!("the file {} cannot be read: {error}", path.display())),
-        }
-        None
-    }
-
-    fn unusable(&mut self, key: &str, found: String) {
-        let problem = self.problem(key, found);
-        self.tell(
-            problem.fix(
+            Ok(_) => (format!("the file {} is empty", path.display()), ""),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (
+                format!("there is no file {}", path.display()),
                 "A bare name is looked for in $CREDENTIALS_DIRECTORY, then in the folder of the configuration file.",
             ),
-        );
+            Err(error) => (format!("the file {} cannot be read: {error}", path.display()), ""),
+        };
+        let problem = self.problem(key, found).fix(fix);
+        self.tell(problem);
+        None
     }
 
     fn locate(&self, text: &str) -> PathBuf {
@@ -451,7 +451,7 @@ fn whole(node: &Node) -> Option<u64> {
 fn describe(key: &str, node: &Node) -> String {
     let text = match &node.value {
         Value::Text(text) if text.trim().is_empty() => return "is empty".to_owned(),
-        Value::List(_) | Value::Table(_) => return format!("is {}", node.kind()),
+        Value::Table(_) => return format!("is {}", node.kind()),
         _ => mask(key, &node.render()),
     };
     if text.chars().count() > 60 || looks_secret(text.trim_matches('"')) {

@@ -17,7 +17,9 @@ fn everything() -> String {
 /// A folder with every file that the examples name.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["mqtt-password", "ca.pem", "relay.pem", "relay.key", "whatsapp-token", "app-secret", "box.pem", "box.key"] {
+    for name in
+        ["mqtt-password", "ca.pem", "relay.pem", "relay.key", "whatsapp-token", "app-secret", "box.pem", "box.key"]
+    {
         std::fs::write(folder.path().join(name), "x\n").unwrap();
     }
     std::fs::write(folder.path().join("corporate-ca.pem"), "x").unwrap();

@@ -35,6 +35,15 @@ pub(super) fn size(text: &str) -> Option<u64> {
     digits(number.trim_end())?.checked_mul(scale)
 }
 
+/// In the largest unit that leaves no rest.
+pub(super) fn show_size(bytes: u64) -> String {
+    let (unit, scale) = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
+        .into_iter()
+        .find(|(_, scale)| bytes.is_multiple_of(*scale))
+        .unwrap_or(("B", 1));
+    format!("{} {unit}", bytes / scale)
+}
+
 /// Digits and nothing else (`u64::from_str` would take a plus sign).
 pub(super) fn digits(text: &str) -> Option<u64> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()

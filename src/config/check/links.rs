@@ -4,6 +4,7 @@
 
 use super::super::problem::Problem;
 use super::super::reader::Reader;
+use super::super::units;
 use crate::door::secret::Secret;
 use crate::door::{mqtt, uplink};
 use crate::limits;
@@ -11,8 +12,8 @@ use reqwest::Url;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// The largest packet that MQTT knows (MQTT 5, 2.1.4: four length bytes of seven bits).
-const PACKET_MAX: u64 = 268_435_455;
+/// Below the largest packet that MQTT knows (MQTT 5, 1.5.5: four length bytes of seven bits, 268,435,455 bytes).
+const PACKET_MAX: u64 = 255 << 20;
 /// Arrivals that wait for their acknowledgement may hold this much memory together.
 const WAITING: u64 = (limits::RECEIVE * limits::PAYLOAD) as u64;
 
@@ -40,16 +41,17 @@ pub(super) fn mqtt(r: &mut Reader<'_, '_>, branch: &str) -> Option<mqtt::Setting
         if let (Some(packet), Some(payload)) = (max_packet, max_payload)
             && payload > packet
         {
-            let problem = r.problem("max_payload", "is larger than mqtt.max_packet");
+            let key = r.own_of("max_payload", "max_packet");
+            let problem = r.problem(key, "mqtt.max_payload is larger than mqtt.max_packet");
             r.tell(problem.fix("The broker keeps packets over max_packet away: such payloads never come."));
         }
         if let (Some(many), Some(payload)) = (receive_maximum, max_payload)
             && many * payload > WAITING
         {
-            let found = format!("{many} arrivals of {payload} bytes may wait in memory together");
+            let found = format!("{many} arrivals of {} may wait in memory together", units::show_size(payload));
             let problem = r
-                .problem("receive_maximum", found)
-                .wanted(format!("receive_maximum × max_payload up to {WAITING} bytes"));
+                .problem(r.own_of("receive_maximum", "max_payload"), found)
+                .wanted(format!("receive_maximum × max_payload up to {}", units::show_size(WAITING)));
             r.tell(problem);
         }
         let url = url?;
@@ -122,7 +124,8 @@ pub(super) fn uplink(r: &mut Reader<'_, '_>) -> Option<Uplink> {
         if let (Some(all), Some(connect)) = (timeout, connect_timeout)
             && connect >= all
         {
-            let problem = r.problem("connect_timeout", "is not shorter than uplink.timeout");
+            let key = r.own_of("connect_timeout", "timeout");
+            let problem = r.problem(key, "uplink.connect_timeout is not shorter than uplink.timeout");
             r.tell(problem.fix("Only a shorter one tells a request that surely was not sent from one that perhaps was."));
         }
         let max_in_flight = r.whole("max_in_flight", 1..=limits::IN_FLIGHT_MAX as u64);

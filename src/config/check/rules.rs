@@ -51,16 +51,7 @@ pub(super) fn settings(
     let known = Known { people: names(r, "people"), contacts: names(r, "contacts"), purposes: names(r, "purposes") };
     let people = people::people(r, country, &languages);
     let contacts = people::contacts(r, country, &known.people);
-    let templates = r.within("templates", |r| {
-        let (_, content) = r.file("file")?;
-        let text = String::from_utf8(content).ok();
-        if text.is_none() {
-            let problem =
-                r.problem("file", "the file is no text").wanted("the platform's template list, JSON in UTF-8");
-            r.tell(problem);
-        }
-        text
-    });
+    let (listed, templates) = r.within("templates", |r| (r.has("file"), templates(r)));
     r.each("base", |_, r| {
         if r.has("inherit") {
             let problem = r.problem("inherit", "a base inherits from nobody").fix("Write its keys here.");
@@ -69,9 +60,8 @@ pub(super) fn settings(
         rule("", r, &known, true)
     });
     let rules = r.each("rules", |name, r| rule(name, r, &known, false));
-    if rules.values().flatten().any(|rule| matches!(rule.message, Some(Message::Template { .. })))
-        && !r.has("templates")
-    {
+    let sends_templates = rules.values().flatten().any(|rule| matches!(rule.message, Some(Message::Template { .. })));
+    if sends_templates && !listed {
         r.within("templates", |r| r.missing("file", "Rules send templates: name the platform's template list here."));
     }
     let branch = branch?;
@@ -87,6 +77,17 @@ pub(super) fn settings(
         templates,
         expires: policy?.expires,
     })
+}
+
+/// The text of `templates.file`.
+fn templates(r: &mut Reader<'_, '_>) -> Option<String> {
+    let (_, content) = r.file("file")?;
+    let text = String::from_utf8(content).ok();
+    if text.is_none() {
+        let problem = r.problem("file", "the file is no text").wanted("the platform's template list, JSON in UTF-8");
+        r.tell(problem);
+    }
+    text
 }
 
 fn names(r: &mut Reader<'_, '_>, table: &str) -> Vec<String> {

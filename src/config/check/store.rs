@@ -91,7 +91,8 @@ pub(super) fn outbox(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         if let (Some(content), Some(settled)) = (keep_content, keep_settled)
             && content > settled
         {
-            let problem = r.problem("keep_content", "is longer than outbox.keep_settled");
+            let key = r.own_of("keep_content", "keep_settled");
+            let problem = r.problem(key, "outbox.keep_content is longer than outbox.keep_settled");
             r.tell(problem.fix("Texts cannot outlive the message that they belong to."));
         }
         Some(outbox::Settings {
