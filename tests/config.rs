@@ -357,7 +357,7 @@ fn slips_of_the_hand_never_break_the_reader() {
             let Err(problems) = load(&file, None, &variables) else { continue };
             refused += 1;
             let told = self::lines(&problems);
-            assert!(!problems.is_empty() && !told.contains("11987654321"), "{told}");
+            assert!(!problems.is_empty() && !told.contains("5512345678"), "{told}");
             assert!(problems.iter().all(|problem| !problem.found.is_empty()));
         }
     }

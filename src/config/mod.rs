@@ -18,9 +18,11 @@
 
 mod check;
 mod inherit;
+mod kinds;
 mod layers;
 mod problem;
 mod reader;
+mod show;
 mod tree;
 mod units;
 

@@ -1,15 +1,12 @@
-//! Takes values out of the tree by key and kind, and keeps account: every problem, every key that was asked for.
+//! Takes values out of the tree by key, and keeps account: every problem, every key that was asked for.
 //!
 //! Floor: config. Knows no key by name. What is written and never asked for is an unknown key.
 
 use super::problem::{Origin, Problem, Source, nearest};
-use super::tree::{Node, Table, Value};
-use super::units;
+use super::show::{describe, is_secret_word, mask};
+use super::tree::{Node, Table};
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 /// What all readers of one configuration write into.
 #[derive(Default)]
@@ -27,22 +24,6 @@ pub(super) struct Account {
     pub folder: PathBuf,
     /// `$CREDENTIALS_DIRECTORY`: bare file names are looked for here first.
     pub credentials: Option<PathBuf>,
-}
-
-/// A value or "off".
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Limit<T> {
-    Off,
-    At(T),
-}
-
-impl<T> Limit<T> {
-    pub fn value(self) -> Option<T> {
-        match self {
-            Limit::Off => None,
-            Limit::At(value) => Some(value),
-        }
-    }
 }
 
 /// One table being read.
@@ -129,7 +110,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.leaf_or(key, None)
     }
 
-    fn leaf_or(&mut self, key: &str, default: Option<&str>) -> Option<&'t Node> {
+    pub fn leaf_or(&mut self, key: &str, default: Option<&str>) -> Option<&'t Node> {
         let node = self.take(key);
         let path = self.key(key);
         #[cfg(test)]
@@ -225,170 +206,6 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.later.extend(keys);
     }
 
-    /// What `parse` makes of the value; a problem where it makes nothing of it.
-    pub fn parsed<T>(&mut self, key: &str, wanted: impl Display, parse: impl FnOnce(&Node) -> Option<T>) -> Option<T> {
-        let node = self.leaf(key)?;
-        let value = parse(node);
-        if value.is_none() {
-            self.wrong(key, node, wanted.to_string());
-        }
-        value
-    }
-
-    /// A text that is not empty.
-    pub fn text(&mut self, key: &str) -> Option<String> {
-        self.text_of(key, "a text", |_| true)
-    }
-
-    /// A text that `right` agrees to.
-    pub fn text_of(&mut self, key: &str, wanted: &str, right: impl FnOnce(&str) -> bool) -> Option<String> {
-        self.parsed(key, wanted, |node| {
-            node.as_text().filter(|text| !text.trim().is_empty() && right(text)).map(str::to_owned)
-        })
-    }
-
-    /// Texts; one alone may stand without brackets.
-    pub fn texts(&mut self, key: &str) -> Vec<String> {
-        let list = self.parsed(key, "a list of texts", |node| match &node.value {
-            Value::List(list) => list.iter().map(|node| node.as_text().map(str::to_owned)).collect(),
-            _ => node.as_text().map(|text| vec![text.to_owned()]),
-        });
-        list.unwrap_or_default()
-    }
-
-    pub fn yes(&mut self, key: &str) -> Option<bool> {
-        self.parsed(key, "true or false", |node| match node.value {
-            Value::Yes(yes) => Some(yes),
-            _ => None,
-        })
-    }
-
-    pub fn whole(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-        self.parsed(key, wanted, |node| whole(node).filter(|number| range.contains(number)))
-    }
-
-    /// A whole number, or "off". A bare 0 is refused: it could mean none and it could mean without limit.
-    pub fn whole_or_off(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<Limit<u64>> {
-        let wanted = format!("a whole number from {} to {}, or \"off\"", range.start(), range.end());
-        self.limit(key, wanted, |node| whole(node).filter(|number| range.contains(number)))
-    }
-
-    /// A duration above zero, or "off".
-    pub fn duration_or_off(&mut self, key: &str) -> Option<Limit<Duration>> {
-        self.limit(key, format!("{}, or \"off\"", units::DURATION), |node| {
-            node.as_text().and_then(units::duration).filter(|time| !time.is_zero())
-        })
-    }
-
-    fn limit<T>(&mut self, key: &str, wanted: String, parse: impl FnOnce(&Node) -> Option<T>) -> Option<Limit<T>> {
-        let node = self.leaf(key)?;
-        if node.as_text() == Some("off") {
-            return Some(Limit::Off);
-        }
-        let value = parse(node);
-        if value.is_none() {
-            let zero =
-                whole(node) == Some(0) || node.as_text().and_then(units::duration).is_some_and(|time| time.is_zero());
-            let fix =
-                if zero { "0 could mean none or without limit: write \"off\" to switch the limit off." } else { "" };
-            let problem = Problem::new(self.key(key), node.origin.clone(), describe(key, node)).wanted(wanted).fix(fix);
-            self.tell(problem);
-        }
-        value.map(Limit::At)
-    }
-
-    /// A duration above zero.
-    pub fn duration(&mut self, key: &str) -> Option<Duration> {
-        self.parsed(key, units::DURATION, |node| {
-            node.as_text().and_then(units::duration).filter(|time| !time.is_zero())
-        })
-    }
-
-    /// A duration that may be zero.
-    pub fn duration_or_zero(&mut self, key: &str) -> Option<Duration> {
-        self.parsed(key, units::DURATION, |node| node.as_text().and_then(units::duration))
-    }
-
-    /// Bytes.
-    pub fn size(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        let bounds = (units::show_size(*range.start()), units::show_size(*range.end()));
-        let wanted = format!("{}, from {} to {}", units::SIZE, bounds.0, bounds.1);
-        self.parsed(key, wanted, |node| node.as_text().and_then(units::size).filter(|bytes| range.contains(bytes)))
-    }
-
-    /// One of a few words.
-    pub fn choice<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
-        self.choice_or(key, None, words)
-    }
-
-    /// One of a few words, with a default that the code has.
-    pub fn choice_or<T: Copy>(&mut self, key: &str, default: Option<&str>, words: &[(&str, T)]) -> Option<T> {
-        let quoted = default.map(|word| format!("{word:?}"));
-        let node = self.leaf_or(key, quoted.as_deref());
-        let text = match node {
-            Some(node) => node.as_text(),
-            None => default,
-        };
-        let value = words.iter().find(|(word, _)| Some(*word) == text).map(|(_, value)| *value);
-        if let Some(node) = node.filter(|_| value.is_none()) {
-            let list: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            let near = node.as_text().and_then(|text| nearest(text, words.iter().map(|(word, _)| *word)));
-            let problem = Problem::new(self.key(key), node.origin.clone(), describe(key, node));
-            self.tell(problem.wanted(list.join(" or ")).suggest(near));
-        }
-        value
-    }
-
-    /// A duration above zero, with a default that the code has.
-    pub fn duration_or(&mut self, key: &str, default: &str) -> Duration {
-        let fallback = units::duration(default).unwrap_or_default();
-        let quoted = format!("{default:?}");
-        match self.leaf_or(key, Some(&quoted)) {
-            Some(_) => self.duration(key).unwrap_or(fallback),
-            None => fallback,
-        }
-    }
-
-    /// A path, relative to the configuration file's folder.
-    pub fn path(&mut self, key: &str) -> Option<PathBuf> {
-        let text = self.text(key)?;
-        Some(self.account.folder.join(text))
-    }
-
-    /// A file that must be there and readable: its path, and its content. A bare name is looked for among the
-    /// credentials first.
-    pub fn file(&mut self, key: &str) -> Option<(PathBuf, Vec<u8>)> {
-        let text = self.text(key)?;
-        if looks_secret(&text) {
-            let found = "looks like the secret itself; it is not shown here";
-            let problem = self.problem(key, found).wanted("the name of a file");
-            self.tell(
-                problem.fix("Put the secret into a file that only branchline may read, and name that file here."),
-            );
-            return None;
-        }
-        let path = self.locate(&text);
-        let (found, fix) = match std::fs::read(&path) {
-            Ok(content) if !content.is_empty() => return Some((path, content)),
-            Ok(_) => (format!("the file {} is empty", path.display()), ""),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (
-                format!("there is no file {}", path.display()),
-                "A bare name is looked for in $CREDENTIALS_DIRECTORY, then in the folder of the configuration file.",
-            ),
-            Err(error) => (format!("the file {} cannot be read: {error}", path.display()), ""),
-        };
-        let problem = self.problem(key, found).fix(fix);
-        self.tell(problem);
-        None
-    }
-
-    fn locate(&self, text: &str) -> PathBuf {
-        let bare = Path::new(text).components().count() == 1 && !text.contains('/');
-        let credential = self.account.credentials.as_ref().filter(|_| bare).map(|folder| folder.join(text));
-        credential.filter(|path| path.exists()).unwrap_or_else(|| self.account.folder.join(text))
-    }
-
     /// Names that people choose end up in topics, logs and metrics.
     fn check_name(&mut self, name: &str) {
         if !is_name(name) {
@@ -424,105 +241,4 @@ impl<'t, 'a> Reader<'t, 'a> {
 /// `[a-z0-9-]`, not empty.
 pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-}
-
-fn is_secret_word(name: &str) -> bool {
-    let plain = name.to_lowercase();
-    ["token", "password", "passwd", "passphrase", "secret", "api_key", "apikey", "private_key"]
-        .iter()
-        .any(|word| plain.contains(word))
-        && !plain.ends_with("_file")
-}
-
-/// A token or a key where the name of a file was expected; shown nowhere.
-fn looks_secret(text: &str) -> bool {
-    let long_word = text.len() >= 40 && !text.contains(['/', '.']);
-    long_word || text.starts_with("EAA") || text.contains("-----BEGIN") || text.contains('\n')
-}
-
-fn whole(node: &Node) -> Option<u64> {
-    match node.value {
-        Value::Whole(number) => u64::try_from(number).ok(),
-        _ => None,
-    }
-}
-
-/// What is there, for an error: the value where it is short and nobody's number, else its kind.
-fn describe(key: &str, node: &Node) -> String {
-    let text = match &node.value {
-        Value::Text(text) if text.trim().is_empty() => return "is empty".to_owned(),
-        Value::Table(_) => return format!("is {}", node.kind()),
-        _ => mask(key, &node.render()),
-    };
-    if text.chars().count() > 60 || looks_secret(text.trim_matches('"')) {
-        return format!("is {} that does not fit here", node.kind());
-    }
-    format!("is {text}")
-}
-
-/// Phone numbers (under the keys that hold them) without their middle, passwords in addresses not at all.
-pub(super) fn mask(key: &str, shown: &str) -> String {
-    match key {
-        "number" | "numbers" | "to" => mask_digits(shown),
-        _ if shown.contains("://") => mask_userinfo(shown),
-        _ if shown.split('+').skip(1).any(|tail| tail.starts_with(|c: char| c.is_ascii_digit())) => mask_digits(shown),
-        _ => shown.to_owned(),
-    }
-}
-
-fn mask_digits(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    let mut run = String::new();
-    for letter in text.chars().chain(['\0']) {
-        let inside =
-            letter.is_ascii_digit() || (!run.is_empty() && matches!(letter, ' ' | '-' | '(' | ')' | '.' | '/'));
-        if inside {
-            run.push(letter);
-            continue;
-        }
-        let tail_at = run.trim_end_matches(|c: char| !c.is_ascii_digit()).len();
-        let tail = run.split_off(tail_at);
-        if run.bytes().filter(u8::is_ascii_digit).count() >= 6 {
-            masked.push_str(&run[..2]);
-            masked.push('…');
-            masked.push_str(&run[run.len() - 2..]);
-        } else {
-            masked.push_str(&run);
-        }
-        masked.push_str(&tail);
-        run.clear();
-        if letter != '\0' {
-            masked.push(letter);
-        }
-    }
-    masked
-}
-
-fn mask_userinfo(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let authority = rest.find(['/', '"']).unwrap_or(rest.len());
-    match rest[..authority].rfind('@') {
-        Some(at) => format!("{scheme}://…{}", &rest[at..]),
-        None => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_and_passwords_are_never_shown() {
-        for (key, text, shown) in [
-            ("number", "\"+5511987654321\"", "\"+55…21\""),
-            ("number", "\"(011) 98765-4321\"", "\"(01…21\""),
-            ("numbers", "[\"+5511987654321\", \"+525512345678\"]", "[\"+55…21\", \"+52…78\"]"),
-            ("to", "\"{{ payload.customer.phone }}\"", "\"{{ payload.customer.phone }}\""),
-            ("url", "\"mqtt://relay:s3cret@broker\"", "\"mqtt://…@broker\""),
-            ("url", "\"mqtts://broker.branch:8883\"", "\"mqtts://broker.branch:8883\""),
-            ("phone_number_id", "\"106540352242922\"", "\"106540352242922\""),
-        ] {
-            assert_eq!(mask(key, text), shown, "{key} {text}");
-        }
-    }
 }

@@ -3,6 +3,7 @@
 //! Floor: config. A section returns `None` only after it has told why, and only after it has read all its keys.
 
 mod links;
+mod message;
 mod people;
 mod policy;
 mod rules;

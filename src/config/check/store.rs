@@ -2,7 +2,8 @@
 //!
 //! Floor: config.
 
-use super::super::reader::{Limit, Reader};
+use super::super::kinds::Limit;
+use super::super::reader::Reader;
 use super::super::tree::{Node, Value};
 use super::super::units;
 use super::links::Uplink;
