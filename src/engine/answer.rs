@@ -18,7 +18,9 @@ const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 impl Engine {
     /// Idempotent by attempt: an answer to an attempt that is not open any more changes nothing.
     pub(super) fn answered(&mut self, attempt: AttemptId, answer: &Answer) -> Result<(), StoreError> {
-        let Some(place) = self.soft.in_flight.iter().position(|flight| flight.attempt == attempt) else { return Ok(()) };
+        let Some(place) = self.soft.in_flight.iter().position(|flight| flight.attempt == attempt) else {
+            return Ok(());
+        };
         let flight = self.soft.in_flight.swap_remove(place);
         let verdict = whatsapp::read(answer);
         self.tally.push(Tally::Answered(self.mono.since(flight.posted)));
@@ -63,7 +65,9 @@ impl Engine {
             Fate::Unsent => {
                 self.back_to_queue(flight.message, self.moment.boxed, verdict.reason, &verdict.detail, false)?;
             }
-            Fate::Unknown { repeats } => self.not_known(flight.message, person, *repeats, verdict.reason, &verdict.detail)?,
+            Fate::Unknown { repeats } => {
+                self.not_known(flight.message, person, *repeats, verdict.reason, &verdict.detail)?
+            }
         }
         if let Some(on_person) = verdict.person {
             self.on_person(person, category, on_person)?;
@@ -111,7 +115,11 @@ impl Engine {
 
     /// When a message that was refused for now may be tried again. What holds the number, template or person holds it besides.
     fn due_again(&mut self, flight: Flight, verdict: &Verdict) -> Result<BoxTime, StoreError> {
-        if verdict.number.is_some() || verdict.account.is_some() || verdict.template.is_some() || verdict.person.is_some() {
+        if verdict.number.is_some()
+            || verdict.account.is_some()
+            || verdict.template.is_some()
+            || verdict.person.is_some()
+        {
             return Ok(self.moment.boxed);
         }
         let tries = self.outbox.load(flight.message)?.map_or(1, |message| message.tries());

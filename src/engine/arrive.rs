@@ -61,7 +61,7 @@ impl Engine {
         let rules = Arc::clone(&self.rules);
         let applied: Vec<(Arc<str>, Applied)> = rules
             .matching(&arrival.topic, &arrival.subscriptions)
-            .map(|rule| (rule.name(), rules.apply(rule, arrival, self.moment.wall.trusted())))
+            .map(|rule| (Arc::clone(rule.name()), rules.apply(rule, arrival, self.moment.wall.trusted())))
             .collect();
         if applied.is_empty() {
             self.tally.push(Tally::Event(Arc::from(""), Reason::NoRule.code()));
@@ -153,8 +153,11 @@ impl Engine {
             }
             Effect::Revoke { to, purposes } => {
                 let person = self.outbox.person(&to)?;
-                let purposes: Vec<Option<&str>> =
-                    if purposes.is_empty() { vec![None] } else { purposes.iter().map(|purpose| Some(&**purpose)).collect() };
+                let purposes: Vec<Option<&str>> = if purposes.is_empty() {
+                    vec![None]
+                } else {
+                    purposes.iter().map(|purpose| Some(&**purpose)).collect()
+                };
                 for purpose in purposes {
                     // The purpose was checked with the configuration; a refusal can only be an unknown purpose.
                     if let Ok(entry) = policy::revoke(&self.policy, purpose, &source) {
@@ -238,7 +241,13 @@ impl Engine {
         self.tell_id(id, Outcome::Withdrawn, Reason::Superseded, "")
     }
 
-    pub(super) fn tell_id(&mut self, id: MessageId, outcome: Outcome, reason: Reason, detail: &str) -> Result<(), StoreError> {
+    pub(super) fn tell_id(
+        &mut self,
+        id: MessageId,
+        outcome: Outcome,
+        reason: Reason,
+        detail: &str,
+    ) -> Result<(), StoreError> {
         if let Some(found) = self.outbox.found(id)? {
             self.tell(&found, outcome, reason, detail, false);
         }

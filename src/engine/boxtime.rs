@@ -69,7 +69,8 @@ mod tests {
         let unsynced = |ms| Clock::Unsynced(Wall(ms));
         // (what, boot of the row, its wall, readings (mono, wall) -> box time)
         let off_an_hour = [(10, trusted(4_600_000), 3_700_000), (1_010, trusted(4_601_000), 3_701_000)];
-        let time_comes_later = [(10, unsynced(0), 100_000), (2_010, unsynced(2_000), 102_000), (3_010, trusted(4_603_000), 3_703_000)];
+        let time_comes_later =
+            [(10, unsynced(0), 100_000), (2_010, unsynced(2_000), 102_000), (3_010, trusted(4_603_000), 3_703_000)];
         let never_trusted = [(10, trusted(4_600_000), 100_000), (1_010, trusted(9_999_999), 101_000)];
         let same_boot = [(8_000, unsynced(0), 103_000), (9_000, trusted(9_000_000), 104_000)];
         let wall_went_back = [(10, trusted(500_000), 100_000), (1_010, trusted(100), 101_000)];

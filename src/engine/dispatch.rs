@@ -105,7 +105,7 @@ impl Engine {
         confirmed: crate::message::Confirmed,
     ) -> Result<Option<Wait>, StoreError> {
         let mut lane = lane;
-        let (id, person, priority) = (message.id(), message.person(), message.priority());
+        let (id, person) = (message.id(), message.person());
         let token = match pace::spend(&self.pace, &mut lane.pair, &mut self.soft.sender, self.moment.boxed) {
             Ok(token) => token,
             Err(wait) if wait.reason == Reason::PairLimit => {
@@ -118,14 +118,7 @@ impl Engine {
         self.outbox.settle_lane(lane, self.moment.boxed, true)?;
         let request = whatsapp::request(&self.whatsapp, &cleared, &self.outbox.shown(id));
         let attempt = cleared.attempt();
-        self.soft.in_flight.push(Flight {
-            attempt,
-            message: id,
-            person,
-            priority,
-            at: self.moment.boxed,
-            posted: self.mono,
-        });
+        self.soft.in_flight.push(Flight { attempt, message: id, person, at: self.moment.boxed, posted: self.mono });
         self.out.push(Action::Post(Post { attempt, path: request.path, body: request.body }));
         Ok(None)
     }

@@ -20,7 +20,9 @@ impl Engine {
     /// What an answer says about more than its message and person.
     pub(super) fn hold_as_told(&mut self, id: MessageId, verdict: &Verdict) -> Result<(), StoreError> {
         let stop = |lifted_by| match lifted_by {
-            Lift::Token => self.soft.token.map_or_else(|| "token:".to_owned(), |print| format!("token:{}", hex(&print))),
+            Lift::Token => {
+                self.soft.token.map_or_else(|| "token:".to_owned(), |print| format!("token:{}", hex(&print)))
+            }
             Lift::Operator => BY_OPERATOR.to_owned(),
         };
         let (key, lift, wait) = match (verdict.number, verdict.account) {
@@ -40,7 +42,9 @@ impl Engine {
     fn hold_country(&mut self, id: MessageId, verdict: &Verdict) -> Result<(), StoreError> {
         let country = self.outbox.load(id)?.and_then(|message| message.to().country());
         match country {
-            Some(country) => self.add_hold(format!("country:{}", country.code()), verdict, BY_OPERATOR.to_owned(), None),
+            Some(country) => {
+                self.add_hold(format!("country:{}", country.code()), verdict, BY_OPERATOR.to_owned(), None)
+            }
             None => Ok(()),
         }
     }

@@ -3,7 +3,8 @@
 //! Floor: engine.
 
 use crate::message::{
-    Answer, Arrival, AttemptId, Delivery, Epoch, Filter, MessageId, NotSent, Notice, Outcome, Priority, Reason, ReceiptId,
+    Answer, Arrival, AttemptId, Delivery, Epoch, Filter, MessageId, NotSent, Notice, Outcome, Priority, Reason,
+    ReceiptId,
 };
 use crate::operate::{LastLine, Reply, Request};
 use crate::time::Wall;

@@ -7,8 +7,9 @@ use super::soft::in_force;
 use super::{Action, Engine};
 use crate::message::{Content, Draft, LedgerAction, LedgerEntry, Number, Outcome, PersonId, Reason, Standing};
 use crate::operate::{
-    Backlog, ConsentNow, ConsentReport, DraftExplained, Explanation, Gauges, Grant, Hold, ImportReport, LedgerLine, LedgerPage,
-    LedgerRow, Length, LimitUse, LineProblem, LinkState, OutboxPage, PauseReport, Reply, Request, RuleExplained, Target, Wait,
+    Backlog, ConsentNow, ConsentReport, DraftExplained, Explanation, Gauges, Grant, Hold, ImportReport, LedgerLine,
+    LedgerPage, LedgerRow, Length, LimitUse, LineProblem, LinkState, OutboxPage, PauseReport, Reply, Request,
+    RuleExplained, Target, Wait,
 };
 use crate::outbox::{self, StoreError};
 use crate::policy;
@@ -269,7 +270,10 @@ impl Engine {
 
     fn read_number(&self, text: &str) -> Result<Number, String> {
         Number::read(text, self.country).map_err(|why| {
-            format!("the number {why}: write it with + and the country code, or as it is dialled in {}", self.country.code())
+            format!(
+                "the number {why}: write it with + and the country code, or as it is dialled in {}",
+                self.country.code()
+            )
         })
     }
 
@@ -411,7 +415,8 @@ impl Engine {
     }
 
     fn explain_rule(&self, explained: Explained, now: Moment) -> Result<RuleExplained, StoreError> {
-        let mut values: Vec<(String, String)> = explained.values.into_iter().map(|step| (step.name, step.value)).collect();
+        let mut values: Vec<(String, String)> =
+            explained.values.into_iter().map(|step| (step.name, step.value)).collect();
         values.extend(explained.effects.into_iter().map(|effect| ("effect".to_owned(), effect)));
         values.extend(explained.failed.into_iter().map(|step| (step.name, step.value)));
         let drafts = explained.drafts.iter().map(|draft| self.explain_draft(draft, now)).collect::<Result<_, _>>()?;
@@ -421,9 +426,9 @@ impl Engine {
             matched: explained.matches && explained.reason.is_none(),
             reason: explained.reason,
             detail: explained.detail.unwrap_or_default(),
-            captures: explained.captures,
             values,
             drafts,
+            ..RuleExplained::default()
         })
     }
 
@@ -508,9 +513,9 @@ fn belongs(key: &str, target: &Target) -> bool {
         Target::All => matches!(key, "all" | "number" | "account" | "templates") || key.starts_with("country:"),
         Target::Rule(name) => key == format!("rule:{name}"),
         Target::Category(name) => key == format!("category:{name}"),
-        Target::Template(name) => {
-            key.strip_prefix("template:").is_some_and(|of| of == name || of.split_once('/').is_some_and(|(of, _)| of == name))
-        }
+        Target::Template(name) => key
+            .strip_prefix("template:")
+            .is_some_and(|of| of == name || of.split_once('/').is_some_and(|(of, _)| of == name)),
     }
 }
 
@@ -546,7 +551,8 @@ fn instant(text: &str, column: &str) -> Result<Option<Wall>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    let midnight = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp());
+    let midnight =
+        || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp());
     match text.parse::<jiff::Timestamp>().ok().or_else(midnight) {
         Some(at) => Ok(Some(Wall(at.as_millisecond()))),
         None => Err(format!("{column} is \"{text}\": write 2026-03-01T12:00:00Z or 2026-03-01")),

@@ -3,7 +3,7 @@
 //! Floor: engine. Only ever a cache: what must survive is in the store, what is here is put back when a commit did not happen.
 
 use super::boxtime::BoxClock;
-use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Priority, Reason};
+use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Reason};
 use crate::outbox::{Hold, Outbox, StoreError};
 use crate::pace::{Circuit, SenderWindow};
 use crate::time::{BoxTime, Moment, Mono, Now, Wall};
@@ -35,7 +35,6 @@ pub(super) struct Soft {
     pub published: i64,
     pub taken: i64,
     pub token: Option<[u8; 8]>,
-    pub token_known: bool,
     pub uplink_why: String,
     pub uplink_since: Option<Wall>,
     pub free_space: Option<u64>,
@@ -59,7 +58,6 @@ pub(super) struct Flight {
     pub attempt: AttemptId,
     pub message: MessageId,
     pub person: PersonId,
-    pub priority: Priority,
     /// When it was recorded: what the sender limit is refunded by.
     pub at: BoxTime,
     pub posted: Mono,
@@ -104,7 +102,6 @@ impl Soft {
             published: outbox.row().receipts_taken,
             taken: outbox.row().receipts_taken,
             token: None,
-            token_known: false,
             uplink_why: "not tried yet".to_owned(),
             uplink_since: None,
             free_space: None,

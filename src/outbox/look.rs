@@ -26,7 +26,12 @@ pub struct Looked {
 
 impl Outbox {
     /// A page of messages, newest first: only those with `outcome`, only those below `before`.
-    pub fn list(&self, outcome: Option<Outcome>, before: Option<i64>, limit: u32) -> Result<Vec<(i64, OutboxRow)>, StoreError> {
+    pub fn list(
+        &self,
+        outcome: Option<Outcome>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, OutboxRow)>, StoreError> {
         let mut query = self.db.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM message LEFT JOIN content ON content.message = message.id
              WHERE message.id < ?1 AND (?2 IS NULL OR outcome = ?2) ORDER BY message.id DESC LIMIT ?3"
@@ -58,9 +63,9 @@ impl Outbox {
     }
 
     fn attempts(&self, id: i64) -> Result<Vec<AttemptRow>, StoreError> {
-        let mut query = self
-            .db
-            .prepare_cached("SELECT try, wall, boxed, answered, reason, code FROM attempt WHERE message = ?1 ORDER BY id")?;
+        let mut query = self.db.prepare_cached(
+            "SELECT try, wall, boxed, answered, reason, code FROM attempt WHERE message = ?1 ORDER BY id",
+        )?;
         let rows = query.query_map([id], |row| {
             let (at, boxed, answered): (i64, i64, Option<i64>) = (row.get(1)?, row.get(2)?, row.get(3)?);
             let code: Option<i64> = row.get(5)?;
@@ -100,7 +105,8 @@ impl Outbox {
             Some(Content::Text(_)) => None,
             None => row.get::<_, Option<String>>(14)?.filter(|name| !name.is_empty()),
         };
-        let wait = (state == super::schema::state::PARKED).then(|| Reason::of_code(row.get_ref(7).ok()?.as_str().ok()?));
+        let wait =
+            (state == super::schema::state::PARKED).then(|| Reason::of_code(row.get_ref(7).ok()?.as_str().ok()?));
         let due = BoxTime(row.get(17)?);
         let detail = OutboxDetail {
             row: self.row_of(row)?,

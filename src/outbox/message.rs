@@ -4,8 +4,8 @@
 
 use super::{Outbox, StoreError, WhenFull, schema::state};
 use crate::message::{
-    AttemptId, Category, Cleared, Confirmed, Content, Draft, MessageId, Number, Outcome, Permitted, PersonId, Priority, Reason,
-    Source, Stored, Terms, Token,
+    AttemptId, Category, Cleared, Confirmed, Content, Draft, MessageId, Number, Outcome, Permitted, PersonId, Priority,
+    Reason, Source, Stored, Terms, Token,
 };
 use crate::time::{BoxTime, Moment, Wall, millis};
 use rusqlite::{OptionalExtension, Row, params};

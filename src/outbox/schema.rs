@@ -12,8 +12,6 @@ pub(super) const STEPS: &[&str] = &[V1];
 pub(super) mod state {
     /// In the queue of its person.
     pub const WAITING: i64 = 0;
-    /// An attempt is recorded and not answered.
-    pub const POSTED: i64 = 1;
     /// An attempt ended and nobody knows how; waits until `due`.
     pub const UNKNOWN: i64 = 2;
     /// Set aside for the hold in `hold`, so that it holds nobody else.
