@@ -3,7 +3,8 @@
 //! Floor: engine.
 
 use crate::message::{
-    Answer, Arrival, AttemptId, Epoch, Filter, MessageId, NotSent, Notice, Outcome, Priority, Reason, ReceiptId,
+    Answer, Arrival, AttemptId, Delivery, Epoch, Filter, MessageId, NotSent, Notice, Outcome, Priority, Reason,
+    ReceiptId,
 };
 use crate::operate::{Reply, Request};
 use crate::time::Wall;
@@ -73,13 +74,9 @@ pub enum BrokerLink {
 /// One thing that the doors shall do, now that its reason is committed.
 #[derive(Debug)]
 pub enum Action {
-    /// PUBACK.
-    Ack {
-        /// The connection it is valid on.
-        epoch: Epoch,
-        /// The packet identifier.
-        packet: u16,
-    },
+    /// An arrival is done with, whatever became of it: gives back its room, and sends the PUBACK where one is due. Once for
+    /// every arrival, in the order of arrival, with the `delivery` that it came with.
+    Ack(Delivery),
     /// Send one request, once.
     Post(Post),
     /// Reach for the API without a message: answered by `Link::UplinkUp` or `Link::UplinkDown`.
