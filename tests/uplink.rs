@@ -1,5 +1,6 @@
 //! The uplink against a real server over real sockets, one fault after another: what leaves, how often, and what it is taken for.
 #![cfg(feature = "demo")] // certificates and the server's side are made of the demo's parts
+#![expect(clippy::unwrap_used, reason = "the server's side of a test: a panic is a failed test")]
 
 use branchline::door::clock::SystemClock;
 use branchline::door::secret::Secret;
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
@@ -38,8 +39,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Issuer {
+fn authority(name: &str) -> Issuer {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
@@ -326,7 +328,7 @@ struct Rig {
 impl Rig {
     fn new() -> Rig {
         let folder = tempfile::tempdir().unwrap();
-        let issuer = authority();
+        let issuer = authority("ours");
         let file = |name: &str, text: &str| -> PathBuf {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
@@ -528,11 +530,17 @@ async fn certificates_that_do_not_hold() {
         ("wrong name", Tls { names: &["other.test"], ..TLS }, true, "is not for 127.0.0.1"),
         ("unknown CA", TLS, false, "issuer that is not trusted"),
         ("wants a client certificate", Tls { client_certificate: true, ..TLS }, true, "uplink.cert_file"),
+        (
+            "wants one, by HTTP/1.1",
+            Tls { client_certificate: true, alpn: &[b"http/1.1"], ..TLS },
+            true,
+            "uplink.cert_file",
+        ),
     ];
     for (what, tls, known, part) in table {
         let mut rig = Rig::new();
         if !known {
-            rig.settings.ca_file = Some(rig.write("ca.pem", &authority().pem()));
+            rig.settings.ca_file = Some(rig.write("ca.pem", &authority("theirs").pem()));
         }
         let server = rig.server(tls, reply(200, TAKEN)).await;
         let answer = rig.open().post().await;
@@ -602,7 +610,6 @@ async fn the_proof_of_the_app_secret_goes_with_post_and_probe() {
     let mut client = rig.open();
     client.post().await;
     client.uplink.probe();
-    client.link().await; // the token at the start
     assert!(matches!(client.link().await, Link::UplinkUp(Some(_))));
     // printf %s 'what-do-ya-want-for-nothing?' | openssl dgst -sha256 -hmac Jefe
     let proof = "appsecret_proof=5a009baf454799a316a08e0261c4c31a58f951f1436904b5a7a883706501d927";
@@ -658,6 +665,18 @@ async fn through_a_proxy_that_resolves_the_name() {
     let answer = rig.open().post().await;
     assert!(is_no_connection(&answer, ""), "{answer:?}");
     assert_eq!(server.posts().len(), 1, "the refused one went nowhere");
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_is_replaced() {
+    let mut rig = Rig::new();
+    let close = Act::Reply(200, Some(("connection", "close".to_owned())), Bytes::from(TAKEN));
+    let server = rig.server(&Tls { alpn: &[b"http/1.1"], ..TLS }, close).await;
+    let mut client = rig.open();
+    for _ in 0..3 {
+        assert_eq!(status_of(&client.post().await), 200);
+    }
+    assert_eq!((server.posts().len(), server.log.lock().unwrap().connections), (3, 3));
 }
 
 #[tokio::test]

@@ -12,10 +12,13 @@ use std::error::Error;
 /// The answer that a failed exchange amounts to. Its texts hold neither the address with its query nor a header.
 pub(super) fn of_error(error: reqwest::Error) -> Answer {
     let error = error.without_url();
-    if let Some(tls) = chain(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>())
-        && (error.is_connect() || ends_the_handshake(tls))
+    if error.is_connect()
+        && let Some(tls) = chain(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>())
     {
         return Answer::NotSent(NotSent::Tls(tls_text(tls)));
+    }
+    if let Some(alert) = chain(&error).find_map(handshake_alert) {
+        return Answer::NotSent(NotSent::Tls(tls_text(&rustls::Error::AlertReceived(alert))));
     }
     if error.is_connect() {
         let why =
@@ -42,21 +45,24 @@ fn never_processed(error: &h2::Error) -> bool {
 
 /// In TLS 1.3 the client is done before the server has looked at its certificate, so the refusal comes as an alert on what looks
 /// like an open connection. These alerts are sent during a handshake only, and a server that has not finished it reads no request.
-fn ends_the_handshake(error: &rustls::Error) -> bool {
+///
+/// h2 keeps nothing of an I/O error but its text, so it is recognised by the text that rustls gives the alert; should they no longer
+/// agree, the answer is "perhaps", and a test says so.
+fn handshake_alert(cause: &(dyn Error + 'static)) -> Option<AlertDescription> {
     use AlertDescription::*;
-    matches!(
-        error,
-        rustls::Error::AlertReceived(
-            CertificateRequired
-                | BadCertificate
-                | UnsupportedCertificate
-                | CertificateRevoked
-                | CertificateExpired
-                | CertificateUnknown
-                | UnknownCA
-                | HandshakeFailure
-        )
-    )
+    const ALERTS: [AlertDescription; 8] = [
+        CertificateRequired,
+        BadCertificate,
+        UnsupportedCertificate,
+        CertificateRevoked,
+        CertificateExpired,
+        CertificateUnknown,
+        UnknownCA,
+        HandshakeFailure,
+    ];
+    let of_h2 = cause.downcast_ref::<h2::Error>().and_then(h2::Error::get_io);
+    let text = of_h2.or_else(|| cause.downcast_ref::<std::io::Error>())?.to_string();
+    ALERTS.into_iter().find(|alert| text == rustls::Error::AlertReceived(*alert).to_string())
 }
 
 fn tls_text(error: &rustls::Error) -> String {
