@@ -435,6 +435,8 @@ fn is_broken(answer: &Answer) -> bool {
 
 // --- tests
 
+type Wanted<'a, T> = &'a dyn Fn(&T) -> bool;
+
 #[tokio::test]
 async fn one_post_arrives_whole_by_http_2_with_its_token() {
     let mut rig = Rig::new();
@@ -467,7 +469,7 @@ async fn every_fault_sends_at_most_once_and_is_told_for_what_it_is() {
     let cut =
         |answer: &Answer| matches!(answer, Answer::Http { status: 200, body, .. } if body.len() == limits::ANSWER);
     let refused = |answer: &Answer| *answer == Answer::NotSent(NotSent::StreamRefused);
-    let table: &[(&str, Act, usize, &dyn Fn(&Answer) -> bool)] = &[
+    let table: &[(&str, Act, usize, Wanted<Answer>)] = &[
         ("reset before reading", Act::ResetBefore, 0, &is_broken),
         ("reset after reading", Act::ResetAfter, 1, &is_broken),
         ("REFUSED_STREAM", reset(7), 1, &refused),
@@ -586,6 +588,19 @@ async fn a_replaced_token_file_is_used_and_told() {
 }
 
 #[tokio::test]
+async fn a_replaced_token_file_is_told_though_nothing_is_sent() {
+    let mut rig = Rig::new();
+    rig.settings.base_url = "https://x.test".into();
+    let mut client = rig.open();
+    let Link::Token(Some(first)) = client.link().await else { panic!("the token at the start") };
+    std::fs::remove_file(rig.settings.token_file.as_ref().unwrap()).unwrap();
+    assert_eq!(client.link().await, Link::Token(None));
+    rig.write("token", "EAAGother");
+    let Link::Token(Some(other)) = client.link().await else { panic!("the new token") };
+    assert_ne!(first, other);
+}
+
+#[tokio::test]
 async fn without_a_readable_token_nothing_is_sent() {
     for text in ["", "two words"] {
         let mut rig = Rig::new();
@@ -620,7 +635,7 @@ async fn the_proof_of_the_app_secret_goes_with_post_and_probe() {
 #[tokio::test]
 async fn a_probe_tells_whether_the_way_is_open() {
     let down = |link: &Link| matches!(link, Link::UplinkDown(NotSent::NoConnection(why)) if why.contains("503"));
-    let table: &[(Act, &dyn Fn(&Link) -> bool)] = &[
+    let table: &[(Act, Wanted<Link>)] = &[
         (reply(200, r#"{"id":"1"}"#), &|link| matches!(link, Link::UplinkUp(Some(_)))),
         (reply(401, ""), &|link| matches!(link, Link::UplinkUp(Some(_)))),
         (reply(503, ""), &down),
@@ -737,6 +752,8 @@ async fn what_cannot_be_used_is_refused_at_the_start() {
     };
     assert!(open(&|_| ()).is_none());
     let password = "http://user:hunter2@";
+    let printed = format!("{:?}", Settings { proxy: Some(password.into()), ..rig.settings.clone() });
+    assert!(!printed.contains("hunter2"), "{printed}");
     let problem = open(&|settings| settings.proxy = Some(password.into())).unwrap();
     assert!(matches!(problem, Problem::Proxy) && !problem.to_string().contains("hunter2"), "{problem}");
     for url in ["ftp://x.test", "x.test", "https://x.test?q", ""] {
