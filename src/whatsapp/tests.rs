@@ -172,13 +172,15 @@ fn what_stops_holds_or_restricts_is_told_loudly() {
     }
 }
 
+type ByStatus = (u16, &'static str, Fate, Option<OnNumber>, Option<OnAccount>, Reason, Circuit);
+
 #[test]
 fn without_a_known_code_the_status_decides() {
     let page = "<html>Welcome to the hotel</html>";
     let unknown_code = r#"{"error":{"message":"new","code":987654}}"#;
     let [_, _, service] = NUMBER_WAITS;
     let [throttled, ..] = NUMBER_WAITS;
-    let rows: &[(u16, &str, Fate, Option<OnNumber>, Option<OnAccount>, Reason, Circuit)] = &[
+    let rows: &[ByStatus] = &[
         (200, page, MAYBE, None, None, Reason::AnswerUnreadable, Circuit::InDoubt),
         (200, "", MAYBE, None, None, Reason::AnswerUnreadable, Circuit::InDoubt),
         (200, "{}", MAYBE, None, None, Reason::AnswerUnreadable, Circuit::InDoubt),
