@@ -81,7 +81,10 @@ pub fn execute(
     let cli = match Cli::try_parse_from(typed) {
         Ok(cli) => cli,
         Err(said) if !said.use_stderr() => return print(out, &said.to_string()),
-        Err(wrong) => return Err(Failure::new(Exit::Usage, wrong.to_string().trim_end())),
+        Err(wrong) => {
+            let text = wrong.to_string();
+            return Err(Failure::new(Exit::Usage, text.trim_start_matches("error: ").trim_end()));
+        }
     };
     match &cli.command {
         Command::Run(run) => {
