@@ -19,6 +19,8 @@
 #![warn(missing_docs)]
 
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod door;
 pub mod engine;
 pub mod limits;
