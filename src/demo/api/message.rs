@@ -40,6 +40,9 @@ const KINDS: &[&str] = &[
 
 /// Checks a body. What this simulator does not know (contacts, groups, user ids) is refused, never taken unseen.
 pub(super) fn check(body: &Value, templates: &Templates) -> Checked<Passed> {
+    if body.is_object() && body.get("type").is_none() {
+        return Err(Refusal::new(131008, "request.type is required"));
+    }
     let kind = body.get("type").and_then(Value::as_str).unwrap_or_default();
     let mut known = vec!["messaging_product", "recipient_type", "to", "type", "context", "biz_opaque_callback_data"];
     known.push("appsecret_proof");

@@ -149,13 +149,9 @@ impl Api {
         self.control.0.gate.addr()
     }
 
-    /// What `uplink.base_url` is set to. With TLS by the name `localhost`, over loopback.
+    /// What `uplink.base_url` is set to: by address, so that the certificate must name it.
     pub fn url(&self) -> String {
-        let addr = self.addr();
-        match self.tls {
-            true => format!("https://localhost:{}", addr.port()),
-            false => format!("http://{addr}"),
-        }
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.addr())
     }
 
     /// The handle for faults and reports.
