@@ -3,8 +3,8 @@
 //! Floor: demo. Good enough to show the daemon at work, no measure of it: tests of faults use mosquitto. It has no TLS and
 //! no passwords here, and logs under the target `rumqttd` (a lost connection is an error there): filter it.
 //!
-//! What rumqttd makes of MQTT 5 (probed with rumqttc's v5 client, 2026-11-22; `tests/simulator.rs` keeps what needs no
-//! waiting):
+//! What rumqttd makes of MQTT 5 (probed with rumqttc's v5 client on 2026-11-22, the last two rows read in its source;
+//! `tests/simulator.rs` keeps the probes that need no waiting):
 //!
 //! | feature | |
 //! |---|---|

@@ -24,6 +24,7 @@ pub use control::{Answer, Control, Counters, Fault, Repeat, Seen};
 pub use pace::{PAIR_BURST, PAIR_INTERVAL, SENDER_PER_SECOND};
 
 use super::certs::{Authority, Identity};
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use state::{Gate, State};
 use std::io;
@@ -38,6 +39,25 @@ pub struct Tls {
     pub chain: Vec<CertificateDer<'static>>,
     /// Its private key.
     pub key: PrivateKeyDer<'static>,
+}
+
+impl Tls {
+    /// From PEM: the chain with the server's own certificate first, and its key.
+    ///
+    /// # Errors
+    /// What is not PEM, or holds no certificate or no key.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> io::Result<Tls> {
+        let wrong = |what: &str, error: pem::Error| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("the {what} is not PEM: {error}"))
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
+        let chain = chain.map_err(|error| wrong("certificate", error))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong("private key", error))?;
+        if chain.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the certificate file holds no certificate"));
+        }
+        Ok(Tls { chain, key })
+    }
 }
 
 impl From<&Identity> for Tls {
@@ -74,7 +94,7 @@ pub struct Settings {
     pub pair_slack: Duration,
     /// The `wa_id` of a number's digits.
     pub wa_id: fn(&str) -> String,
-    /// How many requests [`Control::seen`] keeps; older ones are forgotten. What repeats are told by (16 bytes a message)
+    /// How many requests [`Control::seen`] keeps; older ones are forgotten. What repeats are told by (16 bytes a message), and each person's pace,
     /// is kept for ever.
     pub keep: usize,
 }

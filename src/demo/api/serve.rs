@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::{io, mem};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -68,19 +69,26 @@ pub(super) async fn run(state: Arc<State>, acceptor: Option<TlsAcceptor>) {
             inner.counters.connections += 1;
             inner.faults.strike(Stage::Connection, None).is_some()
         });
-        connections.spawn(connection(state.clone(), acceptor.clone(), tcp, mute));
+        let (cut, released) = (state.cut.subscribe(), state.mute.subscribe());
+        if state.gate.is_closed() {
+            // It was taken just before the port was closed, and would miss the cut that went with it.
+            let _ = tcp.set_zero_linger();
+        } else if mute {
+            connections.spawn(hold(tcp, cut, released));
+        } else {
+            connections.spawn(connection(state.clone(), acceptor.clone(), tcp, cut));
+        }
     }
 }
 
-async fn connection(state: Arc<State>, acceptor: Option<TlsAcceptor>, tcp: TcpStream, mute: bool) {
-    let mut cut = state.cut.subscribe();
-    if mute {
-        let mut released = state.mute.subscribe();
-        tokio::select! { _ = released.changed() => {}, _ = cut.changed() => {} }
-        // Ends with a reset if it can; the connection is closed either way.
-        let _ = tcp.set_zero_linger();
-        return;
-    }
+/// Says nothing on a connection until it is let go, with a reset.
+async fn hold(tcp: TcpStream, mut cut: watch::Receiver<u64>, mut released: watch::Receiver<u64>) {
+    tokio::select! { _ = released.changed() => {}, _ = cut.changed() => {} }
+    // Fails only where the client is gone already.
+    let _ = tcp.set_zero_linger();
+}
+
+async fn connection(state: Arc<State>, acceptor: Option<TlsAcceptor>, tcp: TcpStream, mut cut: watch::Receiver<u64>) {
     let (socket, http2) = match acceptor {
         None => (Socket::Plain(tcp), false),
         Some(acceptor) => {

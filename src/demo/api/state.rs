@@ -127,6 +127,10 @@ impl Gate {
         self.addr
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.listener).is_none()
+    }
+
     /// Closes the port at once; connections in its queue are reset.
     pub(super) fn close(&self) {
         lock(&self.listener).take();
