@@ -20,6 +20,8 @@
 
 pub mod cli;
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod door;
 pub mod engine;
 pub mod limits;
