@@ -5,6 +5,7 @@
 
 mod args;
 mod backend;
+mod check;
 mod failure;
 mod house;
 mod ledger;

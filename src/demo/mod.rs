@@ -6,3 +6,6 @@
 pub mod api;
 pub mod broker;
 pub mod certs;
+mod play;
+
+pub use play::play;
