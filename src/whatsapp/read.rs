@@ -4,12 +4,13 @@
 //! applies what it says. The code goes before the HTTP status, as the platform asks (facts 3.1).
 //!
 //! ```text
-//! error.code known  → its row in `codes`, whatever the status says
 //! messages[0].id    → accepted
-//! 401               → the token, whoever refused it (a gateway may): stop, keep, show
+//! error.code known  → its row in `codes`, whatever the status says
+//! 401               → with the API's JSON: the token, by a code that is new; stop, keep, show
 //! 408               → unknown
 //! 429, 5xx          → unknown, and back off
-//! other 4xx         → with the API's JSON: refused, unknown code; without: not the API, so kept (see below)
+//! other 4xx         → with the API's JSON: refused, unknown code
+//! 4xx without it    → not the API: kept (see below)
 //! 3xx               → never followed, so nobody took the message: kept
 //! anything else     → unknown
 //! ```
@@ -47,16 +48,18 @@ fn read_http(status: u16, body: &[u8]) -> Verdict {
     // The bound is the door's; it is kept here too, so that the parse stays small whoever calls.
     let json =
         if body.len() <= limits::ANSWER { serde_json::from_slice(body).unwrap_or(Value::Null) } else { Value::Null };
-    if let Some(error) = json.get("error").filter(|error| error.is_object()) {
-        let code = error.get("code").and_then(whole_number);
-        return match code.and_then(row) {
-            Some(row) => by_code(&row, code, error),
-            None => Verdict { code, ..by_status(status, Some(error)) },
-        };
+    // Taken is taken, whatever else the answer holds: to send it again would be the worse mistake.
+    if let Some(id) = json.pointer("/messages/0/id").and_then(Value::as_str)
+        && (200..300).contains(&status)
+        && !id.is_empty()
+    {
+        return accepted(&json, id);
     }
-    match json.pointer("/messages/0/id").and_then(Value::as_str) {
-        Some(id) if (200..300).contains(&status) && !id.is_empty() => accepted(&json, id),
-        _ => by_status(status, None),
+    let Some(error) = json.get("error").filter(|error| error.is_object()) else { return by_status(status, None) };
+    let code = error.get("code").and_then(whole_number);
+    match code.and_then(row) {
+        Some(row) => by_code(&row, code, error),
+        None => Verdict { code, ..by_status(status, Some(error)) },
     }
 }
 
@@ -125,7 +128,7 @@ fn by_status(status: u16, error: Option<&Value>) -> Verdict {
     };
     let wait = Some(OnNumber::BackOff(BackOffClass::Service));
     match status {
-        401 => Verdict {
+        401 if error.is_some() => Verdict {
             account: Some(OnAccount::Stop { lifted_by: Lift::Token }),
             loud: true,
             ..Verdict::of(Fate::Again, Reason::TokenInvalid, detail("the token was not accepted"), circuit)

@@ -195,7 +195,7 @@ fn without_a_known_code_the_status_decides() {
         (403, unknown_code, GONE, None, None, Reason::UnknownCode, Circuit::Works),
         (404, r#"{"error":{"message":"no code"}}"#, GONE, None, None, Reason::UnknownCode, Circuit::Works),
         (403, page, KEPT, service, None, Reason::AnswerUnreadable, Circuit::InDoubt),
-        (401, page, KEPT, None, TOKEN, Reason::TokenInvalid, Circuit::InDoubt),
+        (401, page, KEPT, service, None, Reason::AnswerUnreadable, Circuit::InDoubt),
         (401, unknown_code, KEPT, None, TOKEN, Reason::TokenInvalid, Circuit::Works),
         (408, "", MAYBE, None, None, Reason::NoAnswer, Circuit::InDoubt),
         (429, "", MAYBE, throttled, None, Reason::NumberLimit, Circuit::InDoubt),
@@ -215,6 +215,12 @@ fn without_a_known_code_the_status_decides() {
             "{status} {body}"
         );
     }
+}
+
+#[test]
+fn taken_is_taken_even_beside_an_error() {
+    let verdict = http(200, r#"{"messages":[{"id":"wamid.x"}],"error":{"code":131056}}"#);
+    assert_eq!(verdict.message, Fate::Accepted { wamid: "wamid.x".into() });
 }
 
 #[test]
