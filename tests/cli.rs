@@ -3,7 +3,11 @@
 use std::process::{Command, Output, Stdio};
 
 fn branchline(typed: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_branchline")).args(typed).stdin(Stdio::null()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_branchline"))
+        .args(typed)
+        .stdin(Stdio::null())
+        .output()
+        .expect("cargo built the binary")
 }
 
 #[test]

@@ -90,10 +90,8 @@ fn places(header: &csv::StringRecord) -> Result<[usize; COLUMNS.len()], Failure>
         }
     }
     for unknown in header.iter().filter(|name| !COLUMNS.contains(name)) {
-        // Not repeated: a file without a header begins with somebody's number.
-        let shown = if unknown.chars().any(|c| c.is_ascii_digit()) { "(holds digits)" } else { unknown };
-        problems
-            .push(problem(1, format!("no column has the name {shown}; the first line holds {}", COLUMNS.join(","))));
+        let known = COLUMNS.join(",");
+        problems.push(problem(1, format!("no column has the name {}; the first line holds {known}", shown(unknown))));
     }
     if problems.is_empty() { Ok(places) } else { Err(refused(&problems)) }
 }
@@ -136,16 +134,16 @@ fn line(
         ("grant", "all") => return Err(wrong("purpose all goes with revoke only: a grant is for one purpose".into())),
         ("grant", purpose) | ("revoke", purpose) if purpose == "all" || setting.knows(purpose) => {}
         ("grant" | "revoke", purpose) => {
-            return Err(wrong(format!("no purpose has the name {purpose} (see [purposes])")));
+            return Err(wrong(format!("no purpose has the name {} (see [purposes])", shown(purpose))));
         }
-        (other, _) => return Err(wrong(format!("action is {other:?}, and must be grant or revoke"))),
+        (other, _) => return Err(wrong(format!("action is {}, and must be grant or revoke", shown(other)))),
     }
     if action == "grant" && source.is_empty() {
         return Err(wrong("source is empty: a grant says where it was given".into()));
     }
     let time = |name: &str, text: &str| match text {
         "" => Ok(None),
-        text => moment(text, &setting.zone).map(Some).map_err(|what| wrong(format!("{name} {text:?} {what}"))),
+        text => moment(text, &setting.zone).map(Some).map_err(|what| wrong(format!("{name} {what}"))),
     };
     let (at, expires) = (time("at", at)?, time("expires", expires)?);
     if at.zip(expires).is_some_and(|(at, expires)| expires <= at) {
@@ -161,6 +159,12 @@ fn line(
         wording: wording.to_owned(),
         expires: expires.map(Wall::rfc3339).unwrap_or_default(),
     })
+}
+
+/// A cell for an error, unless it may be somebody's number: columns get mixed up, and a file without a header begins with one.
+fn shown(cell: &str) -> &str {
+    let digits = cell.chars().filter(char::is_ascii_digit).count();
+    if digits < 5 { cell } else { "(a cell with many digits)" }
 }
 
 fn check_number(number: &str, setting: &Setting) -> Result<(), String> {
@@ -226,12 +230,15 @@ mod tests {
         #[rustfmt::skip]
         let table = [
             ("+5511987654321,orders,grant,,,,", "line 2: source is empty: a grant says where it was given"),
-            ("+5511987654321,orders,agree,,till,,", "line 2: action is \"agree\", and must be grant or revoke"),
+            ("+5511987654321,orders,agree,,till,,", "line 2: action is agree, and must be grant or revoke"),
             ("+5511987654321,,grant,,till,,", "line 2: purpose is empty"),
             ("+5511987654321,all,grant,,till,,", "line 2: purpose all goes with revoke only"),
             ("+5511987654321,offers,grant,,till,,", "line 2: no purpose has the name offers"),
-            ("+5511987654321,orders,grant,02/01/2026,till,,", "line 2: at \"02/01/2026\" is no time"),
+            ("+5511987654321,orders,grant,02/01/2026,till,,", "line 2: at is no time"),
             ("+5511987654321,orders,grant,2026-01-02,till,,2026-01-02", "line 2: expires is not after at"),
+            ("+5511987654321,orders,+5511987654321,,till,,", "line 2: action is (a cell with many digits), and must be"),
+            ("+5511987654321,+5511987654321,grant,,till,,", "line 2: no purpose has the name (a cell with many digits)"),
+            ("+5511987654321,orders,grant,+5511987654321,till,,", "line 2: at is no time"),
             ("+5511987654321,orders,grant,,till", "line 2: has 5 columns, and the first line 7"),
         ];
         for (line, expected) in table {
