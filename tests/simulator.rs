@@ -708,7 +708,12 @@ async fn raw_http2(api: &Api, authority: &Authority) -> h2::client::SendRequest<
     send
 }
 
-fn raw_post(send: &mut h2::client::SendRequest<bytes::Bytes>, api: &Api, to: &str) -> h2::client::ResponseFuture {
+/// Sends at once; the answer within [`SOON`].
+fn raw_post(
+    send: &mut h2::client::SendRequest<bytes::Bytes>,
+    api: &Api,
+    to: &str,
+) -> impl Future<Output = Result<http::Response<h2::RecvStream>, h2::Error>> + use<> {
     let request = http::Request::post(format!("{}/v25.0/106540352242922/messages", api.url()))
         .header("authorization", format!("Bearer {TOKEN}"))
         .header("content-type", "application/json")
@@ -716,7 +721,7 @@ fn raw_post(send: &mut h2::client::SendRequest<bytes::Bytes>, api: &Api, to: &st
         .unwrap();
     let (response, mut body) = send.send_request(request, false).unwrap();
     body.send_data(order(to).to_string().into(), true).unwrap();
-    response
+    async move { tokio::time::timeout(SOON, response).await.expect("an answer that never came") }
 }
 
 #[tokio::test]

@@ -94,8 +94,8 @@ pub struct Settings {
     pub pair_slack: Duration,
     /// The `wa_id` of a number's digits.
     pub wa_id: fn(&str) -> String,
-    /// How many requests [`Control::seen`] keeps; older ones are forgotten. What repeats are told by (16 bytes a message), and each person's pace,
-    /// is kept for ever.
+    /// How many requests [`Control::seen`] keeps; older ones are forgotten. Kept for ever: what repeats are told by (16 bytes
+    /// a message) and the pace of each person.
     pub keep: usize,
 }
 
