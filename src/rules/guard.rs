@@ -27,9 +27,12 @@ pub(super) fn install(environment: &mut Environment<'static>, zone: jiff::tz::Ti
     environment.add_function("LIST", list);
     environment.add_function("TEXT", text);
     environment.add_function("TEST", test);
-    environment.add_function("FILTER", move |state: &mut State, strict: bool, name: &str, place: &str, args: Rest<Value>| {
-        filter(state, &zone, strict, name, place, &args)
-    });
+    environment.add_function(
+        "FILTER",
+        move |state: &mut State, strict: bool, name: &str, place: &str, args: Rest<Value>| {
+            filter(state, &zone, strict, name, place, &args)
+        },
+    );
 }
 
 /// What a value is, in a word; `None` for a missing one.
@@ -54,8 +57,18 @@ fn finite(value: &Value) -> bool {
     value.is_integer() || filters::number(value).is_some_and(f64::is_finite)
 }
 
-fn verdict(value: &Value, place: &str) -> Result<bool, Error> {
-    truth(false, value, place)
+fn verdict(value: &Value, place: &str) -> Result<&'static str, Error> {
+    truth(false, value, place).map(word)
+}
+
+/// As JSON and TOML write it; MiniJinja writes Python's `True`.
+fn word(truth: bool) -> &'static str {
+    if truth { "true" } else { "false" }
+}
+
+/// What a person reads of a text, number or truth.
+fn written(value: &Value) -> String {
+    if value.kind() == ValueKind::Bool { word(value.is_true()).to_owned() } else { value.to_string() }
 }
 
 fn truth(strict: bool, value: &Value, place: &str) -> Result<bool, Error> {
@@ -174,7 +187,7 @@ fn concat(strict: bool, _op: &str, place: &str, a: &Value, b: &Value) -> Result<
     }
     match [a, b].into_iter().find(|value| !scalar(value)) {
         Some(other) => Err(failed(format!("{} cannot be joined: {place}", kind(other).unwrap_or("nothing")))),
-        None => bounded(format!("{a}{b}"), place),
+        None => bounded(written(a) + &written(b), place),
     }
 }
 
@@ -200,6 +213,7 @@ fn text(value: &Value, place: &str) -> Result<Value, Error> {
         Some("null") => Err(failed(format!("null: {place} (if it may be, write | default('…'))"))),
         Some("a number") if !finite(value) => Err(failed(format!("no finite number: {place}"))),
         Some(other) if !scalar(value) => Err(failed(format!("{other} has no text: {place}"))),
+        Some("true or false") => Ok(Value::from(word(value.is_true()))),
         Some(_) => Ok(value.clone()),
     }
 }
@@ -250,7 +264,10 @@ fn filter(
     }
     let taken = match name {
         "length" | "count" | "first" | "last" => !value.is_none() && value.len().is_some(),
-        "join" => matches!(value.kind(), ValueKind::Seq) && value.try_iter().is_ok_and(|mut items| items.all(|item| scalar(&item))),
+        "join" => {
+            matches!(value.kind(), ValueKind::Seq)
+                && value.try_iter().is_ok_and(|mut items| items.all(|item| scalar(&item)))
+        }
         _ => scalar(value),
     };
     if !taken || !rest.iter().all(scalar) {
@@ -264,7 +281,7 @@ fn filter(
         "money" => filters::money(value, argument.unwrap_or_default(), language),
         "date" => filters::date(value, argument.unwrap_or("%Y-%m-%d %H:%M"), zone),
         "duration" => filters::duration(value),
-        "first_name" => Ok(filters::first_name(&value.to_string())),
+        "first_name" => Ok(filters::first_name(&written(value))),
         "digits" => Ok(value.to_string().chars().filter(char::is_ascii_digit).collect()),
         "join" => return join(value, argument.unwrap_or_default(), place),
         "replace" => return replace(value, rest, place),
@@ -287,7 +304,7 @@ fn join(value: &Value, between: &str, place: &str) -> Result<Value, Error> {
         if index > 0 {
             text.push_str(between);
         }
-        text.push_str(&item.to_string());
+        text.push_str(&written(&item));
         if text.len() > limits::RENDERED {
             return Err(too_long(place));
         }
@@ -297,7 +314,7 @@ fn join(value: &Value, between: &str, place: &str) -> Result<Value, Error> {
 
 fn replace(value: &Value, rest: &[Value], place: &str) -> Result<Value, Error> {
     let [from, to] = rest else { return Err(failed(format!("replace takes two texts: {place}"))) };
-    let (value, from, to) = (value.to_string(), from.to_string(), to.to_string());
+    let (value, from, to) = (written(value), written(from), written(to));
     let grown = value.len().saturating_add(value.matches(&from).count().saturating_mul(to.len()));
     if from.is_empty() || grown > limits::RENDERED.saturating_mul(2) {
         return Err(too_long(place));

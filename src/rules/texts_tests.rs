@@ -149,7 +149,7 @@ fn texts_are_strict_too() {
         ("{% if payload.s > 40 %}hot{% endif %}", Err("a text compared with a number: payload.s > 40")),
         ("{{ payload.s | upper ~ '-' ~ payload.n }}", Ok("ABC-46")),
         ("{{ payload.s | replace('b', 'xx') }}", Ok("axxc")),
-        ("{{ payload.f | round }} {{ payload.n | money('BRL') }}", Ok("5.0 R$ 46,00")),
+        ("{{ payload.f | round }} {{ payload.n | money('BRL') }}", Ok("4.0 R$ 46,00")),
         ("{{ payload.s | money('BRL') }}", Err("money needs a number: payload.s")),
         ("{{ payload.s | int }}", Err("int cannot take this value (a text): payload.s")),
         ("{{ payload.phone | digits }}", Ok("5511987654321")),
@@ -169,7 +169,8 @@ fn texts_are_strict_too() {
 
 #[test]
 fn unknown_names_are_found_with_a_suggestion_and_a_place() {
-    let found = texts().add("Hello {{ paylod.x }}, {{ till }}, {{ peson }}", Mode::Text, &["payload", "till"]).unwrap_err();
+    let found =
+        texts().add("Hello {{ paylod.x }}, {{ till }}, {{ peson }}", Mode::Text, &["payload", "till"]).unwrap_err();
     assert_eq!(found.len(), 2);
     assert_eq!(found[0].fix, "did you mean payload?");
     assert_eq!(found[0].at, Some((9, 15)));
