@@ -135,7 +135,7 @@ fn arithmetic(strict: bool, op: &str, place: &str, operands: Rest<Value>) -> Res
     if operands.iter().any(Value::is_undefined) {
         return if strict { Err(missing(place)) } else { Ok(Value::UNDEFINED) };
     }
-    for operand in operands.iter().filter(|operand| !operand.is_number()) {
+    if let Some(operand) = operands.iter().find(|operand| !operand.is_number()) {
         let hint = if operand.as_str().is_some() { " (texts are joined by ~)" } else { "" };
         return Err(failed(format!("no number but {}{hint}: {place}", kind(operand).unwrap_or("nothing"))));
     }
@@ -259,7 +259,11 @@ fn filter(
             || (rest.get(1).is_some_and(Value::is_true) && value.as_str().is_some_and(|text| text.trim().is_empty()));
         return Ok(if stand_in { rest.first().cloned().unwrap_or_else(|| Value::from("")) } else { value.clone() });
     }
-    if args.iter().any(Value::is_undefined) {
+    // Missing and null go through, so that a default may stand at the end: x | date('%H:%M') | default('-').
+    if value.is_undefined() || value.is_none() {
+        return Ok(value.clone());
+    }
+    if rest.iter().any(Value::is_undefined) {
         return if strict { Err(missing(place)) } else { Ok(Value::UNDEFINED) };
     }
     let taken = match name {

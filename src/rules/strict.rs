@@ -118,7 +118,7 @@ impl Writer<'_> {
 
     fn unreadable(&mut self, error: &minijinja::Error) {
         let what = error.detail().unwrap_or("it cannot be read").to_owned();
-        self.find(Span::default(), what, "see the examples of expressions and templates in the README");
+        self.find(Span::default(), what, "look for a quote, bracket or brace that is left open");
     }
 
     /// The expression as a person wrote it, as a quoted literal for the guards' messages.

@@ -220,6 +220,12 @@ fn the_language_is_the_events_then_the_persons_then_the_countrys_then_the_defaul
     ] {
         assert_eq!(to(name, lang), chosen, "{name} {lang}");
     }
+    // The country comes from the number itself.
+    let abroad = number("+525587654321");
+    let chosen = if abroad.country() == Country::of_code("MX") { "es_MX" } else { "pt_BR" };
+    let rule = Rule { to: vec![To::Number(abroad.e164())], language: None, ..order_ready() };
+    let draft = drafts(run(rule, EVENT)).remove(0);
+    assert!(matches!(draft.content(), Content::Template(template) if template.language == chosen));
     let rules = rules(vec![order_ready()]);
     let explained = rules.explain("pos/3/order/A-7/ready", EVENT.replace("\"pt\"", "\"xx\"").as_bytes(), None);
     let why = explained[0].values.iter().find(|step| step.name == "language").unwrap();
@@ -776,8 +782,14 @@ fn poison(rules: &Rules, topic: &str, payload: &[u8]) {
     assert_eq!(count, 6);
 }
 
+/// Also on a thread with a small stack, as the engine's may be.
 #[test]
 fn poison_by_hand_never_panics_and_stays_within_bounds() {
+    let small = std::thread::Builder::new().stack_size(512 * 1024);
+    small.spawn(poison_by_hand).unwrap().join().unwrap();
+}
+
+fn poison_by_hand() {
     let rules = poisoned();
     let deep = |open: &str, close: &str, levels: usize| format!("{}1{}", open.repeat(levels), close.repeat(levels));
     for payload in [
