@@ -267,7 +267,7 @@ fn filter(
         return if strict { Err(missing(place)) } else { Ok(Value::UNDEFINED) };
     }
     let taken = match name {
-        "length" | "count" | "first" | "last" => !value.is_none() && value.len().is_some(),
+        "length" | "count" | "first" | "last" => value.len().is_some(),
         "join" => {
             matches!(value.kind(), ValueKind::Seq)
                 && value.try_iter().is_ok_and(|mut items| items.all(|item| scalar(&item)))

@@ -27,8 +27,12 @@ impl Compiler<'_> {
             }
             Message::Template { name, header, body, buttons } => {
                 let forms = self.forms(&key, rule, name)?;
-                for form in forms.values() {
+                for (language, form) in &forms {
                     self.category(&key, rule, name, form);
+                    if let Some(strange) = &form.strange {
+                        let message = format!("{name} ({language}) has a {strange}, which rules cannot fill in");
+                        self.problem(format!("{key}.template"), message, "use another template");
+                    }
                 }
                 let header = self.header(&key, header.as_ref(), &forms, names);
                 let body = self.body(&key, body, &forms, names);
@@ -147,14 +151,6 @@ impl Compiler<'_> {
                 HeaderForm::Video => Some("video"),
                 HeaderForm::Document => Some("document"),
                 HeaderForm::Location => Some("location"),
-                HeaderForm::Other(other) => {
-                    self.problem(
-                        key.clone(),
-                        format!("headers of the kind {other} cannot be filled in"),
-                        "use another template",
-                    );
-                    return None;
-                }
             };
             if kind != wanted {
                 let (found, wanted) = (kind.unwrap_or("none"), wanted.unwrap_or("none"));
@@ -194,41 +190,9 @@ impl Compiler<'_> {
         let key = format!("{key}.body");
         let before = self.problems.len();
         for (language, form) in forms {
-            let variables = form.body.variables();
-            let (message, fix) = match body {
-                BodyTexts::Positional(all) if !form.body.named() => {
-                    let highest = variables.iter().filter_map(|name| name.parse::<usize>().ok()).max().unwrap_or(0);
-                    if all.len() == highest {
-                        continue;
-                    }
-                    (
-                        format!("the template ({language}) takes {highest} parameters, found {}", all.len()),
-                        format!("write {highest} of them"),
-                    )
-                }
-                BodyTexts::Named(all) if form.body.named() || (all.is_empty() && variables.is_empty()) => {
-                    let wanted: BTreeSet<&str> = variables.into_iter().collect();
-                    let found: BTreeSet<&str> = all.keys().map(String::as_str).collect();
-                    if wanted == found {
-                        continue;
-                    }
-                    let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
-                    (
-                        format!("the template ({language}) takes {}, found {}", list(wanted), list(found)),
-                        "use the template's names".into(),
-                    )
-                }
-                BodyTexts::Positional(all) if all.is_empty() && variables.is_empty() => continue,
-                BodyTexts::Positional(_) => (
-                    format!("the template ({language}) has named parameters: {}", variables.join(", ")),
-                    "write a table: body = { name = … }".into(),
-                ),
-                BodyTexts::Named(_) => (
-                    format!("the template ({language}) has {} parameters by place", variables.len()),
-                    "write a list: body = [ … ]".into(),
-                ),
-            };
-            self.problem(key.clone(), message, fix);
+            if let Some((what, fix)) = mismatch(body, form) {
+                self.problem(key.clone(), format!("the template ({language}) {what}"), fix);
+            }
         }
         let compiled = match body {
             BodyTexts::Positional(all) => {
@@ -294,6 +258,33 @@ impl Compiler<'_> {
             );
         }
         compiled.into_iter().collect()
+    }
+}
+
+/// How the rule's parameters differ from the template's, and what to write.
+fn mismatch(body: &BodyTexts, form: &Form) -> Option<(String, String)> {
+    let variables = form.body.variables();
+    match body {
+        BodyTexts::Positional(all) if !form.body.named() => {
+            let highest = variables.iter().filter_map(|name| name.parse::<usize>().ok()).max().unwrap_or(0);
+            let what =
+                || (format!("takes {highest} parameters, found {}", all.len()), format!("write {highest} of them"));
+            (all.len() != highest).then(what)
+        }
+        BodyTexts::Positional(_) => {
+            let what = format!("has named parameters: {}", variables.join(", "));
+            Some((what, "write a table: body = { name = … }".into()))
+        }
+        BodyTexts::Named(all) if form.body.named() || (all.is_empty() && variables.is_empty()) => {
+            let wanted: BTreeSet<&str> = variables.into_iter().collect();
+            let found: BTreeSet<&str> = all.keys().map(String::as_str).collect();
+            let list = |names: &BTreeSet<&str>| names.iter().copied().collect::<Vec<_>>().join(", ");
+            let what = format!("takes {}, found {}", list(&wanted), list(&found));
+            (wanted != found).then(|| (what, "use the template's names".into()))
+        }
+        BodyTexts::Named(_) => {
+            Some((format!("has {} parameters by place", variables.len()), "write a list: body = [ … ]".into()))
+        }
     }
 }
 

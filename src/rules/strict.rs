@@ -159,9 +159,16 @@ impl Writer<'_> {
             }
             Stmt::ForLoop(each) if !each.recursive => {
                 let targets: Vec<String> = match &each.target {
-                    Expr::Var(var) => vec![var.id.to_owned()],
+                    // Capitals are the guards' own names.
+                    Expr::Var(var) if !var.id.contains(|letter: char| letter.is_ascii_uppercase()) => {
+                        vec![var.id.to_owned()]
+                    }
                     other => {
-                        self.find(other.span(), "the loop takes several things at once", "write {% for item in … %}");
+                        self.find(
+                            other.span(),
+                            "the loop's name is not one word in small letters",
+                            "write {% for item in … %}",
+                        );
                         Vec::new()
                     }
                 };

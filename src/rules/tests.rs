@@ -23,6 +23,8 @@ const TEMPLATES: &str = r#"{"data": [
         {"type": "BODY", "text": "Alarme {{1}}: {{2}}"}]},
     {"name": "node_alarm", "language": "es_MX", "status": "PENDING", "category": "UTILITY", "components": [
         {"type": "BODY", "text": "Alarma {{1}}: {{2}}"}]},
+    {"name": "flow", "language": "pt_BR", "status": "APPROVED", "category": "UTILITY", "components": [
+        {"type": "BODY", "text": "Oi"}, {"type": "BUTTONS", "buttons": [{"type": "FLOW", "text": "Abrir"}]}]},
     {"name": "offer", "language": "pt_BR", "status": "APPROVED", "category": "MARKETING", "components": [
         {"type": "BODY", "text": "Só hoje!"}]}
 ]}"#;
@@ -652,6 +654,14 @@ fn the_configuration_is_refused_with_every_problem() {
                 ..order_ready()
             },
             "rules.order-ready.message.body: the template (pt_BR) has named parameters",
+        ),
+        (
+            Rule {
+                to: vec![To::Person("ana".into())],
+                message: template("flow", None, positional(&[]), vec![]),
+                ..order_ready()
+            },
+            "rules.order-ready.message.template: flow (pt_BR) has a FLOW button, which rules cannot fill in",
         ),
         (
             Rule { message: Some(Message::Text("{{ x }}".into())), category: None, ..order_ready() },

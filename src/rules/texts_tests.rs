@@ -160,6 +160,11 @@ fn texts_are_strict_too() {
         ("{{ payload.phone | digits }}", Ok("5511987654321")),
         ("{{ 'x' * 50000000 }}", Err("no number but a text (texts are joined by ~): \"x\" * 50000000")),
         ("{% set a = 1 %}", Err("only {{ … }}, {% if %} and {% for %} may be used")),
+        (
+            "{% for TEXT in payload.list %}{{ till }}{% endfor %}",
+            Err("the loop's name is not one word in small letters"),
+        ),
+        ("{% for a, b in payload.list %}{{ a }}{% endfor %}", Err("the loop's name is not one word in small letters")),
         ("{% macro a() %}{% endmacro %}", Err("unknown statement macro")),
         ("{% include 'a' %}", Err("unknown statement include")),
         ("{{ paylod.x }}", Err("paylod is not known here")),
