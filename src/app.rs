@@ -255,7 +255,8 @@ fn rooms(config: &Config) -> Rooms {
 
 fn compile(config: &Config) -> Result<Rules, StartError> {
     Rules::compile(&config.rooms.rules).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect();
+        let lines: Vec<String> =
+            problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect();
         StartError::Rules(lines.join("; "))
     })
 }
@@ -273,9 +274,11 @@ fn folder(config: &Config) -> PathBuf {
 
 fn desk(inbox: &Inbox) -> Desk {
     let inbox = inbox.clone();
-    Desk::new(move |ticket, request| {
-        if inbox.tell(Input::Operator(ticket, request)) { Ok(()) } else { Err(Busy::Ending) }
-    })
+    Desk::new(
+        move |ticket, request| {
+            if inbox.tell(Input::Operator(ticket, request)) { Ok(()) } else { Err(Busy::Ending) }
+        },
+    )
 }
 
 fn seed() -> u64 {

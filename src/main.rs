@@ -1,5 +1,8 @@
 //! The binary: hands the arguments to the library and its exit code to the system.
 
-fn main() -> std::process::ExitCode {
-    branchline::cli::main(&branchline::cli::House)
+use branchline::cli::{self, House};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main(&House)
 }

@@ -65,9 +65,7 @@ struct Offline {
 
 impl Backend for Offline {
     fn ask(&mut self, request: Request) -> Result<Reply, Failure> {
-        self.engine
-            .ask(self.clock.now(), request)
-            .map_err(|failure| Failure::new(Exit::Storage, failure.to_string()))
+        self.engine.ask(self.clock.now(), request).map_err(|failure| Failure::new(Exit::Storage, failure.to_string()))
     }
 }
 

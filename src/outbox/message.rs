@@ -307,7 +307,7 @@ impl Outbox {
         .execute(params![id, number, now.boxed.0, now.wall.reading().0, boot])?;
         let attempt = AttemptId(db.last_insert_rowid());
         db.prepare_cached("UPDATE message SET state = 1, tries = ?1 WHERE id = ?2")?.execute(params![number, id])?;
-        Ok(Cleared::cleared(message, attempt, confirmed, token))
+        Ok(Cleared::by_outbox(message, attempt, confirmed, token))
     }
 
     /// Closes an attempt. `kept`: what it spent stays spent.

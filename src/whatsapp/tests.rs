@@ -363,7 +363,7 @@ fn cleared(content: Content, event: Option<&str>) -> Cleared {
         expires_wall: None,
         tries: 0,
     };
-    Cleared::cleared(stored, AttemptId(1), Confirmed::confirmed(), Token::spent())
+    Cleared::by_outbox(stored, AttemptId(1), Confirmed::by_policy(), Token::by_pace())
 }
 
 fn settings() -> Settings {
