@@ -37,6 +37,15 @@ phone_number_id = "106540352242922"
 token_file = "whatsapp-token"
 "#;
 
+/// Templates of one branch.
+const LIST: &str = r#"{"data": [
+    {"name": "base", "language": "pt_BR", "status": "APPROVED", "category": "UTILITY",
+     "components": [{"type": "HEADER", "format": "TEXT", "text": "Pedido {{1}}"}, {"type": "BODY", "text": "Oi {{1}}!"}]},
+    {"name": "named", "language": "pt_BR", "status": "APPROVED", "category": "UTILITY",
+     "components": [{"type": "HEADER", "format": "TEXT", "text": "Pedido {{y}}"}, {"type": "BODY", "text": "Oi {{x}}!"}]},
+    {"name": "a", "language": "pt_BR", "status": "APPROVED", "category": "UTILITY",
+     "components": [{"type": "BODY", "text": "Oi!"}]}]}"#;
+
 impl Branch {
     fn new(more: &str) -> Branch {
         let branch = Branch(tempfile::tempdir().unwrap());
@@ -127,7 +136,7 @@ fn the_environment_reaches_every_key() {
     let rule = "[purposes.orders]\n[templates]\nfile = \"t.json\"\n[languages]\ndefault = \"pt_BR\"\n[rules.order-ready]\ntopic = \"a\"\n\
                 to = \"{{ payload.to }}\"\nconsent = \"orders\"\nmessage = { template = \"a\" }\n";
     let branch = Branch::new(rule);
-    branch.write("t.json", "[]");
+    branch.write("t.json", LIST);
     let loaded = branch
         .load(
             None,
@@ -139,7 +148,7 @@ fn the_environment_reaches_every_key() {
                 ("BRANCHLINE__LIMITS__SENDER_PER_SECOND", "off"),
                 ("BRANCHLINE__PEOPLE__ANA_MARIA__NUMBER", "+5511987654321"),
                 ("BRANCHLINE__LIMITS__CAPS", "{ staff = \"off\" }"),
-                ("BRANCHLINE__LANGUAGES__BY_COUNTRY", "{ MX = \"es_MX\" }"),
+                ("BRANCHLINE__LANGUAGES__BY_COUNTRY", "{ MX = \"pt_BR\" }"),
             ],
         )
         .unwrap();
@@ -150,7 +159,7 @@ fn the_environment_reaches_every_key() {
     assert_eq!(rooms.outbox.sender, "12345");
     assert!(rooms.pace.pause && rooms.pace.sender_per_second.is_none());
     assert_eq!(rooms.rules.people["ana-maria"].number.digits(), "5511987654321");
-    assert_eq!(rooms.rules.languages.by_country["MX"], "es_MX");
+    assert_eq!(rooms.rules.languages.by_country["MX"], "pt_BR");
     assert_eq!(origin(&loaded, "limits.caps.utility"), "[\"8 per 1d\", \"25 per 7d\"] (built-in)");
     for (name, says) in [
         ("BRANCHLINE__MQTT", "names no key"),
@@ -236,7 +245,7 @@ message = { template = "base", body = ["a"], header = "h" }
 inherit = "order"
 topic = "b"
 priority = "low"
-message = { body = { x = "y" } }
+message = { template = "named", body = { x = "y" } }
 [rules.a]
 inherit = "order"
 topic = "a"
@@ -246,20 +255,20 @@ topic = "c"
 message = { text = "words" }
 "#,
     );
-    branch.write("t.json", "[]");
+    branch.write("t.json", LIST);
     let loaded = branch.load(None, &[]).unwrap();
     let rules = &loaded.config.rooms.rules.rules;
     let told: Vec<_> = rules.iter().map(|rule| (rule.name.as_str(), rule.priority.code())).collect();
     assert_eq!(told, [("a", "high"), ("b", "low"), ("c", "high")]);
-    let template = |body| rules::Message::Template {
-        name: "base".to_owned(),
+    let template = |name: &str, body| rules::Message::Template {
+        name: name.to_owned(),
         header: Some(rules::HeaderText::Text("h".to_owned())),
         body,
         buttons: Vec::new(),
     };
-    assert_eq!(rules[0].message, Some(template(rules::BodyTexts::Positional(vec!["a".to_owned()]))));
+    assert_eq!(rules[0].message, Some(template("base", rules::BodyTexts::Positional(vec!["a".to_owned()]))));
     let named = [("x".to_owned(), "y".to_owned())].into();
-    assert_eq!(rules[1].message, Some(template(rules::BodyTexts::Named(named))));
+    assert_eq!(rules[1].message, Some(template("named", rules::BodyTexts::Named(named))));
     assert_eq!(rules[2].message, Some(rules::Message::Text("words".to_owned())));
     assert_eq!(origin(&loaded, "rules.a.priority"), "\"high\" (branchline.toml:18)");
 }

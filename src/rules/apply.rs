@@ -44,7 +44,13 @@ struct Event<'a> {
     at: Option<Wall>,
 }
 
-pub(super) fn apply(shared: &Shared, rule: &Compiled, arrival: &Arrival, now: Option<Wall>, trace: &mut Trace) -> Applied {
+pub(super) fn apply(
+    shared: &Shared,
+    rule: &Compiled,
+    arrival: &Arrival,
+    now: Option<Wall>,
+    trace: &mut Trace,
+) -> Applied {
     if arrival.retained && !rule.accept_retained {
         return Applied::Passed(Reason::RetainedIgnored);
     }
@@ -84,7 +90,8 @@ fn read(format: Format, payload: &Payload) -> Result<Value, Failure> {
             unreadable(what)
         });
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| unreadable(format!("no UTF-8 at byte {}", error.valid_up_to())))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| unreadable(format!("no UTF-8 at byte {}", error.valid_up_to())))?;
     if let Format::Text = format {
         return Ok(Value::from(text));
     }
@@ -261,7 +268,9 @@ impl Event<'_> {
                 let code = self.shared.texts.render(country, &scope).map_err(|failure| named("country", failure))?;
                 match code.trim().to_ascii_uppercase() {
                     code if code.is_empty() => self.shared.country,
-                    code => Country::of_code(&code).ok_or_else(|| unreadable("country is no two-letter code".into()))?,
+                    code => {
+                        Country::of_code(&code).ok_or_else(|| unreadable("country is no two-letter code".into()))?
+                    }
                 }
             }
             _ => self.shared.country,
@@ -284,11 +293,8 @@ impl Event<'_> {
             trace.note("subject", subject);
         }
         let (content, cut) = say.render(texts, &scope, &language).map_err(|failure| named("message", failure))?;
-        let source = Source {
-            rule: self.rule.name.clone(),
-            event: self.id.clone(),
-            topic: self.arrival.topic.as_str().into(),
-        };
+        let source =
+            Source { rule: self.rule.name.clone(), event: self.id.clone(), topic: self.arrival.topic.as_str().into() };
         let terms = Terms {
             purpose: to.stated.as_ref().unwrap_or(&self.rule.consent).clone(),
             stated: to.stated.is_some(),
@@ -323,7 +329,13 @@ impl Event<'_> {
     }
 
     /// The rule's, the person's, the country's, the default: the first that the message exists in.
-    fn language(&self, known: &Known, scope: &Value, say: &super::say::Say, trace: &mut Trace) -> Result<String, Failure> {
+    fn language(
+        &self,
+        known: &Known,
+        scope: &Value,
+        say: &super::say::Say,
+        trace: &mut Trace,
+    ) -> Result<String, Failure> {
         let languages = &self.shared.languages;
         // A till that says nothing, or null, does not know the language: that is no reason to stay silent.
         let asked = self.rule.language.as_ref().map(|text| self.shared.texts.render(text, scope).unwrap_or_default());

@@ -110,10 +110,11 @@ struct RawButton {
 impl Catalog {
     /// Reads the list; the error says what is wrong with it.
     pub(super) fn read(text: &str) -> Result<Catalog, String> {
-        let raw: RawList = serde_json::from_str(text).map_err(|error| match serde_json::from_str::<serde_json::Value>(text) {
-            Ok(_) => "is not a template list".to_owned(),
-            Err(_) => format!("is not JSON: {error}"),
-        })?;
+        let raw: RawList =
+            serde_json::from_str(text).map_err(|error| match serde_json::from_str::<serde_json::Value>(text) {
+                Ok(_) => "is not a template list".to_owned(),
+                Err(_) => format!("is not JSON: {error}"),
+            })?;
         let (RawList::Page { data } | RawList::Bare(data)) = raw;
         let mut catalog = Catalog::default();
         for template in data {
@@ -286,7 +287,8 @@ impl Wording {
         }
         let room = most.checked_sub(fixed)?;
         let lengths: Vec<usize> = values.iter().map(|(_, value)| value.chars().count()).collect();
-        let filled = |cap: usize| lengths.iter().zip(&uses).map(|(length, uses)| (*length).min(cap) * uses).sum::<usize>();
+        let filled =
+            |cap: usize| lengths.iter().zip(&uses).map(|(length, uses)| (*length).min(cap) * uses).sum::<usize>();
         let cap = (1..=limits::RENDERED).rev().find(|cap| filled(*cap) <= room)?;
         let mut cut = false;
         for (_, value) in values.iter_mut() {
@@ -348,7 +350,9 @@ mod tests {
     #[test]
     fn a_bare_list_and_bad_lists() {
         assert!(Catalog::read("[]").is_ok());
-        for (text, says) in [("{", "not JSON"), ("{}", "not a template list"), (r#"[{"name":1}]"#, "not a template list")] {
+        for (text, says) in
+            [("{", "not JSON"), ("{}", "not a template list"), (r#"[{"name":1}]"#, "not a template list")]
+        {
             assert!(Catalog::read(text).unwrap_err().contains(says));
         }
     }

@@ -97,7 +97,11 @@ impl<'s> Compiler<'s> {
             None => {}
         }
         if settings.languages.default.is_empty() && settings.rules.iter().any(|rule| rule.message.is_some()) {
-            compiler.problem("languages.default", "there is no language to fall back on", "write one like default = \"pt_BR\"");
+            compiler.problem(
+                "languages.default",
+                "there is no language to fall back on",
+                "write one like default = \"pt_BR\"",
+            );
         }
         compiler
     }
@@ -178,7 +182,11 @@ impl<'s> Compiler<'s> {
         if !acts {
             self.problem(key, "the rule says nothing and changes no consent", "give it a message, grants or revokes");
         } else if rule.to.is_empty() {
-            self.problem(format!("{key}.to"), "nobody is named", "write to = \"contacts:NAME\" or a template that yields a number");
+            self.problem(
+                format!("{key}.to"),
+                "nobody is named",
+                "write to = \"contacts:NAME\" or a template that yields a number",
+            );
         }
         let mut targets = Vec::with_capacity(rule.to.len());
         for (index, to) in rule.to.iter().enumerate() {
@@ -190,19 +198,26 @@ impl<'s> Compiler<'s> {
             };
             targets.extend(target);
         }
-        let known: usize = targets.iter().map(|target| if let Target::Contacts(all, _) = target { all.len() } else { 1 }).sum();
+        let known: usize =
+            targets.iter().map(|target| if let Target::Contacts(all, _) = target { all.len() } else { 1 }).sum();
         if known > limits::RECIPIENTS {
             let most = limits::RECIPIENTS;
-            self.problem(format!("{key}.to"), format!("names {known} people, more than {most}"), "name fewer in one rule");
+            self.problem(
+                format!("{key}.to"),
+                format!("names {known} people, more than {most}"),
+                "name fewer in one rule",
+            );
         }
         targets
     }
 
     fn person(&mut self, key: &str, name: &str) -> Option<Known> {
         match self.settings.people.get(name) {
-            Some(person) => {
-                Some(Known { number: person.number.clone(), name: Some(name.into()), language: person.language.clone() })
-            }
+            Some(person) => Some(Known {
+                number: person.number.clone(),
+                name: Some(name.into()),
+                language: person.language.clone(),
+            }),
             None => {
                 let fix = suggest(name, self.settings.people.keys().map(String::as_str));
                 self.problem(key, format!("people has no {name}"), fix);
@@ -217,8 +232,11 @@ impl<'s> Compiler<'s> {
             self.problem(key, format!("contacts has no {name}"), fix);
             return None;
         };
-        let members: Vec<Known> =
-            contact.members.iter().filter_map(|member| self.person(&format!("contacts.{name}.members"), member)).collect();
+        let members: Vec<Known> = contact
+            .members
+            .iter()
+            .filter_map(|member| self.person(&format!("contacts.{name}.members"), member))
+            .collect();
         let by_number = contact.numbers.iter().map(|number| self.known(number));
         let all: Vec<Known> = members.into_iter().chain(by_number.collect::<Vec<_>>()).collect();
         if all.is_empty() {
@@ -245,19 +263,32 @@ impl<'s> Compiler<'s> {
         let all = rule.revokes.iter().any(|purpose| purpose == "all");
         let named = rule.consent.iter().map(|purpose| ("consent", purpose));
         let named = named.chain(rule.grants.iter().map(|purpose| ("grants", purpose)));
-        let named = named.chain(rule.revokes.iter().filter(|purpose| *purpose != "all").map(|purpose| ("revokes", purpose)));
+        let named =
+            named.chain(rule.revokes.iter().filter(|purpose| *purpose != "all").map(|purpose| ("revokes", purpose)));
         for (field, purpose) in named {
             if !self.settings.purposes.contains(purpose) {
                 let fix = suggest(purpose, self.settings.purposes.iter().map(String::as_str));
-                self.problem(format!("{key}.{field}"), format!("there is no purpose {purpose}"), format!("{fix}; or add [purposes.{purpose}]"));
+                self.problem(
+                    format!("{key}.{field}"),
+                    format!("there is no purpose {purpose}"),
+                    format!("{fix}; or add [purposes.{purpose}]"),
+                );
             }
         }
         if let Some(both) = rule.grants.iter().find(|purpose| all || rule.revokes.contains(purpose)) {
-            self.problem(format!("{key}.grants"), format!("{both} is granted and revoked by the same event"), "make two rules");
+            self.problem(
+                format!("{key}.grants"),
+                format!("{both} is granted and revoked by the same event"),
+                "make two rules",
+            );
         }
         let open = rule.to.iter().any(|to| !matches!(to, To::Contacts(_)));
         if rule.message.is_some() && open && rule.consent.as_ref().is_none_or(String::is_empty) {
-            self.problem(format!("{key}.consent"), "a message needs a purpose that people agreed to", "write consent = \"orders\" and [purposes.orders]");
+            self.problem(
+                format!("{key}.consent"),
+                "a message needs a purpose that people agreed to",
+                "write consent = \"orders\" and [purposes.orders]",
+            );
         }
         if rule.revokes.is_empty() {
             return None;
@@ -270,7 +301,11 @@ impl<'s> Compiler<'s> {
         match message {
             Message::Text(source) => {
                 if rule.category.is_some_and(|category| category != Category::Service) {
-                    self.problem(format!("{key}.text"), "free text is a service message", "take out category, or use a template");
+                    self.problem(
+                        format!("{key}.text"),
+                        "free text is a service message",
+                        "take out category, or use a template",
+                    );
                 }
                 self.text(&format!("{key}.text"), source, Mode::Text, names).map(Say::Text)
             }
@@ -282,7 +317,8 @@ impl<'s> Compiler<'s> {
                 let header = self.header(&key, header.as_ref(), &forms, names);
                 let body = self.body(&key, body, &forms, names);
                 let buttons = self.buttons(&key, buttons, &forms, names);
-                let template = TemplateSay { name: name.clone(), forms, header: header?, body: body?, buttons: buttons? };
+                let template =
+                    TemplateSay { name: name.clone(), forms, header: header?, body: body?, buttons: buttons? };
                 Some(Say::Template(Box::new(template)))
             }
         }
@@ -306,8 +342,11 @@ impl<'s> Compiler<'s> {
             self.problem(key, format!("the template list has no {name}"), fix);
             return None;
         };
-        let approved: BTreeMap<String, Form> =
-            all.iter().filter(|(_, form)| form.approved()).map(|(language, form)| (language.clone(), form.clone())).collect();
+        let approved: BTreeMap<String, Form> = all
+            .iter()
+            .filter(|(_, form)| form.approved())
+            .map(|(language, form)| (language.clone(), form.clone()))
+            .collect();
         let missing: Vec<(String, String)> = (self.languages(rule).into_iter())
             .filter(|language| !language.is_empty() && !approved.contains_key(language))
             .map(|language| {
@@ -318,7 +357,8 @@ impl<'s> Compiler<'s> {
         let have = all.keys().cloned().collect::<Vec<_>>().join(", ");
         for (language, status) in missing {
             let message = format!("{name} in {language}, which this rule can choose, is {status}");
-            let fix = format!("have it approved and save the list again, or choose another language (there are: {have})");
+            let fix =
+                format!("have it approved and save the list again, or choose another language (there are: {have})");
             self.problem(key.clone(), message, fix);
         }
         (!approved.is_empty()).then_some(approved)
@@ -335,7 +375,9 @@ impl<'s> Compiler<'s> {
                     chosen.extend(languages.by_country.values().cloned());
                 }
                 To::Person(name) => {
-                    chosen.extend(self.settings.people.get(name).map(|p| self.language_of(&p.number, p.language.as_deref())));
+                    chosen.extend(
+                        self.settings.people.get(name).map(|p| self.language_of(&p.number, p.language.as_deref())),
+                    );
                 }
                 To::Contacts(name) => {
                     let Some(contact) = self.settings.contacts.get(name) else { continue };
@@ -390,14 +432,22 @@ impl<'s> Compiler<'s> {
                 HeaderForm::Document => Some("document"),
                 HeaderForm::Location => Some("location"),
                 HeaderForm::Other(other) => {
-                    self.problem(key.clone(), format!("headers of the kind {other} cannot be filled in"), "use another template");
+                    self.problem(
+                        key.clone(),
+                        format!("headers of the kind {other} cannot be filled in"),
+                        "use another template",
+                    );
                     return None;
                 }
             };
             if kind != wanted {
                 let (found, wanted) = (kind.unwrap_or("none"), wanted.unwrap_or("none"));
                 let message = format!("the template's header ({language}) takes {wanted}, found {found}");
-                let fix = if wanted == "none" { "take header out".into() } else { format!("write header = {{ {wanted} = … }}") };
+                let fix = if wanted == "none" {
+                    "take header out".into()
+                } else {
+                    format!("write header = {{ {wanted} = … }}")
+                };
                 self.problem(key, message, fix);
                 return None;
             }
@@ -435,7 +485,10 @@ impl<'s> Compiler<'s> {
                     if all.len() == highest {
                         continue;
                     }
-                    (format!("the template ({language}) takes {highest} parameters, found {}", all.len()), format!("write {highest} of them"))
+                    (
+                        format!("the template ({language}) takes {highest} parameters, found {}", all.len()),
+                        format!("write {highest} of them"),
+                    )
                 }
                 BodyTexts::Named(all) if form.body.named() || (all.is_empty() && variables.is_empty()) => {
                     let wanted: BTreeSet<&str> = variables.into_iter().collect();
@@ -444,27 +497,38 @@ impl<'s> Compiler<'s> {
                         continue;
                     }
                     let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
-                    (format!("the template ({language}) takes {}, found {}", list(wanted), list(found)), "use the template's names".into())
+                    (
+                        format!("the template ({language}) takes {}, found {}", list(wanted), list(found)),
+                        "use the template's names".into(),
+                    )
                 }
                 BodyTexts::Positional(all) if all.is_empty() && variables.is_empty() => continue,
-                BodyTexts::Positional(_) => {
-                    (format!("the template ({language}) has named parameters: {}", variables.join(", ")), "write a table: body = { name = … }".into())
-                }
-                BodyTexts::Named(_) => {
-                    (format!("the template ({language}) has {} parameters by place", variables.len()), "write a list: body = [ … ]".into())
-                }
+                BodyTexts::Positional(_) => (
+                    format!("the template ({language}) has named parameters: {}", variables.join(", ")),
+                    "write a table: body = { name = … }".into(),
+                ),
+                BodyTexts::Named(_) => (
+                    format!("the template ({language}) has {} parameters by place", variables.len()),
+                    "write a list: body = [ … ]".into(),
+                ),
             };
             self.problem(key.clone(), message, fix);
         }
         let compiled = match body {
             BodyTexts::Positional(all) => {
-                let texts: Vec<_> = all.iter().enumerate()
-                    .map(|(index, source)| self.text(&format!("{key}.{index}"), source, Mode::Text, names)).collect();
+                let texts: Vec<_> = all
+                    .iter()
+                    .enumerate()
+                    .map(|(index, source)| self.text(&format!("{key}.{index}"), source, Mode::Text, names))
+                    .collect();
                 BodySay::Positional(texts.into_iter().collect::<Option<_>>()?)
             }
             BodyTexts::Named(all) => {
-                let texts: Vec<_> = all.iter()
-                    .map(|(name, source)| Some((name.clone(), self.text(&format!("{key}.{name}"), source, Mode::Text, names)?)))
+                let texts: Vec<_> = all
+                    .iter()
+                    .map(|(name, source)| {
+                        Some((name.clone(), self.text(&format!("{key}.{name}"), source, Mode::Text, names)?))
+                    })
                     .collect();
                 BodySay::Named(texts.into_iter().collect::<Option<_>>()?)
             }
@@ -487,11 +551,19 @@ impl<'s> Compiler<'s> {
             match place(&kinds, &form.buttons) {
                 Ok(found) if places.as_ref().is_none_or(|places| *places == found) => places = Some(found),
                 Ok(_) => {
-                    self.problem(key.clone(), format!("the template's buttons ({language}) are in another order"), "use two rules");
+                    self.problem(
+                        key.clone(),
+                        format!("the template's buttons ({language}) are in another order"),
+                        "use two rules",
+                    );
                     return None;
                 }
                 Err(why) => {
-                    self.problem(key.clone(), format!("the template ({language}) {why}"), "write one entry for each button that takes something, in the template's order");
+                    self.problem(
+                        key.clone(),
+                        format!("the template ({language}) {why}"),
+                        "write one entry for each button that takes something, in the template's order",
+                    );
                     return None;
                 }
             }
@@ -500,7 +572,10 @@ impl<'s> Compiler<'s> {
         for (index, (entry, place)) in entries.iter().zip(places?).enumerate() {
             let (ButtonText::Url(source) | ButtonText::Reply(source) | ButtonText::CopyCode(source)) = entry;
             let field = button_name(kinds[index]);
-            compiled.push(self.text(&format!("{key}.{index}.{field}"), source, Mode::Text, names).map(|text| (place, kinds[index], text)));
+            compiled.push(
+                self.text(&format!("{key}.{index}.{field}"), source, Mode::Text, names)
+                    .map(|text| (place, kinds[index], text)),
+            );
         }
         compiled.into_iter().collect()
     }

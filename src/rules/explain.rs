@@ -165,7 +165,8 @@ pub(super) fn explain(shared: &Shared, rule: &Compiled, topic: &str, payload: &[
             explained.verdict = "made";
             explained.effects = effects.iter().map(effect).collect();
             explained.messages = drafts.iter().map(preview).collect();
-            let failed = failed.into_iter().map(|(reason, detail)| Step { name: reason.code().into(), value: mask(&detail) });
+            let failed =
+                failed.into_iter().map(|(reason, detail)| Step { name: reason.code().into(), value: mask(&detail) });
             explained.failed = failed.collect();
             explained.drafts = drafts;
         }

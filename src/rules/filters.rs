@@ -107,7 +107,8 @@ pub(super) fn instant(text: &str, zone: &TimeZone) -> Option<Wall> {
 pub(super) fn date(value: &Value, format: &str, zone: &TimeZone) -> Result<String, String> {
     let at = instant(&value.to_string(), zone).ok_or("needs RFC 3339 or unix time")?;
     let stamp = jiff::Timestamp::from_millisecond(at.0).map_err(|_| "needs a time within reach")?;
-    jiff::fmt::strtime::format(format, &stamp.to_zoned(zone.clone())).map_err(|_| "needs a format such as '%d/%m'".into())
+    jiff::fmt::strtime::format(format, &stamp.to_zoned(zone.clone()))
+        .map_err(|_| "needs a format such as '%d/%m'".into())
 }
 
 /// Seconds as the two largest units: `3900` → `1 h 5 min`.
@@ -131,7 +132,10 @@ pub(super) fn first_name(name: &str) -> String {
         return first.to_owned();
     }
     let mut letters = first.chars();
-    letters.next().map(|initial| initial.to_uppercase().chain(letters.flat_map(char::to_lowercase)).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|initial| initial.to_uppercase().chain(letters.flat_map(char::to_lowercase)).collect())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -158,7 +162,9 @@ mod tests {
         ] {
             assert_eq!(money(&value, currency, language).as_deref(), Ok(written));
         }
-        for (value, currency) in [(Value::from("1.234,50"), "BRL"), (Value::from(1), "real"), (Value::from("inf"), "BRL")] {
+        for (value, currency) in
+            [(Value::from("1.234,50"), "BRL"), (Value::from(1), "real"), (Value::from("inf"), "BRL")]
+        {
             assert!(money(&value, currency, "pt_BR").is_err());
         }
     }

@@ -27,9 +27,12 @@ pub(super) fn install(environment: &mut Environment<'static>, zone: jiff::tz::Ti
     environment.add_function("LIST", list);
     environment.add_function("TEXT", text);
     environment.add_function("TEST", test);
-    environment.add_function("FILTER", move |state: &mut State, strict: bool, name: &str, place: &str, args: Rest<Value>| {
-        filter(state, &zone, strict, name, place, &args)
-    });
+    environment.add_function(
+        "FILTER",
+        move |state: &mut State, strict: bool, name: &str, place: &str, args: Rest<Value>| {
+            filter(state, &zone, strict, name, place, &args)
+        },
+    );
 }
 
 /// What a value is, in a word; `None` for a missing one.
@@ -250,7 +253,10 @@ fn filter(
     }
     let taken = match name {
         "length" | "count" | "first" | "last" => !value.is_none() && value.len().is_some(),
-        "join" => matches!(value.kind(), ValueKind::Seq) && value.try_iter().is_ok_and(|mut items| items.all(|item| scalar(&item))),
+        "join" => {
+            matches!(value.kind(), ValueKind::Seq)
+                && value.try_iter().is_ok_and(|mut items| items.all(|item| scalar(&item)))
+        }
         _ => scalar(value),
     };
     if !taken || !rest.iter().all(scalar) {

@@ -120,10 +120,15 @@ impl Rules {
         let filters = filters(&rules);
         for rule in &mut rules {
             let wanted = rule.pattern.filter();
-            rule.identifier = filters.iter().find(|filter| filter.filter == wanted).map_or(0, |filter| filter.identifier);
+            rule.identifier =
+                filters.iter().find(|filter| filter.filter == wanted).map_or(0, |filter| filter.identifier);
         }
         let known = |(name, person): (&String, &Person)| {
-            let known = Known { number: person.number.clone(), name: Some(name.as_str().into()), language: person.language.clone() };
+            let known = Known {
+                number: person.number.clone(),
+                name: Some(name.as_str().into()),
+                language: person.language.clone(),
+            };
             (person.number.clone(), known)
         };
         let shared = Shared {
@@ -149,7 +154,11 @@ impl Rules {
     ///
     /// A broker sends one copy for each overlapping subscription and marks it with its identifier: only the rules of that filter
     /// get this copy. Without a mark, or with none that this configuration knows, it is for every rule whose topic matches.
-    pub fn matching<'r, 't>(&'r self, topic: &'t str, subscriptions: &'t [u32]) -> impl Iterator<Item = RuleRef<'r>> + use<'r, 't> {
+    pub fn matching<'r, 't>(
+        &'r self,
+        topic: &'t str,
+        subscriptions: &'t [u32],
+    ) -> impl Iterator<Item = RuleRef<'r>> + use<'r, 't> {
         let marked = subscriptions.iter().any(|id| self.filters.iter().any(|filter| filter.identifier == *id));
         let meant = move |rule: &&Compiled| !marked || subscriptions.contains(&rule.identifier);
         self.rules.iter().filter(meant).filter(|rule| rule.pattern.matches(topic)).map(RuleRef)

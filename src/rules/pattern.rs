@@ -4,8 +4,8 @@
 
 /// Names that an expression or template already has, and words of the expression language.
 const RESERVED: [&str; 19] = [
-    "payload", "topic", "event", "branch", "person", "and", "or", "not", "in", "is", "if", "else", "elif", "for", "true",
-    "false", "none", "loop", "endif",
+    "payload", "topic", "event", "branch", "person", "and", "or", "not", "in", "is", "if", "else", "elif", "for",
+    "true", "false", "none", "loop", "endif",
 ];
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -140,7 +140,10 @@ fn read_level(level: &str, last: bool) -> Result<Level, (String, String)> {
         return Err((format!("{{{inner}}} is no name for a capture"), "use the letters a to z and _".into()));
     }
     if RESERVED.contains(&name) {
-        return Err((format!("{{{name}}} is a name that expressions already have"), format!("call it {{{name}_name}}")));
+        return Err((
+            format!("{{{name}}} is a name that expressions already have"),
+            format!("call it {{{name}_name}}"),
+        ));
     }
     match (rest, last) {
         (true, false) => Err((format!("{{{inner}}} takes the rest and is not last"), format!("write {{{name}}}"))),

@@ -147,7 +147,8 @@ impl TemplateSay {
                 Header::Document(address(&render(url)?)?, name)
             }
             HeaderSay::Location([latitude, longitude, name, place]) => {
-                let (mut name, mut place) = (parameter(&render(name)?, "the name")?, parameter(&render(place)?, "the address")?);
+                let (mut name, mut place) =
+                    (parameter(&render(name)?, "the name")?, parameter(&render(place)?, "the address")?);
                 cut = shorten(&mut name, CAPTION) | shorten(&mut place, CAPTION);
                 let latitude = degrees(&render(latitude)?, 90.0)?;
                 Header::Location { latitude, longitude: degrees(&render(longitude)?, 180.0)?, name, address: place }
@@ -168,10 +169,13 @@ impl TemplateSay {
             }
             BodySay::Named(all) => {
                 let ordered = form.body.variables().into_iter().filter_map(|name| all.get_key_value(name));
-                ordered.map(|(name, text)| one(name, text).map(|value| (name.clone(), value))).collect::<Result<_, _>>()?
+                ordered
+                    .map(|(name, text)| one(name, text).map(|value| (name.clone(), value)))
+                    .collect::<Result<_, _>>()?
             }
         };
-        let mut fields: Vec<(&str, &mut String)> = values.iter_mut().map(|(name, value)| (name.as_str(), value)).collect();
+        let mut fields: Vec<(&str, &mut String)> =
+            values.iter_mut().map(|(name, value)| (name.as_str(), value)).collect();
         let cut = form.body.fit(&mut fields, limits::TEMPLATE_BODY);
         let cut = cut.ok_or_else(|| failed("the body leaves no room for its parameters"))?;
         let body = match &self.body {
@@ -193,9 +197,14 @@ fn unwanted(letter: char) -> bool {
 
 /// As the API demands of a parameter: one line, single spaces (facts 1.4); empty is refused there, so here too.
 fn parameter(text: &str, place: &str) -> Result<String, Failure> {
-    let spaced: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !unwanted(*c)).collect();
+    let spaced: String =
+        text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !unwanted(*c)).collect();
     let clean = spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    if clean.is_empty() { Err(failed(format!("{place} is empty (if it may be, write | default('…', true))"))) } else { Ok(clean) }
+    if clean.is_empty() {
+        Err(failed(format!("{place} is empty (if it may be, write | default('…', true))")))
+    } else {
+        Ok(clean)
+    }
 }
 
 /// A text message keeps its lines.
@@ -210,7 +219,9 @@ fn address(text: &str) -> Result<String, Failure> {
     let text = text.trim();
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match rest {
-        Some(rest) if !rest.is_empty() && text.len() <= URL && !text.chars().any(|c| c.is_whitespace() || unwanted(c)) => {
+        Some(rest)
+            if !rest.is_empty() && text.len() <= URL && !text.chars().any(|c| c.is_whitespace() || unwanted(c)) =>
+        {
             Ok(text.to_owned())
         }
         _ => Err(failed("the header's address is no http(s) URL of at most 2000 characters")),
@@ -233,7 +244,9 @@ fn button(kind: ButtonKind, text: &str, url: &str) -> Result<Button, Failure> {
         ButtonKind::CopyCode if text.len() <= COPY_CODE && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             Ok(Button::CopyCode(text))
         }
-        ButtonKind::CopyCode => Err(failed("a copy code has more than 20 characters or others than letters and digits")),
+        ButtonKind::CopyCode => {
+            Err(failed("a copy code has more than 20 characters or others than letters and digits"))
+        }
         ButtonKind::Reply | ButtonKind::Fixed if text.len() <= REPLY => Ok(Button::Reply(text)),
         ButtonKind::Reply | ButtonKind::Fixed => Err(failed("a reply's payload is longer than 256 bytes")),
     }

@@ -11,13 +11,46 @@ use std::fmt::Write;
 
 /// Filters that may be used.
 pub(super) const FILTERS: [&str; 22] = [
-    "default", "d", "upper", "lower", "title", "capitalize", "trim", "replace", "length", "count", "round", "int", "float",
-    "abs", "first", "last", "join", "money", "date", "duration", "first_name", "digits",
+    "default",
+    "d",
+    "upper",
+    "lower",
+    "title",
+    "capitalize",
+    "trim",
+    "replace",
+    "length",
+    "count",
+    "round",
+    "int",
+    "float",
+    "abs",
+    "first",
+    "last",
+    "join",
+    "money",
+    "date",
+    "duration",
+    "first_name",
+    "digits",
 ];
 /// Tests that may be used; those that compare have operators.
 pub(super) const TESTS: [&str; 15] = [
-    "defined", "undefined", "none", "string", "number", "integer", "float", "boolean", "true", "false", "sequence",
-    "mapping", "startingwith", "endingwith", "empty",
+    "defined",
+    "undefined",
+    "none",
+    "string",
+    "number",
+    "integer",
+    "float",
+    "boolean",
+    "true",
+    "false",
+    "sequence",
+    "mapping",
+    "startingwith",
+    "endingwith",
+    "empty",
 ];
 /// Bytes that a rewritten text may have; only a chain of nested chains gets there.
 const WRITTEN: usize = 128 * 1024;
@@ -77,7 +110,8 @@ struct Writer<'s> {
 impl Writer<'_> {
     fn find(&mut self, span: Span, message: impl Into<String>, fix: impl Into<String>) {
         if self.guard {
-            let at = (span.end_offset > span.start_offset).then_some((span.start_offset as usize, span.end_offset as usize));
+            let at =
+                (span.end_offset > span.start_offset).then_some((span.start_offset as usize, span.end_offset as usize));
             self.findings.push(Finding { message: message.into(), fix: fix.into(), at });
         }
     }

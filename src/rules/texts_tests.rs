@@ -169,7 +169,8 @@ fn texts_are_strict_too() {
 
 #[test]
 fn unknown_names_are_found_with_a_suggestion_and_a_place() {
-    let found = texts().add("Hello {{ paylod.x }}, {{ till }}, {{ peson }}", Mode::Text, &["payload", "till"]).unwrap_err();
+    let found =
+        texts().add("Hello {{ paylod.x }}, {{ till }}, {{ peson }}", Mode::Text, &["payload", "till"]).unwrap_err();
     assert_eq!(found.len(), 2);
     assert_eq!(found[0].fix, "did you mean payload?");
     assert_eq!(found[0].at, Some((9, 15)));
