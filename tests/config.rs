@@ -386,3 +386,42 @@ fn the_examples_and_the_demo_are_right() {
         assert_eq!(loaded.warnings, [], "{}", lines(&loaded.warnings));
     }
 }
+
+/// What the demo relies on: its overrides reach, and the branch's rules are what its scenario plays.
+#[test]
+fn the_demo_plays_this_branch() {
+    let credentials = credentials();
+    let variables = env(&[
+        ("CREDENTIALS_DIRECTORY", credentials.path().to_str().unwrap()),
+        ("BRANCHLINE__MQTT__URL", "mqtt://127.0.0.1:40001"),
+        ("BRANCHLINE__UPLINK__BASE_URL", "https://127.0.0.1:40002"),
+        ("BRANCHLINE__UPLINK__CA_FILE", "broker-ca.pem"),
+        ("BRANCHLINE__OUTBOX__PATH", "/somewhere/outbox.db"),
+        ("BRANCHLINE__OPERATE__SOCKET", "/somewhere/socket"),
+    ]);
+    let config = load(Path::new("config/demo.toml"), None, &variables).unwrap().config;
+    assert_eq!((config.mqtt.port, config.uplink.base_url.as_str()), (40001, "https://127.0.0.1:40002"));
+    assert_eq!(config.rooms.outbox.path, Path::new("/somewhere/outbox.db"));
+    let told: Vec<_> = config
+        .rooms
+        .rules
+        .rules
+        .iter()
+        .map(|rule| (rule.name.as_str(), rule.topic.as_str(), rule.priority.code()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("node-alarm", "node/{node}/alarm", "critical"),
+            ("order-delivered", "pos/{till}/order/{order}/delivered", "normal"),
+            ("order-placed", "pos/{till}/order/{order}/placed", "normal"),
+            ("order-ready", "pos/{till}/order/{order}/ready", "high"),
+        ]
+    );
+    for rule in &config.rooms.rules.rules[1..] {
+        assert_eq!(rule.id.as_deref(), Some("{{ payload.event_id }}"));
+        assert_eq!(rule.opt_in.as_deref(), Some("payload.customer.whatsapp_opt_in"));
+        assert_eq!(rule.subject.as_deref(), Some("order/{{ order }}"));
+    }
+    assert_eq!(config.rooms.rules.contacts["oncall"].members, ["ana", "luis"]);
+}
