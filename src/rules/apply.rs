@@ -120,7 +120,7 @@ fn hex(bytes: &[u8]) -> String {
 
 impl Event<'_> {
     fn scope(&self) -> Value {
-        self.scope.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        Value::from_pairs(self.scope.iter().map(|(name, value)| (name.clone(), value.clone())))
     }
 
     fn look_around(&mut self, payload: Value, trace: &mut Trace) {
@@ -325,7 +325,7 @@ impl Event<'_> {
         }
         all.push((Value::from("person"), Value::from_pairs(person)));
         all.push((Value::from("LANGUAGE"), Value::from(language.unwrap_or(&self.shared.languages.default))));
-        all.into_iter().collect()
+        Value::from_pairs(all)
     }
 
     /// The rule's, the person's, the country's, the default: the first that the message exists in.

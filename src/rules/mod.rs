@@ -15,6 +15,7 @@ mod compile;
 mod explain;
 mod filters;
 mod guard;
+mod message;
 mod pattern;
 mod say;
 mod settings;
@@ -140,6 +141,11 @@ impl Rules {
             texts: compiler.texts,
         };
         Ok(Rules { shared, rules, filters })
+    }
+
+    /// The names of all rules, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.rules.iter().map(|rule| &rule.name)
     }
 
     /// What to subscribe to: one filter for all rules that share it.
