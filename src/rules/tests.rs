@@ -737,6 +737,12 @@ fn explain_shows_each_value_and_masks_numbers() {
     assert_eq!((failed[0].verdict, failed[0].reason), ("passed", Some(Reason::WhenFalse)));
 }
 
+/// The engine runs on a thread of its own.
+const _: fn() = || {
+    fn sendable<T: Send + Sync>() {}
+    sendable::<Rules>();
+};
+
 fn bounds_hold(applied: &Applied) {
     match applied {
         Applied::Passed(_) => {}
