@@ -2,11 +2,17 @@
 //!
 //! Floor: words. The command line sends a `Request` as JSON over the socket, or steps it on the store when no daemon runs.
 
-use crate::time::Wall;
-use serde::{Deserialize, Serialize};
+mod replies;
 
-/// One question or order.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub use replies::*;
+
+use crate::time::Wall;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One question or order. `Debug` shows only which: it may hold numbers and payloads.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Request {
     /// Links, backlog, limits, holds, last outcomes, clock.
@@ -91,7 +97,7 @@ pub enum Target {
 }
 
 /// A grant as typed.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
     /// The number as typed.
     pub number: String,
@@ -108,7 +114,7 @@ pub struct Grant {
 }
 
 /// One line of the consent CSV: `number,purpose,action,at,source,wording,expires`.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct LedgerLine {
     /// Its line in the file, for errors.
     pub line: u64,
@@ -128,8 +134,8 @@ pub struct LedgerLine {
     pub expires: String,
 }
 
-/// What is answered.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// What is answered. `Debug` shows the data of no reply: an export holds numbers.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
     /// Data as JSON; the command line renders it for people.
@@ -138,4 +144,150 @@ pub enum Reply {
     Text(String),
     /// No, and why: for a person.
     Refused(String),
+}
+
+impl Request {
+    /// The command as it is written in JSON and logs: `consent-grant`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Request::Status => "status",
+            Request::Metrics => "metrics",
+            Request::OutboxList { .. } => "outbox-list",
+            Request::OutboxShow { .. } => "outbox-show",
+            Request::Pause { .. } => "pause",
+            Request::Resume { .. } => "resume",
+            Request::ConsentGrant(_) => "consent-grant",
+            Request::ConsentRevoke { .. } => "consent-revoke",
+            Request::ConsentShow { .. } => "consent-show",
+            Request::ConsentImport { .. } => "consent-import",
+            Request::ConsentExport { .. } => "consent-export",
+            Request::Explain { .. } => "explain",
+        }
+    }
+}
+
+impl Reply {
+    /// `Data` of one of the types in this module (or `Refused`, should it not be JSON: an infinite number in a float).
+    pub fn data(of: &impl Serialize) -> Reply {
+        match serde_json::to_value(of) {
+            Ok(value) => Reply::Data(value),
+            Err(error) => Reply::Refused(format!("the answer cannot be written as JSON: {error}")),
+        }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({})", self.name())
+    }
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Grant({})", self.purpose)
+    }
+}
+
+impl fmt::Debug for LedgerLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LedgerLine({} {} {})", self.line, self.action, self.purpose)
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reply::Data(_) => f.write_str("Data(..)"),
+            Reply::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Reply::Refused(why) => write!(f, "Refused({why})"),
+        }
+    }
+}
+
+/// Reads a moment as people write it: RFC 3339; without an offset, or only a date (its first moment), as of `zone`.
+///
+/// # Errors
+/// In words, to follow what was written.
+pub fn moment(text: &str, zone: &TimeZone) -> Result<Wall, String> {
+    let text = text.trim();
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Ok(Wall(instant.as_millisecond()));
+    }
+    let civil: jiff::civil::DateTime =
+        text.parse().map_err(|_| "is no time: write 2026-11-22, 2026-11-22T21:30 or 2026-11-22T21:30:00-03:00")?;
+    let zoned = civil.to_zoned(zone.clone()).map_err(|error| format!("is no time there: {error}"))?;
+    Ok(Wall(zoned.timestamp().as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_as_people_write_them() {
+        let zone = TimeZone::get("America/Sao_Paulo").unwrap();
+        #[rustfmt::skip]
+        let table = [
+            ("2026-11-22T21:30:00-03:00", Some("2026-11-23T00:30:00.000Z")),
+            ("2026-11-22T21:30:00Z", Some("2026-11-22T21:30:00.000Z")),
+            ("2026-11-22T21:30", Some("2026-11-23T00:30:00.000Z")),
+            (" 2026-11-22 21:30:15 ", Some("2026-11-23T00:30:15.000Z")),
+            ("2026-11-22", Some("2026-11-22T03:00:00.000Z")),
+            ("22/11/2026", None),
+            ("2026-13-01", None),
+            ("tomorrow", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(moment(text, &zone).ok().map(Wall::rfc3339).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_number_and_no_payload() {
+        let requests = [
+            Request::ConsentShow { number: "+5511987654321".into() },
+            Request::ConsentRevoke { number: "+5511987654321".into(), purpose: None },
+            Request::Explain { topic: "pos/1".into(), payload: r#"{"phone":"+5511987654321"}"#.into(), at: None },
+            Request::ConsentImport { rows: vec![line()] },
+        ];
+        let row = LedgerRow {
+            row: 1,
+            number: "+5511987654321".into(),
+            purpose: "orders".into(),
+            action: "grant".into(),
+            at: Wall(0),
+            source: "till".into(),
+            wording: String::new(),
+            expires: None,
+        };
+        let reply = Reply::data(&LedgerPage { rows: vec![row.clone()], next: None });
+        let shown = format!("{requests:?} {reply:?} {row:?} {:?}", line());
+        assert!(!shown.contains("987654321"), "{shown}");
+        assert!(shown.contains("consent-import"));
+    }
+
+    #[test]
+    fn the_name_is_the_one_in_json() {
+        let requests =
+            [Request::Status, Request::ConsentExport { after: 3 }, Request::ConsentImport { rows: vec![line()] }];
+        for request in requests {
+            let json = serde_json::to_value(&request).unwrap();
+            assert_eq!(json["command"], request.name());
+            assert_eq!(serde_json::from_value::<Request>(json).unwrap(), request);
+        }
+    }
+
+    fn line() -> LedgerLine {
+        LedgerLine {
+            line: 2,
+            number: "+5511987654321".into(),
+            purpose: "orders".into(),
+            action: "grant".into(),
+            at: String::new(),
+            source: "till".into(),
+            wording: String::new(),
+            expires: String::new(),
+        }
+    }
 }

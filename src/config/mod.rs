@@ -1,7 +1,36 @@
-//! (being built)
+//! The configuration: layers become one tree, the tree becomes checked settings, and every problem is told at once.
+//!
+//! Floor: config, above the rooms and doors whose settings it fills. Reads files, once, when it is asked to; never opens a
+//! connection, never logs. Never shows a secret.
+//!
+//! ```text
+//! default.toml ← boards/NAME.toml ← FILE ← conf.d/*.toml ← environment     layers, tree   (each value knows its line)
+//!        │
+//!     inherit                                                                rules over their bases
+//!        │
+//!      check  ── reader                                                      settings, or all problems
+//!        │
+//!     rules::Rules::compile                                                  expressions, templates
+//! ```
+//!
+//! The `config` crate is not used: of a value it remembers the source but not the line, and a technician on site needs
+//! the line. The `toml` crate's spans give it.
+
+mod check;
+mod inherit;
+mod kinds;
+mod layers;
+mod problem;
+mod reader;
+mod show;
+mod tree;
+mod units;
+
+pub use problem::{Origin, Problem, Source};
 
 use crate::{door, outbox, pace, policy, rules, whatsapp};
-use std::path::PathBuf;
+use reader::{Account, Reader};
+use std::path::{Path, PathBuf};
 
 /// The checked configuration: what every part of the house is set up with.
 #[derive(Clone, Debug)]
@@ -41,3 +70,108 @@ pub struct Operate {
     /// `operate.listen`; `None` for "off".
     pub listen: Option<std::net::SocketAddr>,
 }
+
+/// A configuration without problems.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the house is set up with.
+    pub config: Config,
+    /// Every value that is in force, by key. Phone numbers masked; secrets are files, of which only the name is here.
+    pub effective: Vec<Effective>,
+    /// What may not be what was meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// One value that is in force.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Effective {
+    /// Dotted.
+    pub key: String,
+    /// As TOML, masked.
+    pub value: String,
+    /// Which layer it comes from.
+    pub origin: Origin,
+}
+
+/// Reads all layers and checks them.
+///
+/// `env` is the environment: `BRANCHLINE__TABLE__KEY` sets keys, `CREDENTIALS_DIRECTORY` is where bare names of secret
+/// files are looked for first. Relative paths count from the folder of `file`.
+///
+/// # Errors
+///
+/// Every problem of every layer, in the order of files and lines. Where a layer is not TOML, only what keeps the layers
+/// from being read.
+pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Result<Loaded, Vec<Problem>> {
+    let mut root = layers::read(file, board, env).map_err(tidy)?;
+    let mut account = Account {
+        problems: inherit::apply(&mut root),
+        file: file.to_owned(),
+        folder: file.parent().unwrap_or(Path::new("")).to_owned(),
+        credentials: env.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, path)| path.into()),
+        ..Account::default()
+    };
+    let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
+    let problems = tidy(account.problems);
+    match config {
+        Some(config) if problems.is_empty() => {
+            let values = account.values.into_iter();
+            let effective = values.map(|(key, (value, origin))| Effective { key, value, origin }).collect();
+            Ok(Loaded { config, effective, warnings: tidy(account.warnings) })
+        }
+        _ => Err(problems),
+    }
+}
+
+/// By file and line. A mistake in a base is also seen through each rule that inherits it: told once, by the first key.
+fn tidy(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let mut told = std::collections::BTreeSet::new();
+    problems.sort_by(|a, b| (&a.origin, &a.key).cmp(&(&b.origin, &b.key)));
+    problems.retain(|problem| {
+        let below_the_name = problem.key.splitn(3, '.').nth(2).unwrap_or(&problem.key).to_owned();
+        told.insert((problem.origin.clone(), problem.found.clone(), below_the_name))
+    });
+    problems
+}
+
+/// The keys that differ and that a reload cannot change: they need a restart.
+pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (om, nm, ou, nu) = (&old.mqtt, &new.mqtt, &old.uplink, &new.uplink);
+    let cert = |identity: &Option<(PathBuf, PathBuf)>| identity.as_ref().map(|(cert, _)| cert.clone());
+    let key = |identity: &Option<(PathBuf, PathBuf)>| identity.as_ref().map(|(_, key)| key.clone());
+    [
+        ("branch.id", old.branch != new.branch),
+        ("mqtt.url", (&om.host, om.port, om.tls) != (&nm.host, nm.port, nm.tls)),
+        ("mqtt.client_id", om.client_id != nm.client_id),
+        ("mqtt.username", om.username != nm.username),
+        ("mqtt.password_file", om.password != nm.password),
+        ("mqtt.ca_file", om.ca_file != nm.ca_file),
+        ("mqtt.cert_file", cert(&om.identity) != cert(&nm.identity)),
+        ("mqtt.key_file", key(&om.identity) != key(&nm.identity)),
+        ("mqtt.receive_maximum", om.receive_maximum != nm.receive_maximum),
+        ("mqtt.session_expiry", om.session_expiry != nm.session_expiry),
+        ("mqtt.max_packet", om.max_packet != nm.max_packet),
+        ("mqtt.max_payload", om.max_payload != nm.max_payload),
+        ("uplink.base_url", ou.base_url != nu.base_url),
+        ("uplink.api_version", old.rooms.whatsapp.api_version != new.rooms.whatsapp.api_version),
+        ("uplink.phone_number_id", old.rooms.whatsapp.phone_number_id != new.rooms.whatsapp.phone_number_id),
+        ("uplink.token_file", ou.token_file != nu.token_file),
+        ("uplink.app_secret_file", ou.app_secret != nu.app_secret),
+        ("uplink.cert_file", cert(&ou.identity) != cert(&nu.identity)),
+        ("uplink.key_file", key(&ou.identity) != key(&nu.identity)),
+        ("uplink.ca_file", ou.ca_file != nu.ca_file),
+        ("uplink.proxy", ou.proxy != nu.proxy),
+        ("uplink.timeout", ou.timeout != nu.timeout),
+        ("uplink.connect_timeout", ou.connect_timeout != nu.connect_timeout),
+        ("uplink.max_in_flight", ou.max_in_flight != nu.max_in_flight),
+        ("outbox.path", old.rooms.outbox.path != new.rooms.outbox.path),
+        ("operate.socket", old.operate.socket != new.operate.socket),
+        ("operate.listen", old.operate.listen != new.operate.listen),
+    ]
+    .into_iter()
+    .filter_map(|(key, differs)| differs.then_some(key))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;

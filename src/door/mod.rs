@@ -3,6 +3,10 @@
 //!
 //! Floor: doors.
 
+pub mod backoff;
+pub mod clock;
 pub mod mqtt;
+pub mod operate;
 pub mod secret;
+pub mod tls;
 pub mod uplink;

@@ -3,9 +3,10 @@
 //! Floor: engine.
 
 use crate::message::{
-    Answer, Arrival, AttemptId, Epoch, Filter, MessageId, NotSent, Notice, Outcome, Priority, Reason, ReceiptId,
+    Answer, Arrival, AttemptId, Delivery, Epoch, Filter, MessageId, NotSent, Notice, Outcome, Priority, Reason,
+    ReceiptId,
 };
-use crate::operate::{Reply, Request};
+use crate::operate::{LastLine, Reply, Request};
 use crate::time::Wall;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub enum Input {
     Link(Link),
     /// The broker acknowledged a receipt and, receipts being published in order, all before it.
     ReceiptTaken(ReceiptId),
+    /// QoS 0 arrivals that were dropped because nobody could take them.
+    Overrun(u64),
     /// The wake-up time came.
     Woke,
     /// The daemon ends: nothing further is posted.
@@ -73,13 +76,9 @@ pub enum BrokerLink {
 /// One thing that the doors shall do, now that its reason is committed.
 #[derive(Debug)]
 pub enum Action {
-    /// PUBACK.
-    Ack {
-        /// The connection it is valid on.
-        epoch: Epoch,
-        /// The packet identifier.
-        packet: u16,
-    },
+    /// An arrival is done with, whatever became of it: gives back its room, and sends the PUBACK where one is due. Once for
+    /// every arrival, in the order of arrival, with the `delivery` that it came with.
+    Ack(Delivery),
     /// Send one request, once.
     Post(Post),
     /// Reach for the API without a message: answered by `Link::UplinkUp` or `Link::UplinkDown`.
@@ -153,4 +152,20 @@ pub struct Told {
     pub detail: String,
     /// Whether somebody should look at it.
     pub loud: bool,
+}
+
+impl Told {
+    /// The same as a line of the status page.
+    pub fn line(&self, at: Wall, shown: impl Fn(MessageId) -> String) -> LastLine {
+        LastLine {
+            at,
+            rule: self.rule.as_deref().map(str::to_owned),
+            event: self.event.as_deref().map(str::to_owned),
+            message: self.message.map(shown),
+            to: self.to.clone(),
+            outcome: self.outcome,
+            reason: self.reason,
+            detail: self.detail.clone(),
+        }
+    }
 }

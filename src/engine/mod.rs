@@ -2,7 +2,321 @@
 //!
 //! Floor: engine (above the rooms, below the roof). It knows no network, no async and no clock: inputs and time come in,
 //! actions go out, and an action leaves only after the commit of the step that asked for it.
+//!
+//! ```text
+//!   batch(now, inputs):  step each input ─► turn: what time brings, then what may leave ─► commit ─► actions
+//! ```
+//!
+//! All state beside the store is in [`Soft`]: a cache that is put back as it was when a commit did not happen.
 
+mod answer;
+mod arrive;
+mod boxtime;
+mod dispatch;
+mod drive;
+mod hold;
 mod io;
+mod operate;
+mod soft;
+mod turn;
 
+pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
+
+use crate::message::{Category, Country, Outcome, PersonId, Reason};
+use crate::operate::{Reply, Request};
+use crate::outbox::{OpenError, Outbox, StoreError};
+use crate::rules::Rules;
+use crate::status::Status;
+use crate::time::{Moment, Mono, Now};
+use crate::{outbox, pace, policy, rules, whatsapp};
+use soft::Soft;
+use std::sync::Arc;
+
+/// What the rooms are set up with; replaced as a whole by a reload.
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    /// `branch.id`
+    pub branch: String,
+    /// Rules, people, contacts, templates.
+    pub rules: rules::Settings,
+    /// Consent, unknowns.
+    pub policy: policy::Settings,
+    /// Limits.
+    pub pace: pace::Settings,
+    /// The store.
+    pub outbox: outbox::Settings,
+    /// Requests.
+    pub whatsapp: whatsapp::Settings,
+}
+
+/// Why a batch did not happen. Nothing of it is true; the same inputs may be given again.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store cannot be opened again.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl Failure {
+    /// No space: what is kept elsewhere (arrivals) can wait, what is on its way must be settled first.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Failure::Store(StoreError::Full(_)))
+    }
+}
+
+/// What the counters will be told once the batch is true.
+enum Tally {
+    Event(Arc<str>, &'static str),
+    Message(Category, Outcome, Reason),
+    Answered(std::time::Duration),
+    Overrun(u64),
+}
+
+/// The engine.
+pub struct Engine {
+    branch: String,
+    rules: Arc<Rules>,
+    policy: policy::Settings,
+    pace: pace::Settings,
+    whatsapp: whatsapp::Settings,
+    country: Country,
+    timezone: jiff::tz::TimeZone,
+    outbox: Outbox,
+    status: Status,
+    soft: Soft,
+    /// A daemon runs; otherwise the store alone is looked at.
+    running: bool,
+    boot: String,
+    mono: Mono,
+    moment: Moment,
+    random: fastrand::Rng,
+    /// The store must be copied before anything is acknowledged or posted: a sync failed.
+    rebuild: bool,
+    out: Vec<Action>,
+    tally: Vec<Tally>,
+}
+
+impl Engine {
+    /// An engine on an open store. `boot` names this boot of the box, `seed` spreads back-off.
+    ///
+    /// Rules were compiled when the configuration was checked. Attempts that the store holds without an answer become
+    /// unknown in the first batch.
+    pub fn new(rooms: Rooms, rules: Rules, outbox: Outbox, now: Now, boot: &str, seed: u64) -> Result<Engine, Failure> {
+        let soft = Soft::start(&outbox, now, boot)?;
+        let moment = soft.peek(now);
+        Ok(Engine {
+            branch: rooms.branch,
+            rules: Arc::new(rules),
+            policy: rooms.policy,
+            pace: rooms.pace,
+            whatsapp: rooms.whatsapp,
+            country: rooms.rules.country,
+            timezone: rooms.rules.timezone,
+            running: true,
+            outbox,
+            status: Status::default(),
+            soft,
+            boot: boot.to_owned(),
+            mono: now.mono,
+            moment,
+            random: fastrand::Rng::with_seed(seed),
+            rebuild: false,
+            out: Vec::new(),
+            tally: Vec::new(),
+        })
+    }
+
+    /// Takes a new configuration. What is stored keeps the text it was rendered with.
+    pub fn reload(&mut self, rooms: Rooms, rules: Rules) {
+        self.rules = Arc::new(rules);
+        self.policy = rooms.policy;
+        self.pace = rooms.pace;
+        self.country = rooms.rules.country;
+        self.timezone = rooms.rules.timezone;
+        self.outbox.reconfigure(rooms.outbox);
+        self.soft.filters_changed = true;
+        // What waits may be let go by the new configuration: it is asked again, and parked again if not.
+        self.soft.releasing.push("clock".to_owned());
+    }
+
+    /// Answers one operator on the store alone, when no daemon runs: nothing is posted, no attempt is judged.
+    pub fn ask(&mut self, now: Now, request: Request) -> Result<Reply, Failure> {
+        self.running = false;
+        self.mono = now.mono;
+        self.moment = self.soft.time.read(now);
+        let reply = match self.operated(0, &request) {
+            Ok(()) => self.out.drain(..).find_map(|action| match action {
+                Action::Done(_, reply) => Some(reply),
+                _ => None,
+            }),
+            Err(error) => return Err(self.give_up(error)),
+        };
+        self.commit()?;
+        Ok(reply.unwrap_or_else(|| Reply::Refused("nothing was answered".to_owned())))
+    }
+
+    /// Takes inputs, does what time brings, lets go what may leave, and commits once for all of it.
+    ///
+    /// After an error nothing of it is true, and the same inputs may be given again.
+    pub fn batch(&mut self, now: Now, inputs: &[Input]) -> Result<Vec<Action>, Failure> {
+        if self.rebuild {
+            self.outbox.rebuild()?;
+            self.rebuild = false;
+        }
+        let before = self.soft.clone();
+        self.mono = now.mono;
+        self.moment = self.soft.time.read(now);
+        let done = inputs.iter().try_for_each(|input| self.step(input)).and_then(|()| self.turn());
+        let result = match done {
+            Ok(()) => self.commit(),
+            Err(error) => Err(self.give_up(error)),
+        };
+        match result {
+            Ok(()) => {
+                self.count();
+                Ok(std::mem::take(&mut self.out))
+            }
+            Err(failure) => {
+                self.soft = before;
+                self.out.clear();
+                self.tally.clear();
+                Err(failure)
+            }
+        }
+    }
+
+    /// When time alone brings something to do; `None` if nothing is due before the next input.
+    pub fn wake_at(&self) -> Option<Mono> {
+        self.soft.wake.map(|at| self.mono + at.since(self.moment.boxed))
+    }
+
+    /// Whether nothing is on its way, and all receipts' acknowledgements are kept: the daemon may end.
+    pub fn is_idle(&self) -> bool {
+        self.soft.in_flight.is_empty() && self.soft.taken <= self.outbox.row().receipts_taken
+    }
+
+    /// The disk has no space: nothing is posted until a batch fits again.
+    pub fn disk_full(&mut self, full: bool) {
+        self.soft.disk_full = full;
+    }
+
+    /// Where counters are kept, for what only the loop can measure.
+    pub fn status_mut(&mut self) -> &mut Status {
+        &mut self.status
+    }
+
+    /// The filters that the broker's session shall have.
+    pub fn filters(&self) -> Vec<crate::message::Filter> {
+        self.rules.filters()
+    }
+
+    fn step(&mut self, input: &Input) -> Result<(), StoreError> {
+        match input {
+            Input::Arrived(arrival) => self.arrived(arrival),
+            Input::Answered(attempt, answer) => self.answered(*attempt, answer),
+            Input::Notice(notice) => self.noticed(notice),
+            Input::Operator(ticket, request) => self.operated(*ticket, request),
+            Input::Link(link) => self.linked(link),
+            Input::ReceiptTaken(id) => {
+                self.soft.taken = self.soft.taken.max(id.0);
+                Ok(())
+            }
+            Input::Overrun(dropped) => {
+                self.tally.push(Tally::Overrun(*dropped));
+                Ok(())
+            }
+            Input::Woke => Ok(()),
+            Input::Stop => {
+                self.soft.stopping = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), Failure> {
+        let Err(error) = self.outbox.commit(self.moment, self.mono, &self.boot) else { return Ok(()) };
+        self.rebuild = matches!(error, StoreError::Disk(_));
+        // Whether it happened is told by the file alone.
+        let happened = self.outbox.reopen()?;
+        if !happened {
+            return Err(error.into());
+        }
+        if self.rebuild {
+            self.outbox.rebuild()?;
+            self.rebuild = false;
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, error: StoreError) -> Failure {
+        match self.outbox.rollback() {
+            Ok(()) => error.into(),
+            Err(_) => match self.outbox.reopen() {
+                Ok(_) => error.into(),
+                Err(open) => open.into(),
+            },
+        }
+    }
+
+    fn count(&mut self) {
+        for tally in self.tally.drain(..) {
+            match tally {
+                Tally::Event(rule, result) => self.status.event(&rule, result),
+                Tally::Message(category, outcome, reason) => self.status.message(category, outcome, reason),
+                Tally::Answered(took) => self.status.answered(took),
+                Tally::Overrun(dropped) => self.status.overrun(dropped),
+            }
+        }
+        let at = self.moment.wall.reading();
+        for action in &self.out {
+            if let Action::Show(told) = action {
+                self.status.last(told.line(at, |id| self.outbox.shown(id)));
+            }
+        }
+    }
+
+    /// Works out again whose turn is next for a person.
+    fn refresh(&mut self, person: PersonId) -> Result<(), StoreError> {
+        let lane = self.outbox.lane(person)?;
+        let busy = self.soft.is_busy(person);
+        let ready = pace::pair_ready(&self.pace, &lane.pair, self.soft.sender.since(), self.moment.boxed);
+        self.outbox.settle_lane(lane, ready, busy)
+    }
+
+    /// Tells people, and the counters, about a message.
+    fn tell(&mut self, found: &outbox::Found, outcome: Outcome, reason: Reason, detail: &str, loud: bool) {
+        if let Some(category) = found.category {
+            self.tally.push(Tally::Message(category, outcome, reason));
+        }
+        self.out.push(Action::Show(Told {
+            rule: Some(found.rule.clone()),
+            event: found.event.clone(),
+            message: Some(found.id),
+            to: found.to.clone(),
+            priority: Some(found.priority),
+            outcome: Some(outcome),
+            reason,
+            detail: detail.to_owned(),
+            loud,
+        }));
+    }
+
+    /// Tells people about the box itself.
+    fn tell_box(&mut self, reason: Reason, detail: String, loud: bool) {
+        self.out.push(Action::Show(Told {
+            rule: None,
+            event: None,
+            message: None,
+            to: None,
+            priority: None,
+            outcome: None,
+            reason,
+            detail,
+            loud,
+        }));
+    }
+}

@@ -7,13 +7,14 @@
 //! ```
 //!
 //! When something becomes certain, the type changes. Each type has private fields and is made in one room only: the
-//! constructor's first word names that room, and `tests/tidy.rs` checks that nobody else calls it.
+//! constructor's name says which, and `tests/tidy.rs` checks that nobody else calls it.
 
 mod arrival;
 mod content;
 mod draft;
 mod number;
 mod outcome;
+mod standing;
 mod wire;
 
 pub use arrival::{Arrival, Delivery, Epoch, Payload};
@@ -21,6 +22,7 @@ pub use content::{Body, Button, Content, Header, Template};
 pub use draft::{Cleared, Confirmed, Draft, Permitted, Source, Stored, Terms, Token};
 pub use number::{Country, Number, NumberProblem};
 pub use outcome::{Outcome, Reason};
+pub use standing::{GrantFact, LedgerAction, LedgerEntry, Pair, Standing};
 pub use wire::{Answer, Filter, Lost, NotSent, Notice};
 
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,59 @@
-//! (being built)
+//! Whether a person may be messaged: consent, suppression by the platform, the service window.
+//!
+//! Floor: rooms. Decides from what the ledger says ([`Standing`](crate::message::Standing), filled by `outbox`) and never reads or writes it.
+//!
+//! Asked twice: [`permit`] when a message is stored, [`confirm`] in the instant of sending. What withholds, in this
+//! order: a revocation, the person's stop of marketing, a person who cannot be reached, consent that is missing or has
+//! run out, a closed window. The first that holds is the reason that is told.
 
+mod decide;
+mod ledger;
 mod settings;
+#[cfg(test)]
+mod tests;
+mod unknown;
+
+pub use decide::{Verdict, confirm, permit, waits_for_clock};
+pub use ledger::{ALL, Refusal, grant, opt_in, revoke, stated};
 pub use settings::*;
+pub use unknown::{Next, after_unknown};
+
+use crate::message::{GrantFact, Standing};
+use crate::time::Clock;
+
+/// What the ledger says about consent, at one reading of the clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Consent {
+    None,
+    Revoked,
+    Expired,
+    /// Granted, with an end that no trusted clock can compare.
+    Unclear,
+    Granted,
+}
+
+fn consent(standing: &Standing, wall: Clock) -> Consent {
+    match (standing.grant, standing.revoked) {
+        // Equal places do not occur in one ledger; if they did, the revocation would win.
+        (Some(grant), Some(revoked)) if revoked >= grant.seq => Consent::Revoked,
+        (None, Some(_)) => Consent::Revoked,
+        (None, None) => Consent::None,
+        (Some(GrantFact { expires: None, .. }), _) => Consent::Granted,
+        (Some(GrantFact { expires: Some(end), .. }), _) => match wall.trusted() {
+            Some(now) if end <= now => Consent::Expired,
+            Some(_) => Consent::Granted,
+            None => Consent::Unclear,
+        },
+    }
+}
+
+/// What consent comes to now, for people: `None` if messages may be sent, otherwise why not.
+pub fn consent_now(standing: &Standing, now: crate::time::Moment) -> Option<crate::message::Reason> {
+    use crate::message::Reason;
+    match consent(standing, now.wall) {
+        Consent::None => Some(Reason::NoConsent),
+        Consent::Revoked => Some(Reason::ConsentRevoked),
+        Consent::Expired => Some(Reason::ConsentExpired),
+        Consent::Unclear | Consent::Granted => None,
+    }
+}

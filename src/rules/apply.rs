@@ -311,7 +311,7 @@ impl Event<'_> {
             dedupe_window: self.rule.dedupe_window,
             cut,
         };
-        Ok(Some(Draft::drafted(source, to.known.number.clone(), content, terms)))
+        Ok(Some(Draft::by_rules(source, to.known.number.clone(), content, terms)))
     }
 
     /// The scope with `person` in it and, once it is chosen, the language.

@@ -156,6 +156,26 @@ impl Rules {
         self.filters.clone()
     }
 
+    /// The names of all rules.
+    pub fn names(&self) -> Vec<String> {
+        self.rules.iter().map(|rule| rule.name.to_string()).collect()
+    }
+
+    /// The names of the templates that the rules use, each once.
+    pub fn template_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .rules
+            .iter()
+            .filter_map(|rule| match &rule.say {
+                Some(say::Say::Template(template)) => Some(template.name.clone()),
+                _ => None,
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The rules that an arrival is for. Allocates nothing.
     ///
     /// A broker sends one copy for each overlapping subscription and marks it with its identifier: only the rules of that filter

@@ -1,1 +1,107 @@
-//! (being built)
+//! What the box tells about itself: counters per reason, the last events, what is wrong, and how people read it.
+//!
+//! Floor: rooms. Pure: no clock, no log, no store. The engine counts here and fills `Gauges`; the doors and the command
+//! line show what comes out. Labels are codes of the program and names of rules, never topics or numbers.
+
+mod histogram;
+mod metrics;
+mod problems;
+pub mod show;
+
+pub use problems::THE_NUMBER;
+
+use crate::limits;
+use crate::message::{Category, Outcome, Reason};
+use crate::operate::{Count, Gauges, LastLine, StatusReport};
+use heapless::HistoryBuf;
+use histogram::Histogram;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Counters since the start, and the ring of last events.
+#[derive(Debug)]
+pub struct Status {
+    /// rule → result → how many.
+    events: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    messages: BTreeMap<(&'static str, Outcome, Reason), u64>,
+    last: HistoryBuf<LastLine, { limits::LAST_EVENTS }>,
+    commit_seconds: Histogram,
+    send_seconds: Histogram,
+    batch_size: Histogram,
+}
+
+impl Default for Status {
+    fn default() -> Status {
+        Status {
+            events: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            last: HistoryBuf::new(),
+            commit_seconds: Histogram::new(histogram::COMMIT_SECONDS),
+            send_seconds: Histogram::new(histogram::SEND_SECONDS),
+            batch_size: Histogram::new(histogram::BATCH_SIZE),
+        }
+    }
+}
+
+impl Status {
+    /// One event was handled: by this rule (empty for none), with this result, a code of `Outcome` or `Reason`.
+    pub fn event(&mut self, rule: &str, result: &'static str) {
+        self.events_more(rule, result, 1);
+    }
+
+    /// So many QoS 0 events came faster than they could be read, before any rule saw them.
+    pub fn overrun(&mut self, events: u64) {
+        self.events_more("", Reason::Overrun.code(), events);
+    }
+
+    /// A message came to stand at this outcome.
+    pub fn message(&mut self, category: Category, outcome: Outcome, reason: Reason) {
+        *self.messages.entry((category.code(), outcome, reason)).or_default() += 1;
+    }
+
+    /// Remembers a line; the oldest of `limits::LAST_EVENTS` makes room.
+    pub fn last(&mut self, line: LastLine) {
+        self.last.write(line);
+    }
+
+    /// A batch of so many inputs was committed, the sync included.
+    pub fn committed(&mut self, took: Duration, batch: usize) {
+        self.commit_seconds.observe(took.as_secs_f64());
+        self.batch_size.observe(batch as f64);
+    }
+
+    /// A post ended after so long, with an answer or without.
+    pub fn answered(&mut self, took: Duration) {
+        self.send_seconds.observe(took.as_secs_f64());
+    }
+
+    /// The whole answer to `status`.
+    pub fn report(&self, gauges: Gauges) -> StatusReport {
+        let counts = self.messages.iter().map(|(&(category, outcome, reason), &messages)| Count {
+            category: category.to_owned(),
+            outcome,
+            reason,
+            messages,
+        });
+        let mut last: Vec<LastLine> = self.last.oldest_ordered().cloned().collect();
+        last.reverse();
+        StatusReport { problems: problems::of(&gauges), counts: counts.collect(), last, gauges }
+    }
+
+    /// Prometheus text exposition (version 0.0.4), as `/metrics` gives it.
+    pub fn metrics(&self, gauges: &Gauges) -> String {
+        metrics::text(self, gauges)
+    }
+
+    fn events_more(&mut self, rule: &str, result: &'static str, events: u64) {
+        if !self.events.contains_key(rule) {
+            self.events.insert(rule.to_owned(), BTreeMap::new());
+        }
+        if let Some(results) = self.events.get_mut(rule) {
+            *results.entry(result).or_default() += events;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! `[mqtt]` and `[uplink]`.
+//!
+//! Floor: config.
+
+use super::super::problem::Problem;
+use super::super::reader::Reader;
+use super::super::units;
+use crate::door::secret::Secret;
+use crate::door::{mqtt, uplink};
+use crate::limits;
+use reqwest::Url;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Below the largest packet that MQTT knows (MQTT 5, 1.5.5: four length bytes of seven bits, 268,435,455 bytes).
+const PACKET_MAX: u64 = 255 << 20;
+/// Arrivals that wait for their acknowledgement may hold this much memory together.
+const WAITING: u64 = (limits::RECEIVE * limits::PAYLOAD) as u64;
+
+/// `[mqtt]`
+pub(super) fn mqtt(r: &mut Reader<'_, '_>, branch: &str) -> Option<mqtt::Settings> {
+    r.within("mqtt", |r| {
+        r.require("url", "Name the broker, as in url = \"mqtts://broker.branch:8883\".");
+        let url = address(r, "url", &["mqtt", "mqtts"]);
+        let client_id = r.text("client_id");
+        if client_id.is_none() {
+            r.worked_out("client_id", &format!("\"branchline-{branch}\""));
+        }
+        let username = r.text("username");
+        let password = r.file("password_file").and_then(|(_, content)| secret(r, "password_file", content));
+        if r.has("password_file") && !r.has("username") {
+            let problem = r.problem("password_file", "a password without a user name").fix("Set mqtt.username.");
+            r.tell(problem);
+        }
+        let ca_file = r.file("ca_file").map(|(path, _)| path);
+        let identity = identity(r);
+        let receive_maximum = r.whole("receive_maximum", 1..=limits::RECEIVE_MAX as u64);
+        let session_expiry = r.duration("session_expiry");
+        let max_packet = r.size("max_packet", 1024..=PACKET_MAX);
+        let max_payload = r.size("max_payload", 1..=PACKET_MAX);
+        if let (Some(packet), Some(payload)) = (max_packet, max_payload)
+            && payload > packet
+        {
+            let key = r.own_of("max_payload", "max_packet");
+            let problem = r.problem(key, "mqtt.max_payload is larger than mqtt.max_packet");
+            r.tell(problem.fix("The broker keeps packets over max_packet away: such payloads never come."));
+        }
+        if let (Some(many), Some(payload)) = (receive_maximum, max_payload)
+            && many * payload > WAITING
+        {
+            let found = format!("{many} arrivals of {} may wait in memory together", units::show_size(payload));
+            let problem = r
+                .problem(r.own_of("receive_maximum", "max_payload"), found)
+                .wanted(format!("receive_maximum × max_payload up to {}", units::show_size(WAITING)));
+            r.tell(problem);
+        }
+        let url = url?;
+        let tls = url.scheme() == "mqtts";
+        plain_mqtt(r, &url);
+        Some(mqtt::Settings {
+            branch: branch.to_owned(),
+            host: host(&url),
+            port: url.port().unwrap_or(if tls { 8883 } else { 1883 }),
+            tls,
+            client_id: client_id.unwrap_or_else(|| format!("branchline-{branch}")),
+            username,
+            password,
+            ca_file,
+            identity,
+            receive_maximum: u16::try_from(receive_maximum?).ok()?,
+            session_expiry: session_expiry?,
+            max_packet: u32::try_from(max_packet?).ok()?,
+            max_payload: usize::try_from(max_payload?).ok()?,
+        })
+    })
+}
+
+/// What a connection without TLS makes useless or dangerous.
+fn plain_mqtt(r: &mut Reader<'_, '_>, url: &Url) {
+    if url.scheme() != "mqtt" {
+        return;
+    }
+    for key in ["ca_file", "cert_file", "key_file"] {
+        if r.has(key) {
+            let problem = r.problem(key, "has no effect: mqtt.url begins with mqtt://, which is without TLS");
+            r.tell(problem.fix("Write mqtts:// or remove this key."));
+        }
+    }
+    if r.has("password_file") && !is_loopback(url) {
+        let problem = r.problem("password_file", "the password goes to the broker unencrypted");
+        r.warn(problem.fix("Write mqtts:// in mqtt.url where the broker can do TLS."));
+    }
+}
+
+/// What `[uplink]` gives to the door and to the rooms.
+pub(super) struct Uplink {
+    pub door: uplink::Settings,
+    pub api_version: String,
+    pub phone_number_id: String,
+    pub max_in_flight: usize,
+    pub pause: bool,
+}
+
+/// `[uplink]`
+pub(super) fn uplink(r: &mut Reader<'_, '_>) -> Option<Uplink> {
+    r.within("uplink", |r| {
+        r.require("phone_number_id", "It is the number's ID (not the number) in the platform's API setup.");
+        r.choice("kind", &[("cloud-api", ())]);
+        let base_url = base_url(r);
+        let api_version = r.text_of("api_version", "a version like \"v25.0\"", is_version);
+        let phone_number_id = r.text_of("phone_number_id", "the digits of the number's ID, in quotes", |id| {
+            id.bytes().all(|byte| byte.is_ascii_digit()) && id.len() <= 32
+        });
+        if !r.has("token_file") && !r.has("cert_file") {
+            r.missing("token_file", "Put the access token into a file and name it here, or set cert_file for a gateway that holds the token.");
+        }
+        let token_file = r.file("token_file").and_then(|(path, content)| secret(r, "token_file", content).map(|_| path));
+        let app_secret = r.file("app_secret_file").and_then(|(_, content)| secret(r, "app_secret_file", content));
+        let identity = identity(r);
+        let ca_file = r.file("ca_file").map(|(path, _)| path);
+        let proxy = address(r, "proxy", &["http", "https"]).map(|url| url.to_string());
+        let timeout = r.duration("timeout");
+        let connect_timeout = r.duration("connect_timeout");
+        if let (Some(all), Some(connect)) = (timeout, connect_timeout)
+            && connect >= all
+        {
+            let key = r.own_of("connect_timeout", "timeout");
+            let problem = r.problem(key, "uplink.connect_timeout is not shorter than uplink.timeout");
+            r.tell(problem.fix("Only a shorter one tells a request that surely was not sent from one that perhaps was."));
+        }
+        let max_in_flight = r.whole("max_in_flight", 1..=limits::IN_FLIGHT_MAX as u64);
+        r.duration("health_every");
+        r.idle("health_every");
+        let pause = r.yes("pause");
+        let (api_version, phone_number_id) = (api_version?, phone_number_id?);
+        let max_in_flight = usize::try_from(max_in_flight?).ok()?;
+        let door = uplink::Settings {
+            base_url: base_url?,
+            probe_path: format!("/{api_version}/{phone_number_id}"),
+            token_file,
+            app_secret,
+            identity,
+            ca_file,
+            proxy,
+            timeout: timeout?,
+            connect_timeout: connect_timeout?,
+            max_in_flight,
+        };
+        Some(Uplink { door, api_version, phone_number_id, max_in_flight, pause: pause? })
+    })
+}
+
+/// `uplink.base_url`: HTTPS, for a gateway of one's own too; without TLS only to this machine itself.
+fn base_url(r: &mut Reader<'_, '_>) -> Option<String> {
+    let url = address(r, "base_url", &["https", "http"])?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        let problem = r.problem("base_url", "is without TLS").wanted("an address that begins with https://");
+        r.tell(problem.fix("A gateway needs it too: token, phone numbers and texts would cross the network readable."));
+        return None;
+    }
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn is_version(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.strip_prefix('v')
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(major, minor)| digits(major) && digits(minor))
+}
+
+/// An address with one of the schemes and a host; never with a name and password in it.
+fn address(r: &mut Reader<'_, '_>, key: &str, schemes: &[&str]) -> Option<Url> {
+    let text = r.text(key)?;
+    let wanted = format!("an address like {}://host:port", schemes.join(":// or "));
+    let refuse = |r: &mut Reader<'_, '_>, found: &str, fix: &str| {
+        let problem: Problem = r.problem(key, found).wanted(wanted.clone()).fix(fix);
+        r.tell(problem);
+        None
+    };
+    let url = match Url::parse(&text) {
+        Ok(url) if schemes.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()) => url,
+        Ok(url) if text.contains("://") => {
+            let found = format!("begins with {}://", url.scheme());
+            return refuse(r, if schemes.contains(&url.scheme()) { "names no host" } else { &found }, "");
+        }
+        _ => return refuse(r, "is no address", ""),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse(
+            r,
+            "holds a user name or password; it is not shown here",
+            "Use username and password_file where the table has them.",
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() || (url.scheme().starts_with("mqtt") && url.path().len() > 1) {
+        return refuse(r, "has more than host and port", "");
+    }
+    Some(url)
+}
+
+/// The host without the brackets of IPv6.
+fn host(url: &Url) -> String {
+    url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = host(url);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// `cert_file` and `key_file`, both or neither.
+fn identity(r: &mut Reader<'_, '_>) -> Option<(PathBuf, PathBuf)> {
+    for (have, lack) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
+        if r.has(have) && !r.has(lack) {
+            let problem =
+                r.problem(have, format!("is set without {lack}")).fix("A client certificate and its key go together.");
+            r.tell(problem);
+        }
+    }
+    let cert = r.file("cert_file").map(|(path, _)| path);
+    let key = r.file("key_file").map(|(path, _)| path);
+    cert.zip(key)
+}
+
+/// The one line that a secret file holds.
+fn secret(r: &mut Reader<'_, '_>, key: &str, content: Vec<u8>) -> Option<Secret> {
+    let text = String::from_utf8(content).ok().map(|text| Secret::new(&text));
+    let usable = text.filter(|secret| !secret.reveal().is_empty() && !secret.reveal().contains(['\r', '\n', '\0']));
+    if usable.is_none() {
+        let problem =
+            r.problem(key, "the file does not hold one line of text").fix("It holds the secret and nothing else.");
+        r.tell(problem);
+    }
+    usable
+}

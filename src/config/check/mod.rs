@@ -1,0 +1,88 @@
+//! From the tree to checked settings: one file per part of the configuration, every problem at once.
+//!
+//! Floor: config. A section returns `None` only after it has told why, and only after it has read all its keys.
+
+mod compiled;
+mod links;
+mod message;
+mod people;
+mod policy;
+mod rules;
+mod store;
+
+use super::reader::Reader;
+use super::tree::Table;
+use super::{Config, Operate, Rooms};
+use crate::message::Country;
+use jiff::tz::TimeZone;
+
+/// Keys of the interface that later versions bring.
+const LATER: [&str; 4] = ["lists", "tables", "webhook", "notice"];
+
+/// Reads everything from `root`, on which `r` stands.
+pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<Config> {
+    let branch = branch(r);
+    let id = branch.as_ref().map_or("", |branch| branch.id.as_str());
+    let mqtt = links::mqtt(r, id);
+    let uplink = links::uplink(r);
+    let pace = store::limits(r, uplink.as_ref());
+    let outbox = store::outbox(r, uplink.as_ref());
+    let policy = policy::policy(r);
+    let operate = operate(r);
+    r.within("inbound", |r| {
+        r.choice("numbers", &[("masked", ()), ("full", ())]);
+        r.idle("numbers");
+    });
+    let country = branch.as_ref().and_then(|branch| branch.country);
+    let rules = rules::settings(r, branch.as_ref(), country, policy.as_ref());
+    r.later(&LATER);
+    if let Some(settings) = &rules {
+        compiled::compile(settings, root, r.account);
+    }
+
+    let (branch, uplink) = (branch?, uplink?);
+    let whatsapp = crate::whatsapp::Settings {
+        api_version: uplink.api_version,
+        phone_number_id: uplink.phone_number_id,
+        branch: branch.id.clone(),
+    };
+    let rooms = Rooms { rules: rules?, policy: policy?.settings, pace: pace?, outbox: outbox?, whatsapp };
+    Some(Config { branch: branch.id, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms })
+}
+
+/// `[branch]`
+struct Branch {
+    id: String,
+    timezone: Option<TimeZone>,
+    country: Option<Country>,
+}
+
+fn branch(r: &mut Reader<'_, '_>) -> Option<Branch> {
+    r.within("branch", |r| {
+        r.require("id", "Give the branch a short name, as in id = \"sp-042\".");
+        r.require("timezone", "Name the branch's time zone, as in timezone = \"America/Sao_Paulo\".");
+        r.require("country", "Name the country as of which national numbers are read, as in country = \"BR\".");
+        let id = r.text_of("id", "1 to 32 small letters, digits and dashes", |id| {
+            super::reader::is_name(id) && id.len() <= 32
+        });
+        let timezone = r.parsed("timezone", "a time zone like \"America/Sao_Paulo\" or \"UTC\"", |node| {
+            TimeZone::get(node.as_text()?).ok()
+        });
+        let country =
+            r.parsed("country", "the two letters of a country, as in \"BR\"", |node| Country::of_code(node.as_text()?));
+        Some(Branch { id: id?, timezone, country })
+    })
+}
+
+fn operate(r: &mut Reader<'_, '_>) -> Option<Operate> {
+    r.within("operate", |r| {
+        let socket = r.path("socket");
+        let listen = r.parsed("listen", "an address and port like \"127.0.0.1:8088\", or \"off\"", |node| {
+            match node.as_text()? {
+                "off" => Some(None),
+                address => address.parse().ok().map(Some),
+            }
+        });
+        Some(Operate { socket: socket?, listen: listen? })
+    })
+}

@@ -1,0 +1,213 @@
+//! `[base.NAME]`, `[rules.NAME]` and what they say. Bases are merged in already (see `inherit`); each is also read by
+//! itself, so that a mistake in it is told once and by its own name.
+//!
+//! Floor: config. Texts stay texts here: `rules` compiles them.
+
+use super::super::problem::nearest;
+use super::super::reader::{Reader, is_name};
+use super::super::tree::Node;
+use super::policy::Policy;
+use super::{Branch, message, people};
+use crate::message::{Category, Country, Priority};
+use crate::rules::{Format, Message, Rule, Settings, To};
+
+/// Keys of a rule that later versions bring.
+const LATER: [&str; 15] = [
+    "for",
+    "clear",
+    "cleared",
+    "silent_for",
+    "expect",
+    "rearm",
+    "flapping",
+    "digest",
+    "delay",
+    "cancels",
+    "hours",
+    "sender",
+    "max_recipients",
+    "approve",
+    "dedupe",
+];
+
+/// Names that a rule may refer to.
+struct Known {
+    people: Vec<String>,
+    contacts: Vec<String>,
+    purposes: Vec<String>,
+}
+
+/// Everything that `rules` is set up with.
+pub(super) fn settings(
+    r: &mut Reader<'_, '_>,
+    branch: Option<&Branch>,
+    country: Option<Country>,
+    policy: Option<&Policy>,
+) -> Option<Settings> {
+    let languages = people::languages(r);
+    let known = Known { people: names(r, "people"), contacts: names(r, "contacts"), purposes: names(r, "purposes") };
+    let people = people::people(r, country, &languages);
+    let contacts = people::contacts(r, country, &known.people);
+    let (listed, templates) = r.within("templates", |r| (r.has("file"), templates(r)));
+    r.each("base", |_, r| {
+        if r.has("inherit") {
+            let problem = r.problem("inherit", "a base inherits from nobody").fix("Write its keys here.");
+            r.tell(problem);
+        }
+        rule("", r, &known, true)
+    });
+    let rules = r.each("rules", |name, r| rule(name, r, &known, false));
+    let sends_templates = rules.values().flatten().any(|rule| matches!(rule.message, Some(Message::Template { .. })));
+    if sends_templates && !listed {
+        r.within("templates", |r| r.missing("file", "Rules send templates: name the platform's template list here."));
+    }
+    let branch = branch?;
+    Some(Settings {
+        branch: branch.id.clone(),
+        country: country?,
+        timezone: branch.timezone.clone()?,
+        languages,
+        purposes: known.purposes,
+        people,
+        contacts,
+        rules: rules.into_values().flatten().collect(),
+        templates,
+        expires: policy?.expires,
+    })
+}
+
+/// The text of `templates.file`.
+fn templates(r: &mut Reader<'_, '_>) -> Option<String> {
+    let (_, content) = r.file("file")?;
+    let text = String::from_utf8(content).ok();
+    if text.is_none() {
+        let problem = r.problem("file", "the file is no text").wanted("the platform's template list, JSON in UTF-8");
+        r.tell(problem);
+    }
+    text
+}
+
+fn names(r: &mut Reader<'_, '_>, table: &str) -> Vec<String> {
+    r.take(table).and_then(Node::as_table).into_iter().flat_map(|table| table.keys().cloned()).collect()
+}
+
+/// One rule, or a base, which need not be whole.
+fn rule(name: &str, r: &mut Reader<'_, '_>, known: &Known, base: bool) -> Option<Rule> {
+    r.later(&LATER);
+    r.leaf("inherit")
+        .filter(|node| node.as_text().is_none())
+        .inspect(|node| r.wrong("inherit", node, "the name of one base"));
+    let topic = r.text("topic");
+    let to = to(r, known);
+    let default = |word| (!base).then_some(word);
+    let priority =
+        r.choice_or("priority", default("normal"), &Priority::ALL.map(|priority| (priority.code(), priority)));
+    let category = r.choice("category", &Category::ALL.map(|category| (category.code(), category)));
+    if let (Some(Priority::Critical), Some(Category::Marketing)) = (priority, category) {
+        let problem = r.problem("priority", "marketing is never critical").fix("Choose another priority.");
+        r.tell(problem);
+    }
+    let dedupe_window = if base { r.duration("dedupe_window") } else { Some(r.duration_or("dedupe_window", "24h")) };
+    let retained = r.choice_or("retained", default("ignore"), &[("ignore", false), ("accept", true)]);
+    let format = [("json", Format::Json), ("text", Format::Text), ("number", Format::Number)];
+    let format = r.choice_or("format", default("json"), &format);
+    let consent = purpose(r, known);
+    let (grants, revokes) = (purposes(r, "grants", known), purposes(r, "revokes", known));
+    let (when, opt_in) = (r.text("when"), r.text("opt_in"));
+    let (country, language) = (r.text("country"), r.text("language"));
+    let (id, at, subject) = (r.text("id"), r.text("at"), r.text("subject"));
+    let expires = r.duration("expires");
+    let message = if r.has("message") { Some(message::message(r, base)) } else { None };
+    if base {
+        return None;
+    }
+    r.require("topic", "Name the MQTT topics that it hears, as in topic = \"pos/{till}/order/{order}/ready\".");
+    r.require("to", "Say whom it is about, as in to = \"{{ payload.customer.phone }}\" or \"contacts:oncall\".");
+    if message.is_none() && !r.has("grants") && !r.has("revokes") {
+        r.missing("message", "A rule needs a [rules.NAME.message], or an effect: grants or revokes.");
+    }
+    if message.is_some() && to.iter().any(|to| !matches!(to, To::Contacts(_))) {
+        r.require(
+            "consent",
+            "Name the purpose that people agreed to, one of [purposes]; only contacts bring their own.",
+        );
+    }
+    Some(Rule {
+        name: name.to_owned(),
+        topic: topic?,
+        when,
+        to,
+        country,
+        language,
+        consent,
+        opt_in,
+        id,
+        at,
+        subject,
+        priority: priority?,
+        category,
+        expires,
+        dedupe_window: dedupe_window?,
+        accept_retained: retained?,
+        format: format?,
+        grants,
+        revokes,
+        message: match message {
+            Some(None) => return None,
+            Some(Some(message)) => Some(message),
+            None => None,
+        },
+    })
+}
+
+/// `to`: a template that yields a number, `people:NAME`, `contacts:NAME`, or a list of these.
+fn to(r: &mut Reader<'_, '_>, known: &Known) -> Vec<To> {
+    let entries = r.texts("to");
+    entries
+        .into_iter()
+        .filter(|entry| {
+            if entry.trim().is_empty() {
+                let problem = r.problem("to", "is empty");
+                r.tell(problem);
+            }
+            !entry.trim().is_empty()
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|entry| match entry.split_once(':') {
+            Some(("people", name)) => {
+                refer(r, "to", "people", name, &known.people);
+                To::Person(name.to_owned())
+            }
+            Some(("contacts", name)) => {
+                refer(r, "to", "contacts", name, &known.contacts);
+                To::Contacts(name.to_owned())
+            }
+            _ => To::Number(entry),
+        })
+        .collect()
+}
+
+/// A name that must exist in one of the tables.
+fn refer(r: &mut Reader<'_, '_>, key: &str, table: &str, name: &str, known: &[String]) {
+    if !known.iter().any(|known| known == name) {
+        let name = if is_name(name) { name } else { "…" };
+        let problem = r.problem(key, format!("[{table}.{name}] does not exist"));
+        r.tell(problem.suggest(nearest(name, known.iter().map(String::as_str))));
+    }
+}
+
+fn purpose(r: &mut Reader<'_, '_>, known: &Known) -> Option<String> {
+    let name = r.text("consent")?;
+    refer(r, "consent", "purposes", &name, &known.purposes);
+    Some(name)
+}
+
+/// `grants` and `revokes`: purposes; `all` revokes everything.
+fn purposes(r: &mut Reader<'_, '_>, key: &str, known: &Known) -> Vec<String> {
+    let names = r.texts(key);
+    for name in names.iter().filter(|name| key != "revokes" || *name != "all") {
+        refer(r, key, "purposes", name, &known.purposes);
+    }
+    names
+}

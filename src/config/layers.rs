@@ -1,0 +1,136 @@
+//! The layers, lowest first: built-in defaults, board, file, `conf.d`, environment.
+//!
+//! Floor: config. Reads files; decides nothing about what is in them.
+
+use super::problem::{Origin, Problem, Source};
+use super::tree::{self, Node, Table, Value};
+use std::path::{Path, PathBuf};
+
+/// Every key of this version with its default.
+pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
+/// The board without peculiarities, always at hand.
+const GENERIC: &str = include_str!("../../boards/generic.toml");
+/// Where packages put the other boards.
+const BOARDS: &str = "/usr/share/branchline/boards";
+/// Tables whose keys are names that people choose.
+const NAMED: [&str; 5] = ["RULES", "BASE", "PEOPLE", "CONTACTS", "PURPOSES"];
+/// What environment variables that set a key begin with.
+const PREFIX: &str = "BRANCHLINE__";
+
+/// All layers as one tree. Every file is read, so that what is wrong with the last one is told together with the first.
+pub(super) fn read(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Result<Table, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut root = Table::new();
+    let mut lay = |layer: Result<Table, Vec<Problem>>| match layer {
+        Ok(table) => tree::merge(&mut root, table),
+        Err(more) => problems.extend(more),
+    };
+    lay(tree::parse(DEFAULTS, &Source::BuiltIn));
+    if let Some(name) = board {
+        lay(read_board(name, file));
+    }
+    lay(read_file(file));
+    match drop_ins(file) {
+        Ok(files) => files.iter().for_each(|file| lay(read_file(file))),
+        Err(problems) => lay(Err(problems)),
+    }
+    let mut variables: Vec<_> = env.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    variables.sort();
+    for (name, value) in variables {
+        if let Err(problem) = set(&mut root, name, value) {
+            problems.push(*problem);
+        }
+    }
+    if problems.is_empty() { Ok(root) } else { Err(problems) }
+}
+
+fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| vec![Problem::new("", Origin::file(path), format!("cannot be read: {error}"))])?;
+    tree::parse(&text, &Source::File(path.into()))
+}
+
+/// `boards/NAME.toml` beside the file, then where packages put it. Its table `[board]` holds facts for building and
+/// packaging (target, LED, flash budget) and is no configuration.
+fn read_board(name: &str, file: &Path) -> Result<Table, Vec<Problem>> {
+    let beside = file.parent().unwrap_or(Path::new("")).join("boards");
+    let places = [beside, PathBuf::from(BOARDS)].map(|folder| folder.join(format!("{name}.toml")));
+    let found = places.iter().find(|path| super::reader::is_name(name) && path.exists());
+    let mut table = match found {
+        Some(path) => read_file(path)?,
+        None if name == "generic" => tree::parse(GENERIC, &Source::BuiltIn)?,
+        None => {
+            let problem = Problem::new("", Origin::file(&places[0]), format!("no board is called {name:?}"));
+            return Err(vec![
+                problem.fix(format!("Boards are looked for here and in {BOARDS}; \"generic\" is always there.")),
+            ]);
+        }
+    };
+    table.remove("board");
+    Ok(table)
+}
+
+/// `conf.d/*.toml` beside the file, by name.
+fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, Vec<Problem>> {
+    let folder = file.parent().unwrap_or(Path::new("")).join("conf.d");
+    let unreadable =
+        |error: std::io::Error| vec![Problem::new("", Origin::file(&folder), format!("cannot be read: {error}"))];
+    let entries = match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(unreadable)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Sets what one variable says: `BRANCHLINE__RULES__ORDER_READY__EXPIRES=2h`.
+fn set(root: &mut Table, variable: &str, raw: &str) -> Result<(), Box<Problem>> {
+    let source = Source::Environment(variable.into());
+    let origin = Origin { source: source.clone(), line: 0, column: 0 };
+    let parts: Vec<&str> = variable[PREFIX.len()..].split("__").collect();
+    let wrong = |found: &str| {
+        let problem = Problem::new("", origin.clone(), found);
+        Box::new(problem.fix("Variables are BRANCHLINE__TABLE__KEY, as in BRANCHLINE__MQTT__URL."))
+    };
+    let [tables @ .., key] = parts.as_slice() else { return Err(wrong("names no key")) };
+    if tables.is_empty() || parts.iter().any(|part| part.is_empty()) {
+        return Err(wrong("names no key"));
+    }
+    let mut here = root;
+    for (depth, part) in tables.iter().enumerate() {
+        let name = name_of(here, part, depth == 1 && NAMED.contains(&parts[0]));
+        let node = here.entry(name).or_insert_with(|| Node::table(origin.clone()));
+        let Value::Table(table) = &mut node.value else { return Err(wrong("leads through a key that is no table")) };
+        here = table;
+    }
+    let name = name_of(here, key, false);
+    let node = tree::parse_value(raw, &source);
+    match (here.get_mut(&name), node) {
+        (Some(Node { value: Value::Table(below), .. }), Node { value: Value::Table(above), .. }) => {
+            tree::merge(below, above)
+        }
+        (_, node) => {
+            here.insert(name, node);
+        }
+    }
+    Ok(())
+}
+
+/// The name that is there already, whatever its case and dashes; else in lower case, with dashes where people choose the
+/// names (`[rules.NAME]`).
+fn name_of(table: &Table, part: &str, named: bool) -> String {
+    let plain = |name: &str| name.to_lowercase().replace('-', "_");
+    let wanted = plain(part);
+    match table.keys().find(|name| plain(name) == wanted) {
+        Some(name) => name.clone(),
+        None if named => wanted.replace('_', "-"),
+        None => wanted,
+    }
+}

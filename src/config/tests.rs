@@ -1,0 +1,133 @@
+//! `config/default.toml` against the code, in both directions.
+
+use super::reader::{Account, Reader};
+use super::*;
+use crate::limits;
+use std::collections::BTreeMap;
+
+/// `config/default.toml` with the keys that have no default switched on: what stands behind `#` without a space.
+fn everything() -> String {
+    let on = |line: &str| match line.strip_prefix('#') {
+        Some(key) if !key.starts_with(' ') && !key.is_empty() => key.to_owned(),
+        _ => line.to_owned(),
+    };
+    layers::DEFAULTS.lines().map(on).collect::<Vec<_>>().join("\n")
+}
+
+/// A folder with every file that the examples name.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in
+        ["mqtt-password", "ca.pem", "relay.pem", "relay.key", "whatsapp-token", "app-secret", "box.pem", "box.key"]
+    {
+        std::fs::write(folder.path().join(name), "x\n").unwrap();
+    }
+    std::fs::write(folder.path().join("corporate-ca.pem"), "x").unwrap();
+    let template = |name: &str, components: &str| {
+        let form = |language: &str| {
+            format!(
+                r#"{{"name": "{name}", "language": "{language}", "status": "APPROVED", "category": "UTILITY",
+                    "components": [{components}]}}"#
+            )
+        };
+        format!("{},{}", form("pt_BR"), form("es_MX"))
+    };
+    let with_header = |name: &str, format: &str| {
+        template(name, &format!(r#"{{"type": "HEADER", "format": "{format}"}}, {{"type": "BODY", "text": "Oi!"}}"#))
+    };
+    let order = r#"{"type": "HEADER", "format": "DOCUMENT"}, {"type": "BODY", "text": "Oi {{1}}, {{2}}!"},
+        {"type": "BUTTONS", "buttons": [{"type": "URL", "text": "Ver", "url": "https://loja.example/{{1}}"}]}"#;
+    let list = [
+        template("order_ready", order),
+        with_header("with_image", "IMAGE"),
+        with_header("with_video", "VIDEO"),
+        with_header("with_place", "LOCATION"),
+    ];
+    std::fs::write(folder.path().join("templates.json"), format!("[{}]", list.join(","))).unwrap();
+    folder
+}
+
+/// Keys that hold a value, as the document has them: names that people choose below these are no keys of ours.
+fn leaves(table: &tree::Table, path: &str, found: &mut BTreeMap<String, String>) {
+    const OPEN: [&str; 1] = [".message.body"];
+    for (name, node) in table {
+        let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match node.as_table() {
+            Some(inner) if !OPEN.iter().any(|open| key.ends_with(open)) => leaves(inner, &key, found),
+            _ => {
+                found.insert(key, node.render());
+            }
+        }
+    }
+}
+
+fn asked(text: &str) -> (BTreeMap<String, Option<String>>, Vec<Problem>) {
+    let folder = folder();
+    let root = tree::parse(text, &Source::BuiltIn).unwrap();
+    let mut account = Account { folder: folder.path().to_owned(), ..Account::default() };
+    Reader::root(&root, &mut account, |r| check::config(r, &root));
+    (account.asked, account.problems)
+}
+
+#[test]
+fn every_key_of_the_code_is_documented_and_every_documented_key_is_known() {
+    let text = everything();
+    let mut root = tree::parse(&text, &Source::BuiltIn).unwrap();
+    assert_eq!(inherit::apply(&mut root), []);
+    let folder = folder();
+    let mut account = Account { folder: folder.path().to_owned(), ..Account::default() };
+    let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
+    assert_eq!(account.problems, [], "a documented key is unknown, or its example is wrong");
+    assert!(config.is_some());
+
+    let mut documented = BTreeMap::new();
+    leaves(&tree::parse(&text, &Source::BuiltIn).unwrap(), "", &mut documented);
+    let shape = |key: &str| -> String {
+        // One rule, one person and one base stand for all.
+        let mut parts: Vec<&str> = key.split('.').collect();
+        if let ["rules" | "base" | "people" | "contacts" | "purposes", name, ..] = parts.as_mut_slice() {
+            *name = "NAME";
+        }
+        parts.join(".").replace("base.NAME", "rules.NAME")
+    };
+    let documented: std::collections::BTreeSet<String> = documented.keys().map(|key| shape(key)).collect();
+    let known: std::collections::BTreeSet<String> = account.asked.keys().map(|key| shape(key)).collect();
+    let missing: Vec<_> = known.difference(&documented).collect();
+    assert!(missing.is_empty(), "config/default.toml does not document {missing:?}");
+    let surplus: Vec<_> = documented.difference(&known).collect();
+    assert!(surplus.is_empty(), "config/default.toml documents what the code does not read: {surplus:?}");
+}
+
+#[test]
+fn documented_defaults_are_the_defaults_of_the_code() {
+    let mut documented = BTreeMap::new();
+    leaves(&tree::parse(&everything(), &Source::BuiltIn).unwrap(), "", &mut documented);
+    let (asked, _) = asked(&everything());
+    let mut compared = 0;
+    for (key, default) in asked {
+        if let (Some(default), Some(shown)) = (default, documented.get(&key)) {
+            assert_eq!(*shown, default, "{key}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 4, "priority, dedupe_window, retained and format have their defaults in the code");
+}
+
+#[test]
+fn built_in_defaults_are_the_bounds_of_the_house() {
+    let folder = folder();
+    let file = folder.path().join("b.toml");
+    let text = "[branch]\nid = \"x\"\ntimezone = \"UTC\"\ncountry = \"BR\"\n[mqtt]\nurl = \"mqtt://h\"\n\
+                [uplink]\nphone_number_id = \"1\"\ntoken_file = \"whatsapp-token\"";
+    std::fs::write(&file, text).unwrap();
+    let loaded = load(&file, Some("generic"), &[]).unwrap();
+    assert_eq!(loaded.warnings, [], "defaults alone warn of nothing");
+    let config = loaded.config;
+    assert_eq!(usize::from(config.mqtt.receive_maximum), limits::RECEIVE);
+    assert_eq!(config.mqtt.max_payload, limits::PAYLOAD);
+    assert_eq!(config.uplink.max_in_flight, limits::IN_FLIGHT);
+    assert_eq!((config.mqtt.client_id.as_str(), config.mqtt.port, config.mqtt.tls), ("branchline-x", 1883, false));
+    assert_eq!(config.uplink.probe_path, "/v25.0/1");
+    assert_eq!(config.rooms.policy.unknown_wait, std::time::Duration::ZERO);
+    assert!(restart_needed(&config, &config).is_empty());
+}

@@ -1,0 +1,250 @@
+//! Answers: what the platform, or nobody, said about a post; and what becomes of messages of which nobody knows.
+//!
+//! Floor: engine. What an answer means is read by `whatsapp`, whether to repeat is decided by `policy`.
+
+use super::soft::Flight;
+use super::{Engine, Tally};
+use crate::message::{Answer, AttemptId, MessageId, Notice, Number, Outcome, PersonId, Reason};
+use crate::outbox::{Settling, StoreError};
+use crate::pace::{self, Class};
+use crate::policy::{self, Next};
+use crate::time::BoxTime;
+use crate::whatsapp::{self, Circuit, Fate, KnownAs, OnPerson, Verdict};
+use std::time::Duration;
+
+/// The platform's service window (facts 2.6).
+const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Engine {
+    /// Idempotent by attempt: an answer to an attempt that is not open any more changes nothing.
+    pub(super) fn answered(&mut self, attempt: AttemptId, answer: &Answer) -> Result<(), StoreError> {
+        let Some(place) = self.soft.in_flight.iter().position(|flight| flight.attempt == attempt) else {
+            return Ok(());
+        };
+        let flight = self.soft.in_flight.swap_remove(place);
+        let verdict = whatsapp::read(answer);
+        self.tally.push(Tally::Answered(self.mono.since(flight.posted)));
+        let random = self.random.u64(..);
+        match verdict.circuit {
+            Circuit::Works => {
+                self.soft.circuit.post_ok();
+                self.uplink_is(true, "");
+            }
+            Circuit::InDoubt => {
+                self.soft.circuit.post_failed(self.moment.boxed, random);
+                self.uplink_is(false, &verdict.detail);
+            }
+        }
+        self.judge(flight, &verdict)
+    }
+
+    /// What a verdict asks for, in the order: the attempt, the message, the person, the template, the number.
+    fn judge(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
+        let kept = !matches!(verdict.message, Fate::Unsent);
+        self.outbox.close(flight.attempt, verdict.reason, verdict.code, kept, self.moment)?;
+        self.account_pair(flight, verdict)?;
+        let person = self.learn(flight.person, &verdict.known_as)?;
+        let category = self.outbox.found(flight.message)?.and_then(|found| found.category);
+        self.hold_as_told(flight.message, verdict)?;
+        match &verdict.message {
+            Fate::Accepted { wamid } => {
+                let told = Settling {
+                    detail: &verdict.detail,
+                    wamid: Some(wamid),
+                    ..Settling::new(Outcome::Accepted, verdict.reason)
+                };
+                self.outbox.settle(flight.message, &told, self.moment)?;
+                self.tell_id(flight.message, Outcome::Accepted, verdict.reason, "")?;
+                self.number_works()?;
+            }
+            Fate::Refused => self.refuse(flight.message, verdict.reason, &verdict.detail)?,
+            Fate::Again => {
+                let due = self.due_again(flight, verdict)?;
+                self.back_to_queue(flight.message, due, verdict.reason, &verdict.detail, true)?;
+            }
+            Fate::Unsent => {
+                self.back_to_queue(flight.message, self.moment.boxed, verdict.reason, &verdict.detail, false)?;
+            }
+            Fate::Unknown { repeats } => {
+                self.not_known(flight.message, person, *repeats, verdict.reason, &verdict.detail)?
+            }
+        }
+        if let Some(on_person) = verdict.person {
+            self.on_person(person, category, on_person)?;
+        }
+        self.refresh(person)
+    }
+
+    /// Other names of the person. Should two rows turn out to be one person, what is on its way follows.
+    fn learn(&mut self, person: PersonId, known_as: &KnownAs) -> Result<PersonId, StoreError> {
+        let (wa_id, user) = (known_as.wa_id.as_deref(), known_as.user_id.as_deref());
+        let (person, united) = self.outbox.learn(person, wa_id, user)?;
+        if united {
+            for flight in &mut self.soft.in_flight {
+                if let Some(found) = self.outbox.found(flight.message)?.and_then(|found| found.person) {
+                    flight.person = found;
+                }
+            }
+        }
+        Ok(person)
+    }
+
+    /// The pair limit's account: refunded when surely not sent, counted from the platform's reception otherwise.
+    fn account_pair(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
+        let mut lane = self.outbox.lane(flight.person)?;
+        match verdict.message {
+            Fate::Unsent => {
+                pace::pair_refund(&mut lane.pair);
+                self.soft.sender.refund(flight.at);
+            }
+            _ => pace::pair_answered(&self.pace, &mut lane.pair, self.moment.boxed),
+        }
+        match (&verdict.message, verdict.person) {
+            (Fate::Accepted { .. }, _) => pace::pair_succeeded(&mut lane.pair),
+            (_, Some(OnPerson::PairLimit)) => {
+                let wait = pace::pair_strike(&mut lane.pair);
+                lane.held_until = lane.held_until.max(self.moment.boxed + wait);
+                // Whatever its priority: it is the platform that refuses this person.
+                lane.held_rank = 0;
+            }
+            _ => {}
+        }
+        let busy = self.soft.is_busy(flight.person);
+        self.outbox.settle_lane(lane, self.moment.boxed, busy)
+    }
+
+    /// When a message that was refused for now may be tried again. What holds the number, template or person holds it besides.
+    fn due_again(&mut self, flight: Flight, verdict: &Verdict) -> Result<BoxTime, StoreError> {
+        if verdict.number.is_some()
+            || verdict.account.is_some()
+            || verdict.template.is_some()
+            || verdict.person.is_some()
+        {
+            return Ok(self.moment.boxed);
+        }
+        let tries = self.outbox.load(flight.message)?.map_or(1, |message| message.tries());
+        Ok(self.moment.boxed + pace::backoff(Class::Server, tries.max(1), self.random.u64(..)))
+    }
+
+    fn refuse(&mut self, id: MessageId, reason: Reason, detail: &str) -> Result<(), StoreError> {
+        self.outbox.settle(id, &Settling { detail, ..Settling::new(Outcome::Refused, reason) }, self.moment)?;
+        self.tell_id(id, Outcome::Refused, reason, detail)
+    }
+
+    /// Back into its person's queue, unless something newer about the same subject waits there already.
+    fn back_to_queue(
+        &mut self,
+        id: MessageId,
+        due: BoxTime,
+        reason: Reason,
+        detail: &str,
+        counted: bool,
+    ) -> Result<(), StoreError> {
+        self.outbox.again(id, due, reason, detail, counted)?;
+        if self.outbox.has_newer(id)? { self.withdraw(id) } else { self.tell_waiting(id, reason, detail) }
+    }
+
+    fn tell_waiting(&mut self, id: MessageId, reason: Reason, detail: &str) -> Result<(), StoreError> {
+        self.tell_id(id, Outcome::Stored, reason, detail)
+    }
+
+    /// An outcome of its own: it waits for a word of the platform, and holds the person's followers of its priority and below.
+    fn not_known(
+        &mut self,
+        id: MessageId,
+        person: PersonId,
+        repeats: Option<u32>,
+        reason: Reason,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        if let Some(most) = repeats
+            && self.outbox.unknown_attempts(id)? > most
+        {
+            return self.refuse(id, reason, detail);
+        }
+        let until = self.moment.boxed + self.policy.unknown_wait;
+        self.outbox.unknown(id, until, reason, detail, self.moment)?;
+        self.tell_id(id, Outcome::Unknown, reason, detail)?;
+        let mut lane = self.outbox.lane(person)?;
+        let rank = self.outbox.found(id)?.map_or(0, |found| found.priority.rank());
+        lane.held_rank = if lane.held_until > self.moment.boxed { lane.held_rank.min(rank) } else { rank };
+        lane.held_until = lane.held_until.max(until);
+        let busy = self.soft.is_busy(person);
+        self.outbox.settle_lane(lane, self.moment.boxed, busy)
+    }
+
+    /// The wait for a word is over: a repeat is a decision of policy.
+    pub(super) fn resolve_unknown(&mut self, id: MessageId) -> Result<(), StoreError> {
+        let Some(message) = self.outbox.load(id)? else {
+            // Its content is forgotten: it cannot be repeated.
+            return self.end_unknown(id);
+        };
+        let unknowns = self.outbox.unknown_attempts(id)?;
+        match policy::after_unknown(&self.policy, message.priority(), message.category(), unknowns) {
+            Next::Repeat => {
+                let due = self.moment.boxed;
+                self.back_to_queue(id, due, Reason::Due, "nothing was heard of the last try: it is repeated", true)?;
+            }
+            Next::Stop => self.end_unknown(id)?,
+        }
+        self.refresh(message.person())
+    }
+
+    fn end_unknown(&mut self, id: MessageId) -> Result<(), StoreError> {
+        self.outbox.settle(id, &Settling::new(Outcome::Unknown, Reason::NotRepeated), self.moment)?;
+        self.tell_id(id, Outcome::Unknown, Reason::NotRepeated, "")
+    }
+
+    fn on_person(
+        &mut self,
+        person: PersonId,
+        category: Option<crate::message::Category>,
+        effect: OnPerson,
+    ) -> Result<(), StoreError> {
+        let now = self.moment.boxed;
+        match effect {
+            // Accounted for with the pair limit.
+            OnPerson::PairLimit => Ok(()),
+            OnPerson::Undeliverable => self.outbox.set_undeliverable(person, now + self.policy.undeliverable),
+            OnPerson::MarketingStopped => self.outbox.set_marketing_stopped(person, true),
+            OnPerson::NotBefore(wait) if category == Some(crate::message::Category::Marketing) => {
+                self.outbox.set_not_before(person, now + wait)
+            }
+            OnPerson::NotBefore(_) => Ok(()),
+            OnPerson::WindowClosed => self.outbox.close_window(person),
+            OnPerson::IdentityHold => {
+                let mut lane = self.outbox.lane(person)?;
+                lane.held_until = now + self.policy.undeliverable;
+                lane.held_rank = 0;
+                let busy = self.soft.is_busy(person);
+                self.outbox.settle_lane(lane, now, busy)
+            }
+        }
+    }
+
+    /// Attempts of an earlier life of the daemon that have no answer: nobody knows.
+    pub(super) fn recover(&mut self) -> Result<(), StoreError> {
+        for attempt in self.outbox.open_attempts()? {
+            self.outbox.close(attempt.id, Reason::Restarted, None, true, self.moment)?;
+            let mut lane = self.outbox.lane(attempt.person)?;
+            pace::pair_answered(&self.pace, &mut lane.pair, self.moment.boxed);
+            self.outbox.settle_lane(lane, self.moment.boxed, false)?;
+            let detail = "the daemon ended before the answer came";
+            self.not_known(attempt.message, attempt.person, None, Reason::Restarted, detail)?;
+            self.refresh(attempt.person)?;
+        }
+        Ok(())
+    }
+
+    /// What the platform reports by itself.
+    pub(super) fn noticed(&mut self, notice: &Notice) -> Result<(), StoreError> {
+        match notice {
+            Notice::Inbound { from, at } => {
+                // A number that nobody can read is no person that we could answer.
+                let Ok(number) = Number::of_digits(from) else { return Ok(()) };
+                let person = self.outbox.person(&number)?;
+                self.outbox.open_window(person, *at + WINDOW)
+            }
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Arrivals: an event becomes drafts, drafts become stored messages or told refusals, and the PUBACK is owed until then.
+//!
+//! Floor: engine.
+
+use super::soft::Owed;
+use super::{Action, Engine, Tally, Told};
+use crate::message::{Arrival, Delivery, Draft, MessageId, Outcome, Payload, PersonId, Priority, Reason, Source};
+use crate::outbox::{Outbox, Settling, StoreError};
+use crate::policy;
+use crate::rules::{Applied, Effect};
+use crate::time::{BoxTime, millis};
+use std::sync::Arc;
+
+/// Messages that one arrival may push aside: each frees at least the content of one, and no arrival is larger than its recipients.
+const DISPLACED_AT_ONCE: usize = crate::limits::RECIPIENTS;
+
+impl Engine {
+    pub(super) fn arrived(&mut self, arrival: &Arrival) -> Result<(), StoreError> {
+        let serial = self.soft.next_serial;
+        self.soft.next_serial += 1;
+        let done = self.handle(arrival)?;
+        self.soft.owed.push_back(Owed { serial, delivery: arrival.delivery, done });
+        if !done {
+            self.soft.held.push_back((serial, arrival.clone()));
+            self.tell_store_full();
+        }
+        self.acknowledge();
+        Ok(())
+    }
+
+    /// Tries again what the store had no room for, in the order of arrival.
+    pub(super) fn retry_held(&mut self) -> Result<(), StoreError> {
+        for _ in 0..self.soft.held.len() {
+            let Some((serial, arrival)) = self.soft.held.pop_front() else { break };
+            if self.handle(&arrival)? {
+                if let Some(owed) = self.soft.owed.iter_mut().find(|owed| owed.serial == serial) {
+                    owed.done = true;
+                }
+            } else {
+                self.soft.held.push_back((serial, arrival));
+            }
+        }
+        if self.soft.held.is_empty() {
+            self.soft.store_full_told = false;
+        }
+        self.acknowledge();
+        Ok(())
+    }
+
+    /// PUBACKs leave in the order of arrival [MQTT-4.6.0-2]: one that is held holds all later ones.
+    fn acknowledge(&mut self) {
+        while self.soft.owed.front().is_some_and(|owed| owed.done) {
+            if let Some(owed) = self.soft.owed.pop_front() {
+                self.out.push(Action::Ack(owed.delivery));
+            }
+        }
+    }
+
+    /// All that follows from one arrival, or `false` and nothing of it if the store has no room.
+    fn handle(&mut self, arrival: &Arrival) -> Result<bool, StoreError> {
+        let rules = Arc::clone(&self.rules);
+        let applied: Vec<(Arc<str>, Applied)> = rules
+            .matching(&arrival.topic, &arrival.subscriptions)
+            .map(|rule| (Arc::clone(rule.name()), rules.apply(rule, arrival, self.moment.wall.trusted())))
+            .collect();
+        if applied.is_empty() {
+            self.tally.push(Tally::Event(Arc::from(""), Reason::NoRule.code()));
+            return Ok(true);
+        }
+        let stores = applied.iter().any(|(_, applied)| !matches!(applied, Applied::Passed(_)));
+        let urgent = applied.iter().map(|(_, applied)| most_urgent(applied)).min().unwrap_or_default();
+        if stores && !self.make_room(urgent)? {
+            return Ok(false);
+        }
+        let print = repeat_print(arrival);
+        let redelivered = match (&print, self.soft.broker) {
+            (Some((print, true)), Some((_, true))) => self.outbox.is_repeat(print)?,
+            _ => false,
+        };
+        let mut remember = false;
+        for (rule, applied) in applied {
+            if matches!(applied, Applied::Passed(_)) {
+                self.take(rule, applied, arrival)?;
+            } else if has_event_id(&applied) {
+                self.take(rule, applied, arrival)?;
+            } else if redelivered {
+                self.tally.push(Tally::Event(rule, Reason::Redelivered.code()));
+            } else {
+                remember = true;
+                self.take(rule, applied, arrival)?;
+            }
+        }
+        match print {
+            Some((print, _)) if remember => self.outbox.remember(&print)?,
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// What one rule made of one event.
+    fn take(&mut self, rule: Arc<str>, applied: Applied, arrival: &Arrival) -> Result<(), StoreError> {
+        let topic: Arc<str> = arrival.topic.as_str().into();
+        match applied {
+            Applied::Passed(reason) => {
+                self.tally.push(Tally::Event(rule, reason.code()));
+                Ok(())
+            }
+            Applied::Unreadable { event, reason, detail } => {
+                self.tally.push(Tally::Event(rule.clone(), reason.code()));
+                self.unreadable(&Source { rule, event, topic }, reason, &detail)
+            }
+            Applied::Made { event, effects, drafts, failed } => {
+                let said_nothing = drafts.is_empty() && failed.is_empty();
+                let result = if said_nothing { Reason::EffectOnly.code() } else { "matched" };
+                self.tally.push(Tally::Event(rule.clone(), result));
+                for effect in effects {
+                    self.effect(&rule, event.as_deref(), effect)?;
+                }
+                let source = Source { rule, event, topic };
+                for (reason, detail) in failed {
+                    self.unreadable(&source, reason, &detail)?;
+                }
+                drafts.into_iter().try_for_each(|draft| self.draft(draft))
+            }
+        }
+    }
+
+    fn unreadable(&mut self, source: &Source, reason: Reason, detail: &str) -> Result<(), StoreError> {
+        let id = self.outbox.unreadable(source, reason, detail, self.moment)?;
+        self.out.push(Action::Show(Told {
+            rule: Some(source.rule.clone()),
+            event: source.event.clone(),
+            message: Some(id),
+            to: None,
+            priority: None,
+            outcome: Some(Outcome::Unreadable),
+            reason,
+            detail: detail.to_owned(),
+            loud: true,
+        }));
+        Ok(())
+    }
+
+    /// Consent that an event grants or takes back.
+    fn effect(&mut self, rule: &str, event: Option<&str>, effect: Effect) -> Result<(), StoreError> {
+        let source = format!("rule {rule}");
+        match effect {
+            Effect::Grant { to, purposes } => {
+                let person = self.outbox.person(&to)?;
+                for purpose in purposes {
+                    self.opt_in(person, &purpose, &source, event)?;
+                }
+            }
+            Effect::Revoke { to, purposes } => {
+                let person = self.outbox.person(&to)?;
+                let purposes: Vec<Option<&str>> = if purposes.is_empty() {
+                    vec![None]
+                } else {
+                    purposes.iter().map(|purpose| Some(&**purpose)).collect()
+                };
+                for purpose in purposes {
+                    // The purpose was checked with the configuration; a refusal can only be an unknown purpose.
+                    if let Ok(entry) = policy::revoke(&self.policy, purpose, &source) {
+                        self.outbox.record_consent(person, &entry, event, None, self.moment)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn opt_in(&mut self, person: PersonId, purpose: &str, source: &str, event: Option<&str>) -> Result<(), StoreError> {
+        let standing = self.outbox.standing(person, purpose)?;
+        match policy::opt_in(&self.policy, &standing, purpose, source, self.moment) {
+            Some(entry) => self.outbox.record_consent(person, &entry, event, None, self.moment),
+            None => Ok(()),
+        }
+    }
+
+    /// One recipient of one event: a repeat, withheld, or stored.
+    fn draft(&mut self, draft: Draft) -> Result<(), StoreError> {
+        let person = self.outbox.person(draft.to())?;
+        if let Some(key) = Outbox::dedupe_key(draft.source(), person) {
+            let since = BoxTime(self.moment.boxed.0 - millis(draft.terms().dedupe_window));
+            if self.outbox.seen(&key, since)?.is_some() {
+                self.tally.push(Tally::Event(draft.source().rule.clone(), Reason::Duplicate.code()));
+                return Ok(());
+            }
+        }
+        self.consent_of_event(&draft, person)?;
+        let standing = self.outbox.standing(person, &draft.terms().purpose)?;
+        let subject = draft.terms().subject.clone();
+        match policy::permit(&self.policy, draft, &standing, self.moment) {
+            Err((draft, reason)) => {
+                let id = self.outbox.withhold(&draft, person, reason, self.moment)?;
+                self.tell_id(id, Outcome::Withheld, reason, "")
+            }
+            Ok(permitted) => {
+                let recorded = self.outbox.store(&permitted, person, self.moment)?;
+                if recorded.expired {
+                    return self.tell_id(recorded.id, Outcome::Expired, Reason::TooOld, "");
+                }
+                self.tell_id(recorded.id, Outcome::Stored, Reason::Due, "")?;
+                if let Some(subject) = subject {
+                    self.supersede(person, &subject, recorded.id)?;
+                }
+                self.refresh(person)
+            }
+        }
+    }
+
+    /// Consent that the configuration states or the event brings is recorded before policy is asked.
+    fn consent_of_event(&mut self, draft: &Draft, person: PersonId) -> Result<(), StoreError> {
+        let (terms, source) = (draft.terms(), draft.source());
+        if terms.stated {
+            let standing = self.outbox.standing(person, &terms.purpose)?;
+            if let Some(entry) = policy::stated(&self.policy, &standing, &terms.purpose, self.moment) {
+                self.outbox.record_consent(person, &entry, None, None, self.moment)?;
+            }
+        } else if terms.opt_in {
+            self.opt_in(person, &terms.purpose, &format!("rule {}", source.rule), source.event.as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// What is older about the same subject and has not left is withdrawn; a late event may itself be the older one.
+    fn supersede(&mut self, person: PersonId, subject: &str, newer: MessageId) -> Result<(), StoreError> {
+        let mut older = self.outbox.superseded_by(person, subject, newer)?;
+        if self.outbox.has_newer(newer)? {
+            older.push(newer);
+        }
+        for id in older {
+            self.withdraw(id)?;
+        }
+        Ok(())
+    }
+
+    /// A newer message about the same subject took its place.
+    pub(super) fn withdraw(&mut self, id: MessageId) -> Result<(), StoreError> {
+        self.outbox.settle(id, &Settling::new(Outcome::Withdrawn, Reason::Superseded), self.moment)?;
+        self.tell_id(id, Outcome::Withdrawn, Reason::Superseded, "")
+    }
+
+    pub(super) fn tell_id(
+        &mut self,
+        id: MessageId,
+        outcome: Outcome,
+        reason: Reason,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        if let Some(found) = self.outbox.found(id)? {
+            self.tell(&found, outcome, reason, detail, false);
+        }
+        Ok(())
+    }
+
+    /// Whether an arrival of this priority may be stored: there is room, or room is made by forgetting contents of settled
+    /// messages early, or by what is less important giving way.
+    fn make_room(&mut self, priority: Priority) -> Result<bool, StoreError> {
+        for _ in 0..DISPLACED_AT_ONCE {
+            if self.outbox.has_room(priority)? {
+                return Ok(true);
+            }
+            if self.outbox.forget_early()? > 0 {
+                continue;
+            }
+            let Some(id) = self.outbox.displaceable(priority)? else { return Ok(false) };
+            self.displace(id)?;
+        }
+        Ok(false)
+    }
+
+    fn displace(&mut self, id: MessageId) -> Result<(), StoreError> {
+        let found = self.outbox.found(id)?;
+        self.outbox.settle(id, &Settling::new(Outcome::Displaced, Reason::GaveWay), self.moment)?;
+        self.outbox.forget_content(id)?;
+        if let Some(found) = found {
+            self.tell(&found, Outcome::Displaced, Reason::GaveWay, "the store was full", true);
+            if let Some(person) = found.person {
+                self.refresh(person)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_store_full(&mut self) {
+        if !self.soft.store_full_told {
+            self.soft.store_full_told = true;
+            self.tell_box(
+                Reason::StoreFull,
+                "the store is full (outbox.max_bytes): events wait at the broker until messages have left".to_owned(),
+                true,
+            );
+        }
+    }
+}
+
+fn most_urgent(applied: &Applied) -> Priority {
+    match applied {
+        Applied::Made { drafts, .. } => drafts.iter().map(|draft| draft.terms().priority).min().unwrap_or_default(),
+        Applied::Passed(_) | Applied::Unreadable { .. } => Priority::Normal,
+    }
+}
+
+fn has_event_id(applied: &Applied) -> bool {
+    match applied {
+        Applied::Passed(_) => false,
+        Applied::Unreadable { event, .. } | Applied::Made { event, .. } => event.is_some(),
+    }
+}
+
+/// What a redelivery is recognised by where events have no id: packet id, topic and payload; and whether the broker marked it.
+fn repeat_print(arrival: &Arrival) -> Option<([u8; 16], bool)> {
+    let Delivery::AtLeastOnce { packet, dup, .. } = arrival.delivery else { return None };
+    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    digest.update(&packet.to_le_bytes());
+    digest.update(&(arrival.topic.len() as u64).to_le_bytes());
+    digest.update(arrival.topic.as_bytes());
+    match &arrival.payload {
+        Payload::Whole(payload) => digest.update(payload),
+        Payload::TooLarge { sha256, .. } => digest.update(sha256),
+    }
+    let mut print = [0; 16];
+    print.copy_from_slice(&digest.finish().as_ref()[..16]);
+    Some((print, dup))
+}

@@ -1,0 +1,92 @@
+//! Box time: what limits, holds, back-off and expiry run on.
+//!
+//! Floor: engine. It continues from the last committed value and advances with the monotonic clock. Time spent off is added
+//! only when the wall clock was trusted at both ends, or, within one boot, from the monotonic clock. Never backward.
+
+use crate::outbox::BoxRow;
+use crate::time::{BoxTime, Moment, Mono, Now};
+
+/// The clock of the box.
+#[derive(Clone, Debug)]
+pub(super) struct BoxClock {
+    /// Box time at `since`.
+    base: BoxTime,
+    since: Mono,
+    /// The last commit's trusted wall clock and box time, until a trusted clock here tells how long the box was off.
+    before: Option<(i64, BoxTime)>,
+}
+
+impl BoxClock {
+    /// Continues where the store's last commit was.
+    pub fn start(row: &BoxRow, now: Now, boot: &str) -> BoxClock {
+        if row.boot == boot {
+            return BoxClock { base: row.boxed + now.mono.since(row.mono), since: now.mono, before: None };
+        }
+        let before = row.wall.trusted().map(|wall| (wall.0, row.boxed));
+        BoxClock { base: row.boxed, since: now.mono, before }
+    }
+
+    /// The moment of this batch.
+    pub fn read(&mut self, now: Now) -> Moment {
+        let mut boxed = self.base + now.mono.since(self.since);
+        if let Some(wall) = now.wall.trusted()
+            && let Some((wall_before, boxed_before)) = self.before.take()
+        {
+            // What passed on the wall clock beyond what box time has counted since.
+            let off = (wall.0 - wall_before) - (boxed.0 - boxed_before.0);
+            boxed.0 += off.max(0);
+            self.base.0 += off.max(0);
+        }
+        Moment { boxed, wall: now.wall }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{Clock, Wall};
+
+    fn row(boot: &str, wall: Clock) -> BoxRow {
+        BoxRow {
+            store: "bcdf".into(),
+            commits: 7,
+            boxed: BoxTime(100_000),
+            mono: Mono(5_000),
+            boot: boot.into(),
+            wall,
+            receipts_taken: 0,
+            filters: Vec::new(),
+        }
+    }
+
+    fn at(mono: u64, wall: Clock) -> Now {
+        Now { mono: Mono(mono), wall }
+    }
+
+    #[test]
+    fn a_timetable_of_boots_and_jumps() {
+        let trusted = |ms| Clock::Trusted(Wall(ms));
+        let unsynced = |ms| Clock::Unsynced(Wall(ms));
+        // (what, boot of the row, its wall, readings (mono, wall) -> box time)
+        let off_an_hour = [(10, trusted(4_600_000), 3_700_000), (1_010, trusted(4_601_000), 3_701_000)];
+        let time_comes_later =
+            [(10, unsynced(0), 100_000), (2_010, unsynced(2_000), 102_000), (3_010, trusted(4_603_000), 3_703_000)];
+        let never_trusted = [(10, trusted(4_600_000), 100_000), (1_010, trusted(9_999_999), 101_000)];
+        let same_boot = [(8_000, unsynced(0), 103_000), (9_000, trusted(9_000_000), 104_000)];
+        let wall_went_back = [(10, trusted(500_000), 100_000), (1_010, trusted(100), 101_000)];
+        let jump_while_running = [(10, trusted(1_000_000), 100_000), (1_010, trusted(90_000_000), 101_000)];
+        for (what, boot, wall, readings) in [
+            ("off for an hour, trusted at both ends", "a", trusted(1_000_000), &off_an_hour[..]),
+            ("trusted again only after a while", "a", trusted(1_000_000), &time_comes_later[..]),
+            ("the last commit was not trusted", "a", unsynced(1_000_000), &never_trusted[..]),
+            ("the daemon restarted within one boot", "b", unsynced(0), &same_boot[..]),
+            ("the wall clock went back", "a", trusted(1_000_000), &wall_went_back[..]),
+            ("the wall clock jumps while running", "a", trusted(1_000_000), &jump_while_running[..]),
+        ] {
+            let mut clock = BoxClock::start(&row(boot, wall), at(readings[0].0, readings[0].1), "b");
+            for (mono, wall, expected) in readings {
+                assert_eq!(clock.read(at(*mono, *wall)).boxed, BoxTime(*expected), "{what} at {mono}");
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What may leave now: the next lane's next message, asked about once more, spent, recorded, posted.
+//!
+//! Floor: engine.
+
+use super::soft::{CLOCK, Flight, UNTIL};
+use super::{Action, Engine, Post};
+use crate::message::{Outcome, Reason, Stored};
+use crate::outbox::{Lane, Settling, StoreError};
+use crate::pace::{self, Wait};
+use crate::policy::{self, Verdict};
+use crate::time::BoxTime;
+use crate::{limits, whatsapp};
+
+/// Why dispatch ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ended {
+    /// Nobody's turn before then.
+    NextTurn(Option<BoxTime>),
+    /// Something stops everybody: until then, or until an input changes it.
+    Blocked(Reason, Option<BoxTime>),
+    /// There may be more: the batch is full.
+    More,
+}
+
+impl Engine {
+    /// Lets go what may leave, at most one batch of it.
+    pub(super) fn dispatch(&mut self) -> Result<Ended, StoreError> {
+        for _ in 0..limits::BATCH {
+            if let Err((reason, until)) = self.may_post() {
+                return Ok(Ended::Blocked(reason, until));
+            }
+            let Some(lane) = self.outbox.next_lane(self.moment.boxed)? else {
+                return Ok(Ended::NextTurn(self.outbox.next_turn()?));
+            };
+            if let Some(wait) = self.offer(lane)? {
+                return Ok(Ended::Blocked(wait.reason, Some(wait.until)));
+            }
+        }
+        Ok(Ended::More)
+    }
+
+    /// Whether anything at all may be posted now.
+    pub(super) fn may_post(&self) -> Result<(), (Reason, Option<BoxTime>)> {
+        let now = self.moment.boxed;
+        if self.soft.stopping {
+            return Err((Reason::Paused, None));
+        }
+        if self.soft.disk_full || self.soft.free_space.is_some_and(|free| free < self.reserve()) {
+            return Err((Reason::DiskReserve, None));
+        }
+        if let Some(stopped) = self.soft.stopped(now) {
+            return Err(stopped);
+        }
+        self.soft.circuit.may_post(&self.pace, self.soft.in_flight.len()).map_err(|reason| (reason, None))?;
+        let ready = self.soft.sender.ready(&self.pace, now);
+        if ready > now { Err((Reason::SenderLimit, Some(ready))) } else { Ok(()) }
+    }
+
+    /// Bytes that must stay free so that the answers of all posts in flight can be committed: 32 KiB each is the budget of a
+    /// whole message, and the write-ahead log needs its own MiB.
+    fn reserve(&self) -> u64 {
+        self.pace.max_in_flight as u64 * 32 * 1024 + 1024 * 1024
+    }
+
+    /// The next message of a lane: posted, parked, settled, or the lane's turn is put off. A wait that is everybody's ends the
+    /// dispatch.
+    fn offer(&mut self, lane: Lane) -> Result<Option<Wait>, StoreError> {
+        let message = match self.outbox.head(lane.person)? {
+            Some((id, _, due)) if due <= self.moment.boxed => self.outbox.load(id)?,
+            _ => None,
+        };
+        let Some(message) = message else {
+            self.refresh(lane.person)?;
+            return Ok(None);
+        };
+        if message.expires_boxed() <= self.moment.boxed {
+            self.expire(&message)?;
+        } else if let Some((key, reason)) = self.hold_of(&message) {
+            self.outbox.park(message.id(), &key, reason, None)?;
+        } else {
+            let standing = self.outbox.standing(message.person(), message.purpose())?;
+            match policy::confirm(&self.policy, &message, &standing, self.moment) {
+                Ok(confirmed) => return self.post(lane, message, confirmed),
+                Err(Verdict::Withhold(reason)) => {
+                    self.outbox.settle(message.id(), &Settling::new(Outcome::Withheld, reason), self.moment)?;
+                    self.tell_id(message.id(), Outcome::Withheld, reason, "")?;
+                }
+                Err(Verdict::Wait { reason, until: None }) => self.outbox.park(message.id(), CLOCK, reason, None)?,
+                Err(Verdict::Wait { reason, until }) => self.outbox.park(message.id(), UNTIL, reason, until)?,
+            }
+        }
+        self.refresh(lane.person)?;
+        Ok(None)
+    }
+
+    fn hold_of(&self, message: &Stored) -> Option<(String, Reason)> {
+        let hold = self.hold_on(message.rule(), message.content(), message.to())?;
+        Some((hold.key.clone(), hold.reason))
+    }
+
+    fn post(
+        &mut self,
+        lane: Lane,
+        message: Stored,
+        confirmed: crate::message::Confirmed,
+    ) -> Result<Option<Wait>, StoreError> {
+        let mut lane = lane;
+        let (id, person) = (message.id(), message.person());
+        let token = match pace::spend(&self.pace, &mut lane.pair, &mut self.soft.sender, self.moment.boxed) {
+            Ok(token) => token,
+            Err(wait) if wait.reason == Reason::PairLimit => {
+                self.outbox.settle_lane(lane, wait.until, false)?;
+                return Ok(None);
+            }
+            Err(wait) => return Ok(Some(wait)),
+        };
+        let cleared = self.outbox.clear(message, confirmed, token, self.moment, &self.boot)?;
+        self.outbox.settle_lane(lane, self.moment.boxed, true)?;
+        let request = whatsapp::request(&self.whatsapp, &cleared, &self.outbox.shown(id));
+        let attempt = cleared.attempt();
+        self.soft.in_flight.push(Flight { attempt, message: id, person, at: self.moment.boxed, posted: self.mono });
+        self.out.push(Action::Post(Post { attempt, path: request.path, body: request.body }));
+        Ok(None)
+    }
+
+    fn expire(&mut self, message: &Stored) -> Result<(), StoreError> {
+        self.outbox.settle(message.id(), &Settling::new(Outcome::Expired, Reason::TooOld), self.moment)?;
+        self.tell_id(message.id(), Outcome::Expired, Reason::TooOld, "")
+    }
+}

@@ -1,0 +1,160 @@
+//! The loop on the engine's thread: wait, take what came, one batch, one commit, let the actions go.
+//!
+//! Floor: engine. It knows no network and no clock: the world is a trait that the roof implements.
+//!
+//! Two bounded queues lead here. Answers, notices, operators and links go first, so that a flood of arrivals never starves
+//! them. Nobody ever waits to put something in: whoever does holds a permit of its own kind (arrivals: the MQTT door's room;
+//! answers: the posts in flight; operators: `limits::OPERATORS`), and the queues have room for all permits together.
+
+use super::{Action, Engine, Failure, Input};
+use crate::limits;
+use crate::message::Arrival;
+use crate::time::Now;
+use crossbeam_channel::{Receiver, Select, Sender, TrySendError, bounded};
+use std::time::Duration;
+
+/// Links, receipts and wake-ups beside answers and operators: each kind has at most a handful on its way.
+const NEWS: usize = 256;
+/// Between two tries of a batch that the store refused.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What the engine's loop asks of the world.
+pub trait World {
+    /// Both clocks.
+    fn now(&mut self) -> Now;
+    /// Microseconds of a stopwatch, for the cost of commits.
+    fn stopwatch(&mut self) -> Duration;
+    /// The reason for this is committed: do it. Never waits.
+    fn release(&mut self, action: Action);
+    /// The store refused a batch: told once per kind of trouble, `None` when it is over.
+    fn trouble(&mut self, failure: Option<&Failure>);
+    /// A new configuration, if one came since the last call.
+    fn reload(&mut self, engine: &mut Engine);
+}
+
+/// Where doors put what happened.
+#[derive(Clone)]
+pub struct Inbox {
+    urgent: Sender<Input>,
+    arrivals: Sender<Arrival>,
+}
+
+/// The engine's end.
+pub struct Queue {
+    urgent: Receiver<Input>,
+    arrivals: Receiver<Arrival>,
+}
+
+/// The two queues, with room for `receive_maximum` arrivals (and a quarter for QoS 0) and `max_in_flight` answers.
+pub fn channel(receive_maximum: usize, max_in_flight: usize) -> (Inbox, Queue) {
+    let (urgent, urgent_queue) = bounded(max_in_flight + limits::OPERATORS + limits::RECEIPTS_IN_FLIGHT + NEWS);
+    let (arrivals, arrival_queue) = bounded(receive_maximum + receive_maximum / 4 + 1);
+    (Inbox { urgent, arrivals }, Queue { urgent: urgent_queue, arrivals: arrival_queue })
+}
+
+impl Inbox {
+    /// An arrival; its sender holds a permit. Whether it was taken: no if the engine has ended.
+    pub fn arrived(&self, arrival: Arrival) -> bool {
+        self.arrivals.try_send(arrival).is_ok()
+    }
+
+    /// Anything else. Whether it was taken: no if the engine has ended, or the sender held no permit and the queue is full.
+    pub fn tell(&self, input: Input) -> bool {
+        match self.urgent.try_send(input) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+}
+
+/// What a batch is made of; kept until a commit that contains it succeeds.
+#[derive(Default)]
+struct Pending {
+    inputs: Vec<Input>,
+    urgent: usize,
+}
+
+/// Runs until `Stop` was told and everything on its way is settled, or until `patience` after it.
+pub fn run(engine: &mut Engine, queue: &Queue, world: &mut impl World, patience: Duration) {
+    let mut pending = Pending::default();
+    let mut stop_by = None;
+    let mut troubled = false;
+    loop {
+        let now = world.now();
+        let wait = if troubled {
+            RETRY
+        } else if pending.inputs.is_empty() {
+            engine.wake_at().map_or(Duration::from_secs(60), |at| at.since(now.mono))
+        } else {
+            Duration::ZERO
+        };
+        queue.wait(wait);
+        queue.take(&mut pending);
+        if pending.inputs.iter().any(|input| matches!(input, Input::Stop)) {
+            stop_by.get_or_insert(world.now().mono + patience);
+        }
+        world.reload(engine);
+        let (started, now) = (world.stopwatch(), world.now());
+        match attempt(engine, now, &mut pending) {
+            Ok((actions, took)) => {
+                if took > 0 {
+                    engine.status_mut().committed(world.stopwatch().saturating_sub(started), took);
+                }
+                if std::mem::take(&mut troubled) {
+                    world.trouble(None);
+                }
+                actions.into_iter().for_each(|action| world.release(action));
+            }
+            Err(failure) => {
+                troubled = true;
+                world.trouble(Some(&failure));
+            }
+        }
+        if stop_by.is_some_and(|by| world.now().mono >= by || (engine.is_idle() && pending.inputs.is_empty())) {
+            return;
+        }
+    }
+}
+
+/// One batch. When the store has no space for all, what is on its way is settled first: answers alone, then arrivals again.
+fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<(Vec<Action>, usize), Failure> {
+    let failure = match engine.batch(now, &pending.inputs) {
+        Ok(actions) => {
+            let took = pending.inputs.len();
+            *pending = Pending::default();
+            engine.disk_full(false);
+            return Ok((actions, took));
+        }
+        Err(failure) => failure,
+    };
+    engine.disk_full(true);
+    if !failure.is_full() || pending.urgent == 0 || pending.urgent == pending.inputs.len() {
+        return Err(failure);
+    }
+    let actions = engine.batch(now, &pending.inputs[..pending.urgent])?;
+    let took = pending.urgent;
+    pending.inputs.drain(..took);
+    pending.urgent = 0;
+    Ok((actions, took))
+}
+
+impl Queue {
+    /// Until something is there, or `wait` has passed.
+    fn wait(&self, wait: Duration) {
+        let mut select = Select::new();
+        select.recv(&self.urgent);
+        select.recv(&self.arrivals);
+        // Timed out or ready: either way the queues are looked at next.
+        let _ = select.ready_timeout(wait);
+    }
+
+    /// Urgent inputs before arrivals, at most a batch of both beyond what is still pending.
+    fn take(&self, pending: &mut Pending) {
+        let mut arrivals = pending.inputs.split_off(pending.urgent);
+        pending.inputs.extend(self.urgent.try_iter().take(limits::BATCH));
+        pending.urgent = pending.inputs.len();
+        let room = limits::BATCH.saturating_sub(arrivals.len());
+        arrivals.extend(self.arrivals.try_iter().take(room).map(Input::Arrived));
+        pending.inputs.append(&mut arrivals);
+    }
+}

@@ -1,0 +1,195 @@
+//! Holds: what stops the number, the account, a template, a rule, a category or a country, and what lifts it.
+//!
+//! Floor: engine.
+
+use super::Engine;
+use super::soft::in_force;
+use crate::message::{Content, MessageId, Number, Reason};
+use crate::outbox::{Hold, StoreError};
+use crate::pace::{self, Class};
+use crate::time::BoxTime;
+use crate::whatsapp::{BackOffClass, Lift, OnAccount, OnNumber, OnTemplate, Verdict};
+use std::time::Duration;
+
+/// `lift` of a hold that ends by itself.
+pub(super) const BY_TIME: &str = "time";
+/// `lift` of a hold that only an operator ends.
+pub(super) const BY_OPERATOR: &str = "operator";
+
+impl Engine {
+    /// What an answer says about more than its message and person.
+    pub(super) fn hold_as_told(&mut self, id: MessageId, verdict: &Verdict) -> Result<(), StoreError> {
+        let stop = |lifted_by| match lifted_by {
+            Lift::Token => {
+                self.soft.token.map_or_else(|| "token:".to_owned(), |print| format!("token:{}", hex(&print)))
+            }
+            Lift::Operator => BY_OPERATOR.to_owned(),
+        };
+        let (key, lift, wait) = match (verdict.number, verdict.account) {
+            (Some(OnNumber::Stop { lifted_by }), _) => ("number", stop(lifted_by), None),
+            (_, Some(OnAccount::Stop { lifted_by })) => ("account", stop(lifted_by), None),
+            (Some(OnNumber::BackOff(class)), _) => ("number", BY_TIME.to_owned(), Some(Wait::BackOff(class_of(class)))),
+            (_, Some(OnAccount::BackOff)) => ("account", BY_TIME.to_owned(), Some(Wait::BackOff(Class::App))),
+            (Some(OnNumber::HoldFor(long)), _) => ("number", BY_TIME.to_owned(), Some(Wait::For(long))),
+            (_, Some(OnAccount::HoldTemplates(long))) => ("templates", BY_TIME.to_owned(), Some(Wait::For(long))),
+            (_, Some(OnAccount::HoldCountry)) => return self.hold_country(id, verdict),
+            (None, None) => return self.hold_template(id, verdict),
+        };
+        self.add_hold(key.to_owned(), verdict, lift, wait)?;
+        self.hold_template(id, verdict)
+    }
+
+    fn hold_country(&mut self, id: MessageId, verdict: &Verdict) -> Result<(), StoreError> {
+        let country = self.outbox.load(id)?.and_then(|message| message.to().country());
+        match country {
+            Some(country) => {
+                self.add_hold(format!("country:{}", country.code()), verdict, BY_OPERATOR.to_owned(), None)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn hold_template(&mut self, id: MessageId, verdict: &Verdict) -> Result<(), StoreError> {
+        let Some(OnTemplate::Hold { for_ }) = verdict.template else { return Ok(()) };
+        let Some(message) = self.outbox.load(id)? else { return Ok(()) };
+        let Content::Template(template) = message.content() else { return Ok(()) };
+        let lift = if for_.is_some() { BY_TIME } else { BY_OPERATOR };
+        let key = format!("template:{}/{}", template.name, template.language);
+        self.add_hold(key, verdict, lift.to_owned(), for_.map(Wait::For))
+    }
+
+    fn add_hold(&mut self, key: String, verdict: &Verdict, lift: String, wait: Option<Wait>) -> Result<(), StoreError> {
+        let known = self.soft.holds.iter().find(|hold| hold.key == key);
+        // A stop is not softened by a back-off that was on its way at the same time.
+        if wait.is_some() && known.is_some_and(|known| known.until.is_none()) {
+            return Ok(());
+        }
+        let strikes = known.map_or(0, |known| known.strikes) + 1;
+        let until = wait.map(|wait| {
+            let long = match wait {
+                Wait::For(long) => long,
+                Wait::BackOff(class) => pace::backoff(class, strikes, self.random.u64(..)),
+            };
+            self.moment.boxed + long
+        });
+        let hold = Hold {
+            key,
+            reason: verdict.reason,
+            since: self.moment.wall.reading(),
+            until,
+            strikes,
+            lift,
+            note: verdict.detail.clone(),
+        };
+        if until.is_none() {
+            self.tell_box(hold.reason, format!("{}: {}", stopped_words(&hold.key), hold.note), true);
+        }
+        self.put_hold(hold)
+    }
+
+    /// Sets or replaces a hold, in the store and here.
+    pub(super) fn put_hold(&mut self, hold: Hold) -> Result<(), StoreError> {
+        self.outbox.set_hold(&hold, self.moment)?;
+        self.soft.releasing.retain(|key| key != &hold.key);
+        self.soft.holds.retain(|known| known.key != hold.key);
+        self.soft.holds.push(hold);
+        Ok(())
+    }
+
+    /// Ends a hold; what was parked for it comes back.
+    pub(super) fn lift(&mut self, key: &str) -> Result<(), StoreError> {
+        self.outbox.lift_hold(key)?;
+        self.soft.holds.retain(|hold| hold.key != key);
+        self.soft.releasing.push(key.to_owned());
+        Ok(())
+    }
+
+    /// The platform took a message: back-offs of number and account start from the beginning next time.
+    pub(super) fn number_works(&mut self) -> Result<(), StoreError> {
+        let over = |hold: &Hold| matches!(hold.key.as_str(), "number" | "account") && hold.lift == BY_TIME;
+        while let Some(key) = self.soft.holds.iter().find(|hold| over(hold)).map(|hold| hold.key.clone()) {
+            self.lift(&key)?;
+        }
+        Ok(())
+    }
+
+    /// Holds that end by time. Those of number and account stay as a count of strikes until a message is taken.
+    pub(super) fn end_holds(&mut self) -> Result<(), StoreError> {
+        let now = self.moment.boxed;
+        let ended = |hold: &Hold| !in_force(hold, now) && !matches!(hold.key.as_str(), "number" | "account");
+        while let Some(key) = self.soft.holds.iter().find(|hold| ended(hold)).map(|hold| hold.key.clone()) {
+            self.lift(&key)?;
+        }
+        Ok(())
+    }
+
+    /// Another token: what the old one stopped goes on by itself.
+    pub(super) fn token_is(&mut self, print: Option<[u8; 8]>) -> Result<(), StoreError> {
+        self.soft.token = print;
+        let current = format!("token:{}", print.map_or_else(String::new, |print| hex(&print)));
+        let lifted = |hold: &Hold| hold.lift.starts_with("token:") && hold.lift != current;
+        while let Some(key) = self.soft.holds.iter().find(|hold| lifted(hold)).map(|hold| hold.key.clone()) {
+            self.lift(&key)?;
+            self.tell_box(Reason::Due, "the token file was replaced: sending goes on".to_owned(), true);
+        }
+        Ok(())
+    }
+
+    /// The hold that stops such a message and is not its person's, nor everybody's.
+    pub(super) fn hold_on(&self, rule: &str, content: &Content, to: &Number) -> Option<&Hold> {
+        let now = self.moment.boxed;
+        let template = match content {
+            Content::Template(template) => Some(template),
+            Content::Text(_) => None,
+        };
+        self.soft.holds.iter().filter(|hold| in_force(hold, now)).find(|hold| {
+            let Some((kind, name)) = hold.key.split_once(':') else {
+                return hold.key == "templates" && template.is_some();
+            };
+            match kind {
+                "rule" => name == rule,
+                "category" => name == content.category().code(),
+                "template" => template.is_some_and(|template| match name.split_once('/') {
+                    Some((name, language)) => name == template.name && language == template.language,
+                    None => name == template.name,
+                }),
+                "country" => to.country().is_some_and(|country| country.code() == name),
+                _ => false,
+            }
+        })
+    }
+
+    /// When the next hold ends by time.
+    pub(super) fn next_hold_end(&self) -> Option<BoxTime> {
+        let now = self.moment.boxed;
+        self.soft.holds.iter().filter(|hold| in_force(hold, now)).filter_map(|hold| hold.until).min()
+    }
+}
+
+enum Wait {
+    For(Duration),
+    BackOff(Class),
+}
+
+fn class_of(class: BackOffClass) -> Class {
+    match class {
+        BackOffClass::Number => Class::NumberRate,
+        BackOffClass::Maintenance => Class::Maintenance,
+        BackOffClass::Service => Class::Server,
+    }
+}
+
+/// What a hold is, as people say it.
+pub(super) fn stopped_words(key: &str) -> String {
+    match key.split_once(':') {
+        None if key == "number" => "the number is stopped, everything is kept".to_owned(),
+        None if key == "account" => "the account is stopped, everything is kept".to_owned(),
+        None if key == "templates" => "all templates wait".to_owned(),
+        None => "everything waits".to_owned(),
+        Some((kind, name)) => format!("{kind} {name} waits"),
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,157 @@
+//! All that the engine holds beside the store. Small, so that a copy of it before each batch costs nothing to speak of.
+//!
+//! Floor: engine. Only ever a cache: what must survive is in the store, what is here is put back when a commit did not happen.
+
+use super::boxtime::BoxClock;
+use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Reason};
+use crate::outbox::{Hold, Outbox, StoreError};
+use crate::pace::{Circuit, SenderWindow};
+use crate::time::{BoxTime, Moment, Mono, Now, Wall};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct Soft {
+    pub time: BoxClock,
+    pub circuit: Circuit,
+    pub sender: SenderWindow,
+    /// Posts without an answer: at most `uplink.max_in_flight`.
+    pub in_flight: Vec<Flight>,
+    /// PUBACKs in the order of arrival: at most `mqtt.receive_maximum`, which the door keeps.
+    pub owed: VecDeque<Owed>,
+    /// Arrivals for which the store has no room: among those that are owed.
+    pub held: VecDeque<(u64, Arrival)>,
+    pub next_serial: u64,
+    pub holds: Vec<Hold>,
+    /// Holds that ended and whose parked messages come back, a slice at a time.
+    pub releasing: Vec<String>,
+    pub broker: Option<(Epoch, bool)>,
+    pub subscribed: bool,
+    pub broker_since: Option<Wall>,
+    pub broker_why: String,
+    pub filters_changed: bool,
+    /// The last receipt that was published on this connection, and the last that was acknowledged.
+    pub published: i64,
+    pub taken: i64,
+    pub token: Option<[u8; 8]>,
+    pub uplink_why: String,
+    pub uplink_since: Option<Wall>,
+    pub free_space: Option<u64>,
+    /// Posting stops until a batch with arrivals fits again.
+    pub disk_full: bool,
+    pub store_full_told: bool,
+    pub clock_told: bool,
+    pub started: Wall,
+    pub stopping: bool,
+    /// Attempts of an earlier life are still to be looked at.
+    pub recover: bool,
+    pub housekeeping: BoxTime,
+    pub receipts_due: Option<BoxTime>,
+    pub state_shown: String,
+    pub wake: Option<BoxTime>,
+}
+
+/// One post that is not answered yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flight {
+    pub attempt: AttemptId,
+    pub message: MessageId,
+    pub person: PersonId,
+    /// When it was recorded: what the sender limit is refunded by.
+    pub at: BoxTime,
+    pub posted: Mono,
+}
+
+/// One arrival to acknowledge.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owed {
+    pub serial: u64,
+    pub delivery: Delivery,
+    pub done: bool,
+}
+
+impl Soft {
+    /// As the store tells.
+    pub fn start(outbox: &Outbox, now: Now, boot: &str) -> Result<Soft, StoreError> {
+        let mut time = BoxClock::start(outbox.row(), now, boot);
+        let moment = time.read(now);
+        let second_ago = BoxTime(moment.boxed.0 - millis_of_window());
+        let spent = outbox.spent_since(second_ago, crate::limits::SENDER_PER_SECOND_MAX)?;
+        let holds = outbox.holds()?;
+        let releasing: Vec<String> = outbox
+            .parked_holds()?
+            .into_iter()
+            .filter(|key| key != UNTIL && !holds.iter().any(|hold| &hold.key == key))
+            .collect();
+        Ok(Soft {
+            circuit: Circuit::new(moment.boxed),
+            time,
+            sender: SenderWindow::rebuilt(moment.boxed, spent),
+            in_flight: Vec::new(),
+            owed: VecDeque::new(),
+            held: VecDeque::new(),
+            next_serial: 0,
+            holds,
+            releasing,
+            broker: None,
+            subscribed: false,
+            broker_since: None,
+            broker_why: "not connected yet".to_owned(),
+            filters_changed: false,
+            published: outbox.row().receipts_taken,
+            taken: outbox.row().receipts_taken,
+            token: None,
+            uplink_why: "not tried yet".to_owned(),
+            uplink_since: None,
+            free_space: None,
+            disk_full: false,
+            store_full_told: false,
+            clock_told: false,
+            started: moment.wall.reading(),
+            stopping: false,
+            recover: true,
+            housekeeping: moment.boxed,
+            receipts_due: None,
+            state_shown: String::new(),
+            wake: Some(moment.boxed),
+        })
+    }
+
+    /// The moment of `now`, without keeping it.
+    pub fn peek(&self, now: Now) -> Moment {
+        self.time.clone().read(now)
+    }
+
+    /// Whether a message to this person is on its way.
+    pub fn is_busy(&self, person: PersonId) -> bool {
+        self.in_flight.iter().any(|flight| flight.person == person)
+    }
+
+    /// The hold on `key`, if it is in force.
+    pub fn hold(&self, key: &str, now: BoxTime) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.key == key && in_force(hold, now))
+    }
+
+    /// What stops everything: an operator, the number or the account.
+    pub fn stopped(&self, now: BoxTime) -> Option<(Reason, Option<BoxTime>)> {
+        ["all", "number", "account"]
+            .into_iter()
+            .find_map(|key| self.hold(key, now))
+            .map(|hold| (hold.reason, hold.until))
+    }
+}
+
+/// Whether a hold still holds.
+pub(super) fn in_force(hold: &Hold, now: BoxTime) -> bool {
+    hold.until.is_none_or(|until| until > now)
+}
+
+/// The key of messages that are parked for a time of their own.
+pub(super) const UNTIL: &str = "until";
+/// The key of messages that are parked until the clock is trusted.
+pub(super) const CLOCK: &str = "clock";
+
+fn millis_of_window() -> i64 {
+    crate::time::millis(Duration::from_secs(1))
+}

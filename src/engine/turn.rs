@@ -1,0 +1,305 @@
+//! What time brings, and what connections bring: the part of a batch that follows its inputs.
+//!
+//! Floor: engine.
+
+use super::dispatch::Ended;
+use super::soft::{CLOCK, UNTIL};
+use super::{Action, BrokerLink, Engine, Link, Publish};
+use crate::limits;
+use crate::message::{NotSent, Outcome, Reason, ReceiptId};
+use crate::outbox::{Receipt, Settling, StoreError};
+use crate::time::BoxTime;
+use serde_json::json;
+use std::time::Duration;
+
+/// Between two looks at what may be forgotten.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// How long an acknowledged receipt may go uncommitted: it rides on the next commit, and costs one of its own only here.
+const RECEIPT_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two tries to store what the store had no room for.
+const HELD_RETRY: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Everything that is due now, then what may leave; and when to come back.
+    pub(super) fn turn(&mut self) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.soft.recover) {
+            self.recover()?;
+        }
+        self.clock()?;
+        self.end_holds()?;
+        let mut more = self.expire_due()? | self.resolve_due()? | self.release()?;
+        if !self.soft.held.is_empty() {
+            self.retry_held()?;
+        }
+        more |= self.housekeeping()?;
+        let ended = self.dispatch()?;
+        self.probe();
+        self.subscribe();
+        self.publish_receipts()?;
+        self.keep_receipts()?;
+        self.publish_state()?;
+        self.soft.wake = self.next_wake(ended, more)?;
+        Ok(())
+    }
+
+    /// News about connections.
+    pub(super) fn linked(&mut self, link: &Link) -> Result<(), StoreError> {
+        match link {
+            Link::Broker(link) => self.broker(link),
+            Link::UplinkUp(_) => {
+                self.soft.circuit.probe_ok();
+                self.uplink_is(true, "");
+                Ok(())
+            }
+            Link::UplinkDown(why) => {
+                self.soft.circuit.probe_failed(self.moment.boxed, self.random.u64(..));
+                let why = match why {
+                    NotSent::NoConnection(why) | NotSent::Tls(why) => why.clone(),
+                    NotSent::StreamRefused => "the server refuses requests".to_owned(),
+                };
+                self.uplink_is(false, &why);
+                Ok(())
+            }
+            Link::Token(print) => self.token_is(*print),
+            Link::FreeSpace(free) => {
+                self.soft.free_space = Some(*free);
+                Ok(())
+            }
+        }
+    }
+
+    /// Told once per change.
+    pub(super) fn uplink_is(&mut self, up: bool, why: &str) {
+        let was_up = self.soft.uplink_why.is_empty();
+        if up && !was_up {
+            self.tell_box(Reason::Taken, "the uplink works".to_owned(), false);
+        } else if !up && (was_up || self.soft.uplink_why != why) {
+            self.tell_box(Reason::UplinkDown, why.to_owned(), was_up);
+        }
+        if up != was_up || self.soft.uplink_since.is_none() {
+            self.soft.uplink_since = Some(self.moment.wall.reading());
+        }
+        self.soft.uplink_why = if up { String::new() } else { why.to_owned() };
+    }
+
+    fn broker(&mut self, link: &BrokerLink) -> Result<(), StoreError> {
+        match link {
+            BrokerLink::Connected { epoch, session_present } => {
+                self.soft.broker = Some((*epoch, *session_present));
+                self.soft.broker_since = Some(self.moment.wall.reading());
+                self.soft.subscribed = false;
+                self.soft.filters_changed = true;
+                // Receipts that the old connection did not acknowledge are published again.
+                self.soft.published = self.soft.taken;
+                self.soft.state_shown.clear();
+            }
+            BrokerLink::Subscribed { epoch, refused } => {
+                if self.soft.broker.is_some_and(|(current, _)| current == *epoch) {
+                    self.soft.subscribed = true;
+                    self.soft.broker_why = refused
+                        .iter()
+                        .map(|(filter, why)| format!("the broker refused the subscription to {filter}: {why}"))
+                        .collect::<Vec<_>>()
+                        .join("; ");
+                    if !refused.is_empty() {
+                        self.tell_box(Reason::PermissionMissing, self.soft.broker_why.clone(), true);
+                    }
+                    let filters = self.filters().into_iter().map(|filter| filter.filter).collect();
+                    self.outbox.set_filters(filters)?;
+                }
+            }
+            BrokerLink::Lost { why } => {
+                self.soft.broker = None;
+                self.soft.subscribed = false;
+                self.soft.broker_since = Some(self.moment.wall.reading());
+                self.soft.broker_why.clone_from(why);
+            }
+        }
+        Ok(())
+    }
+
+    /// What waited for a trusted clock proceeds as soon as there is one.
+    fn clock(&mut self) -> Result<(), StoreError> {
+        match self.moment.wall.trusted() {
+            Some(wall) if !self.soft.clock_told => {
+                self.soft.clock_told = true;
+                self.outbox.clock_trusted(self.moment.boxed, wall)?;
+                self.soft.releasing.push(CLOCK.to_owned());
+            }
+            Some(_) => {}
+            None => self.soft.clock_told = false,
+        }
+        Ok(())
+    }
+
+    fn expire_due(&mut self) -> Result<bool, StoreError> {
+        let expired = self.outbox.expired(self.moment.boxed, limits::BATCH)?;
+        let more = expired.len() == limits::BATCH;
+        for id in expired {
+            let found = self.outbox.found(id)?;
+            self.outbox.settle(id, &Settling::new(Outcome::Expired, Reason::TooOld), self.moment)?;
+            if let Some(found) = found {
+                self.tell(&found, Outcome::Expired, Reason::TooOld, "", false);
+                if let Some(person) = found.person {
+                    self.refresh(person)?;
+                }
+            }
+        }
+        Ok(more)
+    }
+
+    fn resolve_due(&mut self) -> Result<bool, StoreError> {
+        let due = self.outbox.unknown_due(self.moment.boxed, limits::BATCH)?;
+        let more = due.len() == limits::BATCH;
+        due.into_iter().try_for_each(|id| self.resolve_unknown(id))?;
+        Ok(more)
+    }
+
+    /// Takes back parked messages, a slice at a time: of holds that ended, and those whose own time has come.
+    fn release(&mut self) -> Result<bool, StoreError> {
+        let mut people = self.outbox.release_parked(UNTIL, self.moment.boxed)?;
+        if let Some(key) = self.soft.releasing.last().cloned() {
+            let released = self.outbox.release_parked(&key, BoxTime(i64::MAX))?;
+            if released.is_empty() {
+                self.soft.releasing.pop();
+            }
+            people.extend(released);
+        }
+        for person in people {
+            self.refresh(person)?;
+        }
+        Ok(!self.soft.releasing.is_empty())
+    }
+
+    fn housekeeping(&mut self) -> Result<bool, StoreError> {
+        if self.soft.housekeeping > self.moment.boxed {
+            return Ok(false);
+        }
+        let more = self.outbox.forget(self.moment.boxed)?;
+        if !more {
+            self.soft.housekeeping = self.moment.boxed + HOUSEKEEPING;
+        }
+        Ok(more)
+    }
+
+    fn probe(&mut self) {
+        if !self.soft.stopping && self.soft.circuit.probe_due(self.moment.boxed) {
+            self.soft.circuit.probing();
+            self.out.push(Action::Probe);
+        }
+    }
+
+    fn subscribe(&mut self) {
+        let Some((epoch, _)) = self.soft.broker else { return };
+        if !std::mem::take(&mut self.soft.filters_changed) {
+            return;
+        }
+        let want = self.filters();
+        let gone = self.outbox.row().filters.iter().filter(|known| !want.iter().any(|filter| &filter.filter == *known));
+        let gone = gone.cloned().collect();
+        self.out.push(Action::Subscribe { epoch, want, gone });
+    }
+
+    /// Keeps a small window of receipts on their way to the broker.
+    fn publish_receipts(&mut self) -> Result<(), StoreError> {
+        if !self.soft.subscribed {
+            return Ok(());
+        }
+        let room = limits::RECEIPTS_IN_FLIGHT as i64 - (self.soft.published - self.soft.taken);
+        if room <= 0 {
+            return Ok(());
+        }
+        for receipt in self.outbox.receipts(ReceiptId(self.soft.published), room as usize)? {
+            self.soft.published = receipt.id.0;
+            let publish = self.receipt(&receipt);
+            self.out.push(Action::Publish(publish));
+        }
+        Ok(())
+    }
+
+    fn receipt(&self, receipt: &Receipt) -> Publish {
+        let rule = if receipt.rule.is_empty() { "none" } else { &receipt.rule };
+        let payload = json!({
+            "event": receipt.event,
+            "rule": receipt.rule,
+            "message": self.outbox.shown(receipt.message),
+            "to": receipt.to,
+            "outcome": receipt.outcome,
+            "reason": receipt.reason,
+            "at": receipt.at.rfc3339(),
+        });
+        Publish {
+            topic: format!("branchline/{}/receipt/{rule}", self.branch),
+            payload: payload.to_string(),
+            retain: false,
+            receipt: Some(receipt.id),
+        }
+    }
+
+    /// The cursor rides on a commit that happens anyway; alone only after a while.
+    fn keep_receipts(&mut self) -> Result<(), StoreError> {
+        if self.soft.taken <= self.outbox.row().receipts_taken {
+            self.soft.receipts_due = None;
+            return Ok(());
+        }
+        let due = *self.soft.receipts_due.get_or_insert(self.moment.boxed + RECEIPT_PATIENCE);
+        if self.outbox.is_writing() || due <= self.moment.boxed || self.soft.stopping {
+            self.outbox.receipts_taken(ReceiptId(self.soft.taken))?;
+            self.soft.receipts_due = None;
+        }
+        Ok(())
+    }
+
+    /// The retained state: published when it changes and after every connection.
+    fn publish_state(&mut self) -> Result<(), StoreError> {
+        if !self.soft.subscribed {
+            return Ok(());
+        }
+        let holds: Vec<_> = self
+            .soft
+            .holds
+            .iter()
+            .filter(|hold| super::soft::in_force(hold, self.moment.boxed) && hold.until.is_none())
+            .map(|hold| json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": hold.since.rfc3339()}))
+            .collect();
+        let state = json!({
+            "state": if self.soft.stopping { "stopping" } else { "online" },
+            "version": env!("CARGO_PKG_VERSION"),
+            "store": self.outbox.row().store,
+            "uplink": if self.soft.circuit.is_up() { "up" } else { "down" },
+            "clock": if self.moment.wall.trusted().is_some() { "trusted" } else { "unsynced" },
+            "store_full": !self.soft.held.is_empty(),
+            "holds": holds,
+        })
+        .to_string();
+        if state != self.soft.state_shown {
+            self.soft.state_shown.clone_from(&state);
+            let topic = format!("branchline/{}/state", self.branch);
+            self.out.push(Action::Publish(Publish { topic, payload: state, retain: true, receipt: None }));
+        }
+        Ok(())
+    }
+
+    /// The earliest instant at which time alone brings something.
+    fn next_wake(&self, ended: Ended, more: bool) -> Result<Option<BoxTime>, StoreError> {
+        let now = self.moment.boxed;
+        if more || ended == Ended::More {
+            return Ok(Some(now));
+        }
+        let turn = match ended {
+            Ended::NextTurn(at) | Ended::Blocked(_, at) => at,
+            Ended::More => Some(now),
+        };
+        let candidates = [
+            turn,
+            self.outbox.next_deadline()?,
+            self.outbox.next_parked(UNTIL)?,
+            self.next_hold_end(),
+            self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),
+            self.soft.receipts_due,
+            (!self.soft.held.is_empty()).then(|| now + HELD_RETRY),
+            Some(self.soft.housekeeping),
+        ];
+        Ok(candidates.into_iter().flatten().min())
+    }
+}

@@ -1,0 +1,83 @@
+//! What hangs on a person: standing in the ledger, and the pair limit's account. Kept by `outbox`, judged by `policy` and `pace`.
+//!
+//! Floor: words.
+
+use crate::time::{BoxTime, Wall};
+
+/// What the ledger says about one person and one purpose, and what the platform said about the person.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    /// The latest grant of the purpose.
+    pub grant: Option<GrantFact>,
+    /// The place in the ledger of the latest revocation of the purpose or of everything.
+    pub revoked: Option<i64>,
+    /// The person told the platform to stop marketing (131050).
+    pub marketing_stopped: bool,
+    /// The person cannot be reached on WhatsApp (131026) until then.
+    pub undeliverable_until: Option<BoxTime>,
+    /// The platform protects the person from marketing (131049) until then.
+    pub not_before: Option<BoxTime>,
+    /// The 24-hour service window is open until then.
+    pub window_until: Option<Wall>,
+}
+
+/// One grant in the ledger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GrantFact {
+    /// Its place in the ledger: a later place wins.
+    pub seq: i64,
+    /// When it was given, if the clock was trusted.
+    pub at: Option<Wall>,
+    /// When it ends.
+    pub expires: Option<Wall>,
+}
+
+/// One line for the ledger.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LedgerEntry {
+    /// A purpose, or `all` with a revocation.
+    pub purpose: String,
+    /// What happened to it.
+    pub action: LedgerAction,
+    /// Where it was given: `event`, `configuration`, `operator: …`.
+    pub source: String,
+    /// The version of the wording that the person saw.
+    pub wording: String,
+    /// When a grant ends.
+    pub expires: Option<Wall>,
+}
+
+/// What a line of the ledger says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LedgerAction {
+    /// The person agreed.
+    Grant,
+    /// The person took it back.
+    Revoke,
+}
+
+impl LedgerAction {
+    /// As stored and in the CSV.
+    pub fn code(self) -> &'static str {
+        match self {
+            LedgerAction::Grant => "grant",
+            LedgerAction::Revoke => "revoke",
+        }
+    }
+
+    /// The inverse of [`code`](Self::code).
+    pub fn of_code(code: &str) -> Option<LedgerAction> {
+        [LedgerAction::Grant, LedgerAction::Revoke].into_iter().find(|action| action.code() == code)
+    }
+}
+
+/// The pair limit's account of one (sender, person).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Pair {
+    /// When the current burst began.
+    pub started: BoxTime,
+    /// Messages of the current burst.
+    pub count: u32,
+    /// Refusals by 131056 in a row.
+    pub strikes: u32,
+}

@@ -1,0 +1,415 @@
+//! What `Reply::Data` holds for each request: one set of types for the engine, which fills them, and for the command
+//! line and the status page, which show them.
+//!
+//! Floor: words. Numbers in it are masked, except in `LedgerPage`, which is the ledger itself. Times are
+//! instants; whoever shows them puts them into the branch's zone.
+//!
+//! | request | `Reply::Data` |
+//! |---|---|
+//! | `Status` | [`StatusReport`] (`Metrics` is `Reply::Text`) |
+//! | `OutboxList`, `OutboxShow` | [`OutboxPage`], [`OutboxDetail`] |
+//! | `Pause`, `Resume` | [`PauseReport`] |
+//! | `ConsentGrant`, `ConsentRevoke`, `ConsentShow` | [`ConsentReport`] |
+//! | `ConsentImport`, `ConsentExport` | [`ImportReport`], [`LedgerPage`] |
+//! | `Explain` | [`Explanation`] |
+
+use crate::message::{Category, Outcome, Priority, Reason};
+use crate::operate::Target;
+use crate::time::Wall;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What the engine knows about the box right now. Answers `status` and feeds the gauges of `/metrics`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Gauges {
+    /// Of the program.
+    pub version: String,
+    /// `branch.id`
+    pub branch: String,
+    /// `branch.timezone`, an IANA name: for whoever shows the times.
+    pub timezone: String,
+    /// The store's id: the first half of every message id.
+    pub store: String,
+    /// False when the store was read without a daemon: links and posts in flight are then unknown.
+    pub running: bool,
+    /// When the daemon started, by the clock of that time.
+    pub started: Option<Wall>,
+    /// When this was read.
+    pub at: Wall,
+    /// Whether `at` may be believed.
+    pub clock_trusted: bool,
+    /// `broker` and `uplink`.
+    pub links: Vec<LinkState>,
+    /// Messages by outcome: the ones that may still change, and what is kept of the others.
+    pub backlog: Vec<Backlog>,
+    /// Age of the oldest message that has not left, in whole seconds; none without one.
+    pub oldest_seconds: Option<u64>,
+    /// Posts without an answer yet.
+    pub in_flight: u32,
+    /// Bytes that the store takes on the disk.
+    pub bytes: u64,
+    /// `outbox.max_bytes`
+    pub max_bytes: u64,
+    /// Bytes free on the store's file system, where known.
+    pub free_bytes: Option<u64>,
+    /// How much of each limit is used, 0 to 1. Names come from the program, never from events.
+    pub limits: Vec<LimitUse>,
+    /// What is held, by whom, until when.
+    pub holds: Vec<Hold>,
+}
+
+/// One connection.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LinkState {
+    /// `broker` or `uplink`
+    pub link: String,
+    /// Set up and usable.
+    pub up: bool,
+    /// Since when it is so; none when it was never different since the start.
+    pub since: Option<Wall>,
+    /// Why it is down, or what is wrong though it is up (refused filters); empty when all is well.
+    pub why: String,
+}
+
+/// How many messages stand at one outcome.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Backlog {
+    /// Where they stand.
+    pub state: Outcome,
+    /// How many.
+    pub messages: u64,
+}
+
+/// How much of one limit is used.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LimitUse {
+    /// `sender`, `pair` (the fullest one), `in-flight`, …
+    pub limit: String,
+    /// 0 to 1.
+    pub used: f64,
+}
+
+/// One hold.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Hold {
+    /// `everything`, `the number`, `rule order-ready`, `category marketing`, `template order_ready`, `+55…21`.
+    pub what: String,
+    /// Why, as a code.
+    pub reason: Reason,
+    /// Since when.
+    pub since: Option<Wall>,
+    /// Until when, if it ends by itself.
+    pub until: Option<Wall>,
+    /// The operator's reason, or what the platform said (`190: …`); may be empty.
+    pub note: String,
+    /// Somebody has to do something: shown first.
+    pub loud: bool,
+}
+
+/// Something that a person should look at, in words.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// What is wrong: `NUMBER STOPPED: token invalid (190: …)`.
+    pub what: String,
+    /// Since when, where known.
+    pub since: Option<Wall>,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// One line of "last events".
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LastLine {
+    /// When, by the clock of that time.
+    pub at: Wall,
+    /// The rule, where one matched.
+    pub rule: Option<String>,
+    /// The event's id.
+    pub event: Option<String>,
+    /// The id that people see, `k3f9-1042`.
+    pub message: Option<String>,
+    /// The number, masked.
+    pub to: Option<String>,
+    /// Where the message stands now.
+    pub outcome: Option<Outcome>,
+    /// Why.
+    pub reason: Reason,
+    /// Anything else worth reading.
+    pub detail: String,
+}
+
+/// How many messages came to one outcome since the start.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Count {
+    /// Of the message; empty for what never became one.
+    pub category: String,
+    /// How.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// How many.
+    pub messages: u64,
+}
+
+/// Answers `status`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// What somebody should look at, worst first; empty when all is well.
+    pub problems: Vec<Problem>,
+    /// What the engine knows.
+    #[serde(flatten)]
+    pub gauges: Gauges,
+    /// The last events, newest first.
+    pub last: Vec<LastLine>,
+    /// Counts since the start.
+    pub counts: Vec<Count>,
+}
+
+/// One message in a list.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OutboxRow {
+    /// The id that people see, `k3f9-1042`.
+    pub id: String,
+    /// When its event arrived, by the clock of that time.
+    pub at: Wall,
+    /// The rule.
+    pub rule: String,
+    /// The number, masked; empty once forgotten.
+    pub to: String,
+    /// Its priority.
+    pub priority: Priority,
+    /// What limits and policy go by.
+    pub category: Category,
+    /// Where it stands.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// Tries so far.
+    pub tries: u32,
+}
+
+/// Answers `outbox list`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct OutboxPage {
+    /// Newest first.
+    pub rows: Vec<OutboxRow>,
+    /// `before` of the next page; none at the end.
+    pub next: Option<i64>,
+}
+
+/// One try at sending.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// The first is 1.
+    pub number: u32,
+    /// When it was recorded, just before it left.
+    pub at: Wall,
+    /// When it ended; none while it is in flight.
+    pub ended: Option<Wall>,
+    /// How it ended.
+    pub reason: Option<Reason>,
+    /// What the platform or the network said, `131047: Re-engagement message`; may be empty.
+    pub detail: String,
+}
+
+/// Answers `outbox show`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OutboxDetail {
+    /// As in the list.
+    #[serde(flatten)]
+    pub row: OutboxRow,
+    /// The event's id.
+    pub event: Option<String>,
+    /// The topic it came on.
+    pub topic: String,
+    /// The purpose of the consent it needs.
+    pub purpose: String,
+    /// What newer messages replace it by.
+    pub subject: Option<String>,
+    /// The template and its language, `order_ready pt_BR`; none for free text.
+    pub template: Option<String>,
+    /// As the person reads it; none after `outbox.keep_content`.
+    pub text: Option<String>,
+    /// When it is of no use any more.
+    pub expires: Option<Wall>,
+    /// What it waits for and until when, where that is known.
+    pub waits: Option<Wait>,
+    /// The platform's id, once it took the message.
+    pub platform_id: Option<String>,
+    /// Every try, first to last.
+    pub attempts: Vec<AttemptRow>,
+}
+
+/// What a message waits for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Wait {
+    /// A hold or a limit.
+    pub reason: Reason,
+    /// Until when, where known.
+    pub until: Option<Wall>,
+}
+
+/// Answers `pause` and `resume`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PauseReport {
+    /// What was named.
+    pub target: Target,
+    /// False when it was so before.
+    pub changed: bool,
+    /// Messages that wait for it (pause), or that may leave now (resume).
+    pub messages: u64,
+    /// Every hold that is left.
+    pub holds: Vec<Hold>,
+}
+
+/// What consent comes to for one purpose, now.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ConsentNow {
+    /// The purpose.
+    pub purpose: String,
+    /// None: messages may be sent. Otherwise `no-consent`, `consent-revoked` or `consent-expired`.
+    pub withheld: Option<Reason>,
+    /// When a grant ends.
+    pub until: Option<Wall>,
+}
+
+/// One entry of the ledger.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerRow {
+    /// Its place in the ledger.
+    pub row: i64,
+    /// `+` and digits in an export; empty in `ConsentReport`, whose heading names it masked.
+    pub number: String,
+    /// A purpose, or `all`.
+    pub purpose: String,
+    /// `grant` or `revoke`.
+    pub action: String,
+    /// When it was given or taken back.
+    pub at: Wall,
+    /// Where.
+    pub source: String,
+    /// The wording that the person saw.
+    pub wording: String,
+    /// When it ends.
+    pub expires: Option<Wall>,
+}
+
+impl fmt::Debug for LedgerRow {
+    /// Without the number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LedgerRow({} {} {})", self.row, self.action, self.purpose)
+    }
+}
+
+/// Answers `consent grant`, `revoke` and `show`: what the ledger holds on a person after it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ConsentReport {
+    /// Masked.
+    pub number: String,
+    /// False when the order changed nothing, and for `show`.
+    pub changed: bool,
+    /// What it comes to, purpose by purpose.
+    pub now: Vec<ConsentNow>,
+    /// How it came about, oldest first.
+    pub entries: Vec<LedgerRow>,
+}
+
+/// Answers `consent export`: a page, oldest first, numbers whole.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LedgerPage {
+    /// At most 500.
+    pub rows: Vec<LedgerRow>,
+    /// `after` of the next page; none at the end.
+    pub next: Option<i64>,
+}
+
+/// Answers `consent import`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// New entries.
+    pub recorded: u64,
+    /// Lines that the ledger held already.
+    pub unchanged: u64,
+    /// What is wrong; unless it is empty nothing was recorded.
+    pub problems: Vec<LineProblem>,
+}
+
+/// What is wrong with a line of a file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LineProblem {
+    /// The first line of the file is 1.
+    pub line: u64,
+    /// For a person; without the number.
+    pub problem: String,
+}
+
+/// Answers `explain`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Explanation {
+    /// As asked.
+    pub topic: String,
+    /// The time that was assumed.
+    pub at: Wall,
+    /// Every rule, matching ones first.
+    pub rules: Vec<RuleExplained>,
+}
+
+/// What one rule makes of the event.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct RuleExplained {
+    /// Its name.
+    pub rule: String,
+    /// Its topic pattern.
+    pub pattern: String,
+    /// Whether topic and `when` match.
+    pub matched: bool,
+    /// Why it says nothing, or what failed; none when it drafts.
+    pub reason: Option<Reason>,
+    /// More about `reason`: where an expression failed.
+    pub detail: String,
+    /// What the topic's names stand for.
+    pub captures: BTreeMap<String, String>,
+    /// Each expression and template with its value, in the order of evaluation: `("when", "true")`. Numbers masked.
+    pub values: Vec<(String, String)>,
+    /// One per recipient.
+    pub drafts: Vec<DraftExplained>,
+}
+
+/// What would become of one message.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DraftExplained {
+    /// Masked.
+    pub to: String,
+    /// The template and its language, `order_ready pt_BR`; none for free text.
+    pub template: Option<String>,
+    /// What limits and policy go by.
+    pub category: Category,
+    /// What it may overtake.
+    pub priority: Priority,
+    /// As the person would read it.
+    pub text: String,
+    /// Lengths against the platform's bounds.
+    pub lengths: Vec<Length>,
+    /// The purpose of the consent it needs, and what the ledger says now.
+    pub consent: ConsentNow,
+    /// When it would be of no use any more.
+    pub expires: Option<Wall>,
+    /// `stored` when it would wait or leave, else how it would end.
+    pub outcome: Outcome,
+    /// `due` when it would leave at once, else the exact limit, hold or reason.
+    pub reason: Reason,
+    /// Until when it would wait, where known.
+    pub until: Option<Wall>,
+}
+
+/// One text against its bound.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Length {
+    /// `body`, `header`, `body 1`
+    pub what: String,
+    /// As rendered.
+    pub characters: u32,
+    /// At most; 0 without a bound of its own.
+    pub limit: u32,
+}

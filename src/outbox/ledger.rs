@@ -1,0 +1,129 @@
+//! The consent ledger: every grant and revocation, in order, never changed.
+//!
+//! Floor: rooms. What follows from it is decided by `policy`.
+
+use super::{Outbox, StoreError};
+use crate::message::{GrantFact, LedgerAction, LedgerEntry, PersonId, Standing};
+use crate::time::{BoxTime, Moment, Wall};
+use rusqlite::{OptionalExtension, params};
+
+/// The purpose of a revocation that takes everything back.
+const ALL: &str = "all";
+
+/// One line of the ledger as it is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LedgerRow {
+    /// Its place.
+    pub row: i64,
+    /// Whose it is, as the person's first number.
+    pub digits: String,
+    /// What it says.
+    pub entry: LedgerEntry,
+    /// When it was given, if the clock was trusted then.
+    pub at: Option<Wall>,
+    /// The event that brought it.
+    pub event: Option<String>,
+}
+
+impl Outbox {
+    /// Adds a line. `at` is when it was given if that is known; the trusted clock's time otherwise.
+    pub fn record_consent(
+        &mut self,
+        person: PersonId,
+        entry: &LedgerEntry,
+        event: Option<&str>,
+        at: Option<Wall>,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let sender = self.sender.0;
+        self.write()?
+            .prepare_cached(
+                "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                sender,
+                person.0,
+                entry.purpose,
+                entry.action.code(),
+                entry.source,
+                entry.wording,
+                event,
+                at.or(now.wall.trusted()).map(|at| at.0),
+                now.boxed.0,
+                entry.expires.map(|at| at.0)
+            ])?;
+        Ok(())
+    }
+
+    /// Where a person stands on one purpose.
+    pub fn standing(&self, person: PersonId, purpose: &str) -> Result<Standing, StoreError> {
+        let mut standing = self
+            .db
+            .prepare_cached(
+                "SELECT marketing_stopped, undeliverable, not_before, window_wall FROM lane WHERE sender = ?1 AND person = ?2",
+            )?
+            .query_row(params![self.sender.0, person.0], |row| {
+                Ok(Standing {
+                    marketing_stopped: row.get(0)?,
+                    undeliverable_until: row.get::<_, Option<i64>>(1)?.map(BoxTime),
+                    not_before: row.get::<_, Option<i64>>(2)?.map(BoxTime),
+                    window_until: row.get::<_, Option<i64>>(3)?.map(Wall),
+                    ..Standing::default()
+                })
+            })
+            .optional()?
+            .unwrap_or_default();
+        let mut lines = self.db.prepare_cached(
+            "SELECT id, action, at_wall, expires_wall FROM ledger
+             WHERE sender = ?1 AND person = ?2 AND (purpose = ?3 OR purpose = ?4) ORDER BY id",
+        )?;
+        let mut rows = lines.query(params![self.sender.0, person.0, purpose, ALL])?;
+        while let Some(row) = rows.next()? {
+            let seq: i64 = row.get(0)?;
+            match LedgerAction::of_code(row.get_ref(1)?.as_str().unwrap_or_default()) {
+                Some(LedgerAction::Grant) => {
+                    let (at, expires) = (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<i64>>(3)?);
+                    standing.grant = Some(GrantFact { seq, at: at.map(Wall), expires: expires.map(Wall) });
+                }
+                // A line that nobody can read is taken for the strict one.
+                Some(LedgerAction::Revoke) | None => standing.revoked = Some(seq),
+            }
+        }
+        Ok(standing)
+    }
+
+    /// All lines of one person, oldest first.
+    pub fn consent_of(&self, person: PersonId) -> Result<Vec<LedgerRow>, StoreError> {
+        self.ledger_rows("ledger.person = ?1 AND ledger.id > ?2", person.0, 0)
+    }
+
+    /// At most 500 lines after `after`, oldest first.
+    pub fn consent_page(&self, after: i64) -> Result<Vec<LedgerRow>, StoreError> {
+        self.ledger_rows("ledger.sender = ?1 AND ledger.id > ?2", self.sender.0, after)
+    }
+
+    fn ledger_rows(&self, which: &str, key: i64, after: i64) -> Result<Vec<LedgerRow>, StoreError> {
+        let mut query = self.db.prepare_cached(&format!(
+            "SELECT ledger.id, number, purpose, action, source, wording, event, at_wall, expires_wall
+             FROM ledger JOIN person ON person.id = ledger.person WHERE {which} ORDER BY ledger.id LIMIT 500"
+        ))?;
+        let rows = query.query_map(params![key, after], |row| {
+            let action = LedgerAction::of_code(row.get_ref(3)?.as_str().unwrap_or_default());
+            Ok(LedgerRow {
+                row: row.get(0)?,
+                digits: row.get(1)?,
+                entry: LedgerEntry {
+                    purpose: row.get(2)?,
+                    action: action.unwrap_or(LedgerAction::Revoke),
+                    source: row.get(4)?,
+                    wording: row.get(5)?,
+                    expires: row.get::<_, Option<i64>>(8)?.map(Wall),
+                },
+                at: row.get::<_, Option<i64>>(7)?.map(Wall),
+                event: row.get(6)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}

@@ -1,0 +1,631 @@
+//! Messages and their attempts: stored, cleared, answered, settled.
+//!
+//! Floor: rooms. Only this file makes `Stored` and `Cleared`.
+
+use super::{Outbox, StoreError, WhenFull, schema::state};
+use crate::message::{
+    AttemptId, Category, Cleared, Confirmed, Content, Draft, MessageId, Number, Outcome, Permitted, PersonId, Priority,
+    Reason, Source, Stored, Terms, Token,
+};
+use crate::time::{BoxTime, Moment, Wall, millis};
+use rusqlite::{OptionalExtension, Row, params};
+use std::sync::Arc;
+
+/// What people are told about a message: enough for a line of log, nothing personal but the masked number.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Found {
+    /// Its row.
+    pub id: MessageId,
+    /// Whom it is for; nobody where the event could not be handled.
+    pub person: Option<PersonId>,
+    /// The rule.
+    pub rule: Arc<str>,
+    /// The event's id.
+    pub event: Option<Arc<str>>,
+    /// The number, masked; `None` once it is forgotten.
+    pub to: Option<String>,
+    /// What it may overtake.
+    pub priority: Priority,
+    /// What limits and policy go by; none for an event that could not be handled.
+    pub category: Option<Category>,
+}
+
+/// One line about a message that ends, or starts, without being sent.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settling<'a> {
+    /// Where it stands now.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// For people.
+    pub detail: &'a str,
+    /// The platform's id.
+    pub wamid: Option<&'a str>,
+}
+
+impl<'a> Settling<'a> {
+    /// Without detail.
+    pub fn new(outcome: Outcome, reason: Reason) -> Settling<'a> {
+        Settling { outcome, reason, detail: "", wamid: None }
+    }
+}
+
+/// What became of a draft.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Recorded {
+    /// Its row.
+    pub id: MessageId,
+    /// It was too old when it came.
+    pub expired: bool,
+}
+
+/// One attempt that is not answered yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// Its row.
+    pub id: AttemptId,
+    /// The message it is for.
+    pub message: MessageId,
+    /// The person.
+    pub person: PersonId,
+    /// What the message may overtake.
+    pub priority: Priority,
+    /// When it was recorded.
+    pub at: BoxTime,
+}
+
+/// Until when a draft is of use.
+struct Ends {
+    boxed: BoxTime,
+    wall: Option<Wall>,
+    unsynced: bool,
+}
+
+impl Ends {
+    /// Expiry counts from `at`, never from the future (a till whose clock is ahead must not make a message immortal).
+    ///
+    /// With a trusted clock it is turned into box time at once, so that later jumps change nothing; without, it is bounded
+    /// by arrival and corrected when the clock is trusted.
+    fn of(terms: &Terms, now: Moment) -> Ends {
+        let wall_now = now.wall.trusted();
+        let at = terms.at.map(|at| wall_now.map_or(at, |wall| at.min(wall)));
+        let lifetime = |from: Wall, to: Wall| to.0 - from.0;
+        let age = at.zip(wall_now).map_or(0, |(at, wall)| lifetime(at, wall));
+        let mut boxed = BoxTime(now.boxed.0.saturating_add(millis(terms.expires)).saturating_sub(age));
+        let mut wall = at.or(wall_now).map(|from| from + terms.expires);
+        if let Some(left) = terms.message_expiry {
+            boxed = boxed.min(now.boxed + left);
+            wall = wall.map(|wall| wall_now.map_or(wall, |now| wall.min(now + left)));
+        }
+        Ends { boxed, wall, unsynced: wall_now.is_none() && at.is_some() }
+    }
+}
+
+impl Outbox {
+    /// The key by which a repeat is recognised: rule, event and person. `None` for an event without an id.
+    pub fn dedupe_key(source: &Source, person: PersonId) -> Option<[u8; 16]> {
+        let event = source.event.as_deref()?;
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        for part in [source.rule.as_bytes(), b"\0", event.as_bytes(), b"\0", &person.0.to_le_bytes()] {
+            digest.update(part);
+        }
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest.finish().as_ref()[..16]);
+        Some(key)
+    }
+
+    /// The message of the same rule, event and person within the window, if there is one.
+    pub fn seen(&self, key: &[u8; 16], since: BoxTime) -> Result<Option<MessageId>, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached("SELECT id FROM message WHERE dedupe = ?1 AND arrived >= ?2 LIMIT 1")?
+            .query_row(params![key, since.0], |row| row.get(0).map(MessageId))
+            .optional()?)
+    }
+
+    /// Stores a permitted draft, waiting for its turn; one that is too old already is settled as expired.
+    pub fn store(&mut self, permitted: &Permitted, person: PersonId, now: Moment) -> Result<Recorded, StoreError> {
+        let draft = permitted.draft();
+        let ends = Ends::of(draft.terms(), now);
+        if ends.boxed <= now.boxed {
+            let id = self.insert(
+                draft,
+                person,
+                &ends,
+                state::SETTLED,
+                &Settling::new(Outcome::Expired, Reason::TooOld),
+                now,
+            )?;
+            self.add_receipt(id.0, Outcome::Expired, Reason::TooOld.code(), now.wall.reading())?;
+            return Ok(Recorded { id, expired: true });
+        }
+        let detail = if draft.terms().cut { "a parameter was cut to the platform's length" } else { "" };
+        let stored = Settling { detail, ..Settling::new(Outcome::Stored, Reason::Due) };
+        let id = self.insert(draft, person, &ends, state::WAITING, &stored, now)?;
+        if draft.terms().priority.rank() > self.displaceable_rank {
+            // Less urgent than what was found to give way: that must be looked for again.
+            self.displaceable.clear();
+        }
+        Ok(Recorded { id, expired: false })
+    }
+
+    /// Records a draft that policy withholds.
+    pub fn withhold(
+        &mut self,
+        draft: &Draft,
+        person: PersonId,
+        reason: Reason,
+        now: Moment,
+    ) -> Result<MessageId, StoreError> {
+        let ends = Ends::of(draft.terms(), now);
+        let id = self.insert(draft, person, &ends, state::SETTLED, &Settling::new(Outcome::Withheld, reason), now)?;
+        self.add_receipt(id.0, Outcome::Withheld, reason.code(), now.wall.reading())?;
+        Ok(id)
+    }
+
+    /// Records an event that can never be handled.
+    pub fn unreadable(
+        &mut self,
+        source: &Source,
+        reason: Reason,
+        detail: &str,
+        now: Moment,
+    ) -> Result<MessageId, StoreError> {
+        let (sender, wall) = (self.sender.0, now.wall.reading());
+        let db = self.write()?;
+        db.prepare_cached(
+            "INSERT INTO message (state, sender, rank, due, tries, expires, rule, event, topic, purpose, category, template,
+                 arrived, arrived_wall, unsynced, outcome, reason, detail, changed, changed_wall)
+             VALUES (4, ?1, ?2, 0, 0, 0, ?3, ?4, ?5, '', '', '', ?6, ?7, 0, ?8, ?9, ?10, ?6, ?7)",
+        )?
+        .execute(params![
+            sender,
+            Priority::Normal.rank(),
+            &*source.rule,
+            source.event.as_deref(),
+            &*source.topic,
+            now.boxed.0,
+            wall.0,
+            Outcome::Unreadable.code(),
+            reason.code(),
+            detail
+        ])?;
+        let id = db.last_insert_rowid();
+        self.add_receipt(id, Outcome::Unreadable, reason.code(), wall)?;
+        Ok(MessageId(id))
+    }
+
+    fn insert(
+        &mut self,
+        draft: &Draft,
+        person: PersonId,
+        ends: &Ends,
+        state: i64,
+        told: &Settling<'_>,
+        now: Moment,
+    ) -> Result<MessageId, StoreError> {
+        let (source, terms, content) = (draft.source(), draft.terms(), draft.content());
+        let body = serde_json::to_string(content)?;
+        let template = match content {
+            Content::Template(template) => template.name.as_str(),
+            Content::Text(_) => "",
+        };
+        let sender = self.sender.0;
+        let db = self.write()?;
+        db.prepare_cached(
+            "INSERT INTO message (state, sender, person, rank, due, tries, expires, expires_wall, rule, event, topic, dedupe,
+                 subject, purpose, category, template, arrived, arrived_wall, at_wall, unsynced, outcome, reason, detail,
+                 changed, changed_wall)
+             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?15, ?16)",
+        )?
+        .execute(params![
+            state,
+            sender,
+            person.0,
+            terms.priority.rank(),
+            ends.boxed.0,
+            ends.wall.map(|at| at.0),
+            &*source.rule,
+            source.event.as_deref(),
+            &*source.topic,
+            Self::dedupe_key(source, person),
+            terms.subject.as_deref(),
+            &*terms.purpose,
+            content.category().code(),
+            template,
+            now.boxed.0,
+            now.wall.reading().0,
+            terms.at.map(|at| at.0),
+            ends.unsynced,
+            told.outcome.code(),
+            told.reason.code(),
+            told.detail,
+        ])?;
+        let id = db.last_insert_rowid();
+        db.prepare_cached("INSERT INTO content (message, number, body) VALUES (?1, ?2, ?3)")?.execute(params![
+            id,
+            draft.to().digits(),
+            body
+        ])?;
+        Ok(MessageId(id))
+    }
+
+    /// The message as it is sent.
+    pub fn load(&self, id: MessageId) -> Result<Option<Stored>, StoreError> {
+        let found = self
+            .db
+            .prepare_cached(
+                "SELECT message.id, person, rule, event, purpose, rank, arrived, expires, expires_wall, tries, number, body
+                 FROM message JOIN content ON content.message = message.id WHERE message.id = ?1 AND person IS NOT NULL",
+            )?
+            .query_row([id.0], |row| Ok((stored(row)?, row.get::<_, String>(11)?)))
+            .optional()?;
+        match found {
+            None => Ok(None),
+            Some((stored, body)) => Ok(Some(Stored { content: serde_json::from_str(&body)?, ..stored })),
+        }
+    }
+
+    /// What people are told about a message.
+    pub fn found(&self, id: MessageId) -> Result<Option<Found>, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT message.id, person, rule, event, number, rank, category FROM message
+                 LEFT JOIN content ON content.message = message.id WHERE message.id = ?1",
+            )?
+            .query_row([id.0], |row| {
+                let digits: Option<String> = row.get(4)?;
+                Ok(Found {
+                    id: MessageId(row.get(0)?),
+                    person: row.get::<_, Option<i64>>(1)?.map(PersonId),
+                    rule: row.get::<_, String>(2)?.into(),
+                    event: row.get::<_, Option<String>>(3)?.map(Arc::from),
+                    to: digits.and_then(|digits| Number::of_digits(&digits).ok()).map(|number| number.to_string()),
+                    priority: Priority::of_rank(row.get(5)?).unwrap_or_default(),
+                    category: Category::of_code(row.get_ref(6)?.as_str().unwrap_or_default()),
+                })
+            })
+            .optional()?)
+    }
+
+    /// Records an attempt: the only way to a `Cleared` message, and only with both proofs.
+    pub fn clear(
+        &mut self,
+        message: Stored,
+        confirmed: Confirmed,
+        token: Token,
+        now: Moment,
+        boot: &str,
+    ) -> Result<Cleared, StoreError> {
+        let id = message.id().0;
+        let number = message.tries() + 1;
+        let db = self.write()?;
+        db.prepare_cached(
+            "INSERT INTO attempt (message, try, boxed, wall, boot, spent) VALUES (?1, ?2, ?3, ?4, ?5, 1)",
+        )?
+        .execute(params![id, number, now.boxed.0, now.wall.reading().0, boot])?;
+        let attempt = AttemptId(db.last_insert_rowid());
+        db.prepare_cached("UPDATE message SET state = 1, tries = ?1 WHERE id = ?2")?.execute(params![number, id])?;
+        Ok(Cleared::by_outbox(message, attempt, confirmed, token))
+    }
+
+    /// Closes an attempt. `kept`: what it spent stays spent.
+    pub fn close(
+        &mut self,
+        attempt: AttemptId,
+        reason: Reason,
+        code: Option<i64>,
+        kept: bool,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        self.write()?
+            .prepare_cached("UPDATE attempt SET answered = ?1, reason = ?2, code = ?3, spent = ?4 WHERE id = ?5")?
+            .execute(params![now.boxed.0, reason.code(), code, kept, attempt.0])?;
+        Ok(())
+    }
+
+    /// How many attempts of a message ended without anybody knowing how.
+    pub fn unknown_attempts(&self, id: MessageId) -> Result<u32, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT count(*) FROM attempt WHERE message = ?1 AND reason IN
+                     ('no-answer', 'connection-lost', 'restarted', 'platform-fault', 'answer-unreadable')",
+            )?
+            .query_row([id.0], |row| row.get(0))?)
+    }
+
+    /// Attempts without an answer, oldest first.
+    pub fn open_attempts(&self) -> Result<Vec<Attempt>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT max(attempt.id), message.id, person, rank, attempt.boxed FROM message INDEXED BY message_open
+             JOIN attempt ON attempt.message = message.id WHERE state = 1 GROUP BY message.id ORDER BY 1",
+        )?;
+        let rows = query.query_map([], |row| {
+            Ok(Attempt {
+                id: AttemptId(row.get(0)?),
+                message: MessageId(row.get(1)?),
+                person: PersonId(row.get(2)?),
+                priority: Priority::of_rank(row.get(3)?).unwrap_or_default(),
+                at: BoxTime(row.get(4)?),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Box times of the attempts since `since` that spent something, oldest first, at most `limit`.
+    pub fn spent_since(&self, since: BoxTime, limit: usize) -> Result<Vec<BoxTime>, StoreError> {
+        let mut query = self
+            .db
+            .prepare_cached("SELECT boxed, spent FROM attempt WHERE boxed IS NOT NULL ORDER BY id DESC LIMIT ?1")?;
+        let mut rows = query.query([limit as i64])?;
+        let mut times = Vec::new();
+        while let Some(row) = rows.next()? {
+            let at = BoxTime(row.get(0)?);
+            if at < since {
+                break;
+            }
+            if row.get(1)? {
+                times.push(at);
+            }
+        }
+        times.reverse();
+        Ok(times)
+    }
+
+    /// Puts a message back into its person's queue, not before `due`. `counted`: the attempt counts as a try.
+    pub fn again(
+        &mut self,
+        id: MessageId,
+        due: BoxTime,
+        reason: Reason,
+        detail: &str,
+        counted: bool,
+    ) -> Result<(), StoreError> {
+        self.write()?
+            .prepare_cached(
+                "UPDATE message SET state = 0, hold = NULL, due = ?1, reason = ?2, detail = ?3, tries = tries - ?4 WHERE id = ?5",
+            )?
+            .execute(params![due.0, reason.code(), detail, i64::from(!counted), id.0])?;
+        Ok(())
+    }
+
+    /// Nobody knows whether it arrived: it waits until `until` for a word of the platform.
+    pub fn unknown(
+        &mut self,
+        id: MessageId,
+        until: BoxTime,
+        reason: Reason,
+        detail: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        self.change(id, state::UNKNOWN, &Settling { detail, ..Settling::new(Outcome::Unknown, reason) }, now)?;
+        self.write()?.prepare_cached("UPDATE message SET due = ?1 WHERE id = ?2")?.execute(params![until.0, id.0])?;
+        Ok(())
+    }
+
+    /// Ends a message.
+    pub fn settle(&mut self, id: MessageId, settling: &Settling<'_>, now: Moment) -> Result<(), StoreError> {
+        self.change(id, state::SETTLED, settling, now)
+    }
+
+    fn change(&mut self, id: MessageId, state: i64, settling: &Settling<'_>, now: Moment) -> Result<(), StoreError> {
+        let wall = now.wall.reading();
+        self.write()?
+            .prepare_cached(
+                "UPDATE message SET state = ?1, hold = NULL, outcome = ?2, reason = ?3, detail = ?4,
+                     wamid = coalesce(?5, wamid), changed = ?6, changed_wall = ?7 WHERE id = ?8",
+            )?
+            .execute(params![
+                state,
+                settling.outcome.code(),
+                settling.reason.code(),
+                settling.detail,
+                settling.wamid,
+                now.boxed.0,
+                wall.0,
+                id.0
+            ])?;
+        self.add_receipt(id.0, settling.outcome, settling.reason.code(), wall)
+    }
+
+    /// Messages to the same person about the same subject that have not left and are older than `newer`.
+    pub fn superseded_by(
+        &self,
+        person: PersonId,
+        subject: &str,
+        newer: MessageId,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT old.id FROM message AS old INDEXED BY message_subject JOIN message AS new ON new.id = ?3
+             WHERE old.person = ?1 AND old.subject = ?2 AND old.state IN (0, 3) AND old.id <> ?3
+               AND (old.at_wall IS NULL OR new.at_wall IS NULL OR old.at_wall <= new.at_wall)",
+        )?;
+        let rows = query.query_map(params![person.0, subject, newer.0], |row| row.get(0).map(MessageId))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether a newer message about the same subject waits already: asked when a message comes back into the queue, and
+    /// when an event comes late.
+    pub fn has_newer(&self, id: MessageId) -> Result<bool, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM message AS own JOIN message AS new INDEXED BY message_subject
+                     ON new.person = own.person AND new.subject = own.subject AND new.state IN (0, 3) AND new.id <> own.id
+                 WHERE own.id = ?1 AND own.subject IS NOT NULL AND CASE
+                     WHEN own.at_wall IS NULL OR new.at_wall IS NULL OR own.at_wall = new.at_wall THEN new.id > own.id
+                     ELSE new.at_wall > own.at_wall END)",
+            )?
+            .query_row([id.0], |row| row.get(0))?)
+    }
+
+    /// Messages whose wait for a word of the platform is over, at most `limit`.
+    pub fn unknown_due(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
+        self.message_ids(
+            "SELECT id FROM message INDEXED BY message_open WHERE state = 2 AND due <= ?1 ORDER BY due LIMIT ?2",
+            now,
+            limit,
+        )
+    }
+
+    /// Messages that are too old and have not left, at most `limit`.
+    pub fn expired(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
+        self.message_ids(
+            "SELECT id FROM message INDEXED BY message_expiry WHERE state IN (0, 3) AND expires <= ?1 ORDER BY expires LIMIT ?2",
+            now,
+            limit,
+        )
+    }
+
+    fn message_ids(&self, query: &str, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
+        let mut query = self.db.prepare_cached(query)?;
+        let rows = query.query_map(params![now.0, limit as i64], |row| row.get(0).map(MessageId))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// When the next message expires or the next unknown is due.
+    pub fn next_deadline(&self) -> Result<Option<BoxTime>, StoreError> {
+        let expires: Option<i64> = self
+            .db
+            .prepare_cached("SELECT min(expires) FROM message INDEXED BY message_expiry WHERE state IN (0, 3)")?
+            .query_row([], |row| row.get(0))?;
+        let unknown: Option<i64> = self
+            .db
+            .prepare_cached("SELECT min(due) FROM message INDEXED BY message_open WHERE state = 2")?
+            .query_row([], |row| row.get(0))?;
+        Ok(expires.into_iter().chain(unknown).min().map(BoxTime))
+    }
+
+    /// The clock became trusted: expiry that could only be bounded is now known.
+    pub fn clock_trusted(&mut self, now: BoxTime, wall: Wall) -> Result<(), StoreError> {
+        let waiting: bool = self
+            .db
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE state IN (0, 3) AND unsynced)")?
+            .query_row([], |row| row.get(0))?;
+        if waiting {
+            self.write()?.execute(
+                "UPDATE message SET unsynced = 0, expires = min(expires, expires_wall - ?1 + ?2)
+                 WHERE state IN (0, 3) AND unsynced AND expires_wall IS NOT NULL",
+                params![wall.0, now.0],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for another message. A tenth of `outbox.max_bytes` is kept for critical messages, notices and
+    /// outcomes; of it the last fifth for outcomes alone, so that what is on its way can always be settled.
+    pub fn has_room(&self, priority: Priority) -> Result<bool, StoreError> {
+        let parts = if priority == Priority::Critical { 98 } else { 90 };
+        Ok(self.used_bytes()? < self.settings.max_bytes / 100 * parts)
+    }
+
+    /// What gives way to a message of this priority when there is no room: the oldest of the lowest priority.
+    ///
+    /// Under `hold` only critical messages displace, and never each other.
+    pub fn displaceable(&mut self, newcomer: Priority) -> Result<Option<MessageId>, StoreError> {
+        let lowest = match self.settings.when_full {
+            WhenFull::Hold if newcomer != Priority::Critical => return Ok(None),
+            _ if newcomer == Priority::Critical => Priority::High.rank(),
+            _ => newcomer.rank(),
+        };
+        while let Some(id) = self.displaceable.pop() {
+            let (rank, held): (i64, i64) = self
+                .db
+                .prepare_cached("SELECT rank, state FROM message WHERE id = ?1")?
+                .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if matches!(held, state::WAITING | state::PARKED) && rank >= lowest {
+                return Ok(Some(id));
+            }
+        }
+        (self.displaceable_rank, self.displaceable) = self.least_important(lowest)?;
+        Ok(self.displaceable.pop())
+    }
+
+    /// One scan finds as many as a burst will need, the one to go first last.
+    fn least_important(&self, lowest: i64) -> Result<(i64, Vec<MessageId>), StoreError> {
+        let rank: Option<i64> =
+            self.db.query_row("SELECT max(rank) FROM message WHERE state IN (0, 3)", [], |row| row.get(0))?;
+        let Some(rank) = rank.filter(|rank| *rank >= lowest) else { return Ok((lowest, Vec::new())) };
+        let mut query = self
+            .db
+            .prepare_cached("SELECT id FROM message WHERE state IN (0, 3) AND rank = ?1 ORDER BY id LIMIT 256")?;
+        let mut ids: Vec<_> = query.query_map([rank], |row| row.get(0).map(MessageId))?.collect::<Result<_, _>>()?;
+        ids.reverse();
+        Ok((rank, ids))
+    }
+
+    /// Whether the broker's redelivery is one that was stored before: packet id, topic and payload within the last
+    /// `limits::REPEATS` arrivals without an id.
+    pub fn is_repeat(&self, print: &[u8; 16]) -> Result<bool, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM repeat WHERE print = ?1)")?
+            .query_row([print], |row| row.get(0))?)
+    }
+
+    /// Remembers an arrival without an id.
+    pub fn remember(&mut self, print: &[u8; 16]) -> Result<(), StoreError> {
+        let serial: Option<i64> =
+            self.db.prepare_cached("SELECT max(serial) FROM repeat")?.query_row([], |row| row.get(0))?;
+        let serial = serial.unwrap_or(0) + 1;
+        self.write()?
+            .prepare_cached("INSERT OR REPLACE INTO repeat (slot, serial, print) VALUES (?1, ?2, ?3)")?
+            .execute(params![serial % crate::limits::REPEATS as i64, serial, print])?;
+        Ok(())
+    }
+
+    /// Messages by state: waiting, on their way, unknown, parked; and since when the oldest has been waiting.
+    pub fn backlog(&self) -> Result<([u64; 4], Option<BoxTime>), StoreError> {
+        let count = |query: &str| -> Result<u64, StoreError> {
+            let found: i64 = self.db.prepare_cached(query)?.query_row([], |row| row.get(0))?;
+            Ok(found.max(0) as u64)
+        };
+        let counts = [
+            count("SELECT count(*) FROM message INDEXED BY message_waiting WHERE state = 0")?,
+            count("SELECT count(*) FROM message INDEXED BY message_open WHERE state = 1")?,
+            count("SELECT count(*) FROM message INDEXED BY message_open WHERE state = 2")?,
+            count("SELECT count(*) FROM message INDEXED BY message_parked WHERE state = 3")?,
+        ];
+        // Ids grow with arrival: the smallest id of those indexes is the oldest.
+        let oldest: Option<i64> = self
+            .db
+            .prepare_cached(
+                "SELECT arrived FROM message WHERE id = (SELECT min(id) FROM message INDEXED BY message_expiry WHERE state IN (0, 3))",
+            )?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        Ok((counts, oldest.map(BoxTime)))
+    }
+
+    /// Waiting and parked messages that a hold on a rule, category or template would stop.
+    pub fn waiting_for(&self, column: &'static str, value: &str) -> Result<u64, StoreError> {
+        let found: i64 = self.db.query_row(
+            &format!("SELECT count(*) FROM message WHERE state IN (0, 3) AND {column} = ?1"),
+            [value],
+            |row| row.get(0),
+        )?;
+        Ok(found.max(0) as u64)
+    }
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let digits: String = row.get(10)?;
+    Ok(Stored {
+        id: MessageId(row.get(0)?),
+        person: PersonId(row.get(1)?),
+        to: Number::of_digits(&digits).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(10, rusqlite::types::Type::Text, Box::new(error))
+        })?,
+        content: Content::Text(String::new()),
+        rule: row.get::<_, String>(2)?.into(),
+        event: row.get::<_, Option<String>>(3)?.map(Arc::from),
+        purpose: row.get::<_, String>(4)?.into(),
+        priority: Priority::of_rank(row.get(5)?).unwrap_or_default(),
+        arrived: BoxTime(row.get(6)?),
+        expires_boxed: BoxTime(row.get(7)?),
+        expires_wall: row.get::<_, Option<i64>>(8)?.map(Wall),
+        tries: row.get(9)?,
+    })
+}

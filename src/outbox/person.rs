@@ -1,0 +1,112 @@
+//! People: one row each, with every number, `wa_id` and user id as an alias of it.
+//!
+//! Floor: rooms. Brazil's ninth digit and Mexico's 1 are matched before anything is learned (`Number::forms`).
+
+use super::{Outbox, StoreError};
+use crate::message::{Number, PersonId};
+use rusqlite::{OptionalExtension, params};
+
+const DIGITS: i64 = 0;
+const USER: i64 = 1;
+
+impl Outbox {
+    /// The person of a number, if there is one.
+    pub fn find_person(&self, number: &Number) -> Result<Option<PersonId>, StoreError> {
+        for form in number.forms() {
+            let found = self.alias(form.digits(), DIGITS)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The person of a number; a new one where nobody is known by any of its forms.
+    pub fn person(&mut self, number: &Number) -> Result<PersonId, StoreError> {
+        if let Some(known) = self.find_person(number)? {
+            return Ok(known);
+        }
+        let digits = number.digits().to_owned();
+        let db = self.write()?;
+        db.prepare_cached("INSERT INTO person (number) VALUES (?1)")?.execute([&digits])?;
+        let person = PersonId(db.last_insert_rowid());
+        self.add_alias(&digits, DIGITS, person)?;
+        Ok(person)
+    }
+
+    /// The number that a person was first known by.
+    pub fn number(&self, person: PersonId) -> Result<Option<Number>, StoreError> {
+        let digits: Option<String> = self
+            .db
+            .prepare_cached("SELECT number FROM person WHERE id = ?1")?
+            .query_row([person.0], |row| row.get(0))
+            .optional()?;
+        Ok(digits.and_then(|digits| Number::of_digits(&digits).ok()))
+    }
+
+    /// Learns that the platform knows a person as `wa_id` (digits) or by a user id.
+    ///
+    /// Should the name belong to somebody else already, the two rows are one person and become one: whether that happened is
+    /// the second part of the result.
+    pub fn learn(
+        &mut self,
+        person: PersonId,
+        wa_id: Option<&str>,
+        user: Option<&str>,
+    ) -> Result<(PersonId, bool), StoreError> {
+        let (mut person, mut united) = (person, false);
+        for (value, kind) in wa_id.map(|value| (value, DIGITS)).into_iter().chain(user.map(|value| (value, USER))) {
+            match self.alias(value, kind)? {
+                None => self.add_alias(value, kind, person)?,
+                Some(known) if known == person => {}
+                Some(known) => {
+                    person = self.unite(person.min(known), person.max(known))?;
+                    united = true;
+                }
+            }
+        }
+        Ok((person, united))
+    }
+
+    fn alias(&self, value: &str, kind: i64) -> Result<Option<PersonId>, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached("SELECT person FROM alias WHERE value = ?1 AND kind = ?2")?
+            .query_row(params![value, kind], |row| row.get(0).map(PersonId))
+            .optional()?)
+    }
+
+    fn add_alias(&mut self, value: &str, kind: i64, person: PersonId) -> Result<(), StoreError> {
+        self.write()?
+            .prepare_cached("INSERT OR IGNORE INTO alias (value, kind, person) VALUES (?1, ?2, ?3)")?
+            .execute(params![value, kind, person.0])?;
+        Ok(())
+    }
+
+    /// Two rows turn out to be one person: the older one keeps everything of both, and of each limit and hold the stricter.
+    fn unite(&mut self, into: PersonId, from: PersonId) -> Result<PersonId, StoreError> {
+        let db = self.write()?;
+        for table in ["message", "ledger", "alias"] {
+            db.execute(&format!("UPDATE {table} SET person = ?1 WHERE person = ?2"), params![into.0, from.0])?;
+        }
+        db.execute(
+            "INSERT INTO lane (sender, person) SELECT sender, ?1 FROM lane WHERE person = ?2 ON CONFLICT DO NOTHING",
+            params![into.0, from.0],
+        )?;
+        db.execute(
+            "UPDATE lane SET
+                 pair_started = max(lane.pair_started, other.pair_started), pair_count = lane.pair_count + other.pair_count,
+                 strikes = max(lane.strikes, other.strikes), held_until = max(lane.held_until, other.held_until),
+                 held_rank = min(lane.held_rank, other.held_rank), due = min(lane.due, other.due),
+                 window_wall = max(coalesce(lane.window_wall, other.window_wall), coalesce(other.window_wall, lane.window_wall)),
+                 undeliverable = max(coalesce(lane.undeliverable, other.undeliverable), coalesce(other.undeliverable, lane.undeliverable)),
+                 not_before = max(coalesce(lane.not_before, other.not_before), coalesce(other.not_before, lane.not_before)),
+                 marketing_stopped = max(lane.marketing_stopped, other.marketing_stopped)
+             FROM lane AS other WHERE lane.person = ?1 AND other.person = ?2 AND other.sender = lane.sender",
+            params![into.0, from.0],
+        )?;
+        db.execute("DELETE FROM lane WHERE person = ?1", [from.0])?;
+        db.execute("DELETE FROM person WHERE id = ?1", [from.0])?;
+        Ok(into)
+    }
+}

@@ -1,0 +1,97 @@
+//! The tables, their versions, and the way forward from one version to the next.
+//!
+//! Floor: rooms. To change the schema: append a step; never edit one that was released.
+
+/// `PRAGMA application_id`: "BrLn", so that `file` and technicians recognise the store.
+pub(super) const APPLICATION: i32 = 0x4272_4C6E;
+
+/// One step of the schema each; the version is the number of steps.
+pub(super) const STEPS: &[&str] = &[V1];
+
+/// `message.state`
+pub(super) mod state {
+    /// In the queue of its person.
+    pub const WAITING: i64 = 0;
+    /// An attempt ended and nobody knows how; waits until `due`.
+    pub const UNKNOWN: i64 = 2;
+    /// Set aside for the hold in `hold`, so that it holds nobody else.
+    pub const PARKED: i64 = 3;
+    /// Ended.
+    pub const SETTLED: i64 = 4;
+}
+
+/// All times are milliseconds: box time, unless the column says `wall`.
+///
+/// Indexes are partial, so that a settled message costs nothing but its row: device bytes per message are a budget of the design.
+const V1: &str = "
+CREATE TABLE box (                      -- one row: what the box knows about itself
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    store TEXT NOT NULL,                -- random: message ids of two stores never meet
+    commits INTEGER NOT NULL,           -- grows by one with each commit: tells after a failed one whether it happened
+    boxed INTEGER NOT NULL,             -- box time of the last commit
+    mono INTEGER NOT NULL,              -- monotonic clock of the last commit, of boot `boot`
+    boot TEXT NOT NULL,
+    wall INTEGER NOT NULL,              -- wall clock of the last commit
+    trusted INTEGER NOT NULL,           -- whether `wall` was trusted
+    receipts_taken INTEGER NOT NULL,    -- receipts up to here were acknowledged by the broker
+    filters TEXT NOT NULL               -- JSON: filters that the broker's session may hold
+);
+CREATE TABLE sender (id INTEGER PRIMARY KEY, phone_number_id TEXT NOT NULL UNIQUE);
+CREATE TABLE person (id INTEGER PRIMARY KEY, number TEXT NOT NULL);
+CREATE TABLE alias (                    -- every name a person is known by; kind 0: digits, 1: the platform's user id
+    value TEXT NOT NULL, kind INTEGER NOT NULL, person INTEGER NOT NULL, PRIMARY KEY (value, kind)
+) WITHOUT ROWID;
+CREATE INDEX alias_person ON alias (person);
+CREATE TABLE lane (                     -- what hangs on one (sender, person)
+    sender INTEGER NOT NULL, person INTEGER NOT NULL,
+    rank INTEGER NOT NULL DEFAULT 0,    -- priority of the message whose turn is next
+    due INTEGER,                        -- when its turn comes; null: nothing waits, or one is on its way
+    pair_started INTEGER NOT NULL DEFAULT 0, pair_count INTEGER NOT NULL DEFAULT 0, strikes INTEGER NOT NULL DEFAULT 0,
+    held_until INTEGER NOT NULL DEFAULT 0, held_rank INTEGER NOT NULL DEFAULT 0,   -- holds messages of this rank and below
+    window_wall INTEGER,                -- end of the 24-hour service window
+    undeliverable INTEGER, not_before INTEGER, marketing_stopped INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (sender, person)
+) WITHOUT ROWID;
+CREATE INDEX lane_due ON lane (rank, due) WHERE due IS NOT NULL;
+CREATE TABLE ledger (                   -- every grant and revocation, in order
+    id INTEGER PRIMARY KEY, sender INTEGER NOT NULL, person INTEGER NOT NULL,
+    purpose TEXT NOT NULL,              -- 'all' with a revocation: everything
+    action TEXT NOT NULL,               -- grant | revoke
+    source TEXT NOT NULL, wording TEXT NOT NULL, event TEXT,
+    at_wall INTEGER, boxed INTEGER NOT NULL, expires_wall INTEGER
+);
+CREATE INDEX ledger_person ON ledger (sender, person);
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,
+    state INTEGER NOT NULL,
+    sender INTEGER NOT NULL, person INTEGER,    -- no person: an event that could not be handled
+    rank INTEGER NOT NULL, due INTEGER NOT NULL, tries INTEGER NOT NULL,
+    expires INTEGER NOT NULL, expires_wall INTEGER,
+    hold TEXT,
+    rule TEXT NOT NULL, event TEXT, topic TEXT NOT NULL,
+    dedupe BLOB, subject TEXT, purpose TEXT NOT NULL, category TEXT NOT NULL, template TEXT NOT NULL,
+    arrived INTEGER NOT NULL, arrived_wall INTEGER NOT NULL, at_wall INTEGER, unsynced INTEGER NOT NULL,
+    outcome TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+    changed INTEGER NOT NULL, changed_wall INTEGER NOT NULL, wamid TEXT
+);
+CREATE INDEX message_waiting ON message (sender, person, rank, id) WHERE state = 0;
+CREATE INDEX message_expiry ON message (expires) WHERE state IN (0, 3);
+CREATE INDEX message_open ON message (state, due) WHERE state IN (1, 2);
+CREATE INDEX message_parked ON message (hold, due) WHERE state = 3;
+CREATE INDEX message_dedupe ON message (dedupe) WHERE dedupe IS NOT NULL;
+CREATE INDEX message_subject ON message (person, subject) WHERE state IN (0, 3) AND subject IS NOT NULL;
+CREATE TABLE content (message INTEGER PRIMARY KEY, number TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE attempt (
+    id INTEGER PRIMARY KEY, message INTEGER NOT NULL, try INTEGER NOT NULL,
+    boxed INTEGER NOT NULL, wall INTEGER NOT NULL, boot TEXT NOT NULL,
+    spent INTEGER NOT NULL,             -- 1: pair and sender were spent and not refunded
+    answered INTEGER, reason TEXT, code INTEGER
+);
+CREATE INDEX attempt_message ON attempt (message);
+CREATE TABLE receipt (id INTEGER PRIMARY KEY, message INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL, wall INTEGER NOT NULL);
+CREATE TABLE hold (                     -- what stops messages: the number, a template, a rule, a category, a country
+    key TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL, since_wall INTEGER NOT NULL,
+    until INTEGER, strikes INTEGER NOT NULL, lift TEXT NOT NULL, note TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE repeat (slot INTEGER PRIMARY KEY, serial INTEGER NOT NULL, print BLOB NOT NULL);
+";

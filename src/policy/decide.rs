@@ -1,0 +1,94 @@
+//! The two questions: may it be stored, may it leave.
+//!
+//! Floor: rooms.
+//!
+//! A clock that nobody vouched for decides nothing. A message depends on the wall clock when its consent has an end,
+//! when it expires by the event's own time, or when it needs the service window: such a message waits, unless it is
+//! critical; all others may go.
+
+use super::{Consent, Settings, consent};
+use crate::message::{Category, Confirmed, Draft, Permitted, Priority, Reason, Standing, Stored};
+use crate::time::{BoxTime, Clock, Moment};
+
+/// Why a message does not leave now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It ends as withheld.
+    Withhold(Reason),
+    /// It stays, and is asked about again.
+    Wait {
+        /// What it waits for.
+        reason: Reason,
+        /// When to ask again; `None`: when the clock becomes trusted.
+        until: Option<BoxTime>,
+    },
+}
+
+/// May this be stored? Consent by `opt_in` or by the configuration is recorded before, so that the standing holds it.
+///
+/// What a clock that is not trusted leaves open is stored: [`confirm`] asks again.
+#[expect(clippy::result_large_err, reason = "the draft goes back to its owner, once per event: no box is worth it")]
+pub fn permit(
+    _settings: &Settings,
+    draft: Draft,
+    standing: &Standing,
+    now: Moment,
+) -> Result<Permitted, (Draft, Reason)> {
+    match withheld(draft.content().category(), standing, now) {
+        Some(reason) => Err((draft, reason)),
+        None => Ok(Permitted::by_policy(draft)),
+    }
+}
+
+/// May this leave in this instant?
+pub fn confirm(_settings: &Settings, message: &Stored, standing: &Standing, now: Moment) -> Result<Confirmed, Verdict> {
+    let category = message.category();
+    if let Some(reason) = withheld(category, standing, now) {
+        return Err(Verdict::Withhold(reason));
+    }
+    let timed = message.expires_wall().is_some();
+    if waits_for_clock(category, message.priority(), timed, standing, now) {
+        return Err(Verdict::Wait { reason: Reason::ClockUnsynced, until: None });
+    }
+    match standing.not_before {
+        Some(until) if category == Category::Marketing && now.boxed < until => {
+            Err(Verdict::Wait { reason: Reason::PlatformCap, until: Some(until) })
+        }
+        _ => Ok(Confirmed::by_policy()),
+    }
+}
+
+/// Whether a message waits until the clock is trusted. `timed`: it expires by an instant of the wall clock.
+pub fn waits_for_clock(category: Category, priority: Priority, timed: bool, standing: &Standing, now: Moment) -> bool {
+    let by_wall_clock = consent(standing, now.wall) == Consent::Unclear || timed || category == Category::Service;
+    by_wall_clock && now.wall.trusted().is_none() && priority != Priority::Critical
+}
+
+/// The first thing that forbids it, in the order of the contract.
+fn withheld(category: Category, standing: &Standing, now: Moment) -> Option<Reason> {
+    let consent = consent(standing, now.wall);
+    if consent == Consent::Revoked {
+        Some(Reason::ConsentRevoked)
+    } else if category == Category::Marketing && standing.marketing_stopped {
+        Some(Reason::MarketingStopped)
+    } else if standing.undeliverable_until.is_some_and(|until| now.boxed < until) {
+        Some(Reason::Undeliverable)
+    } else if consent == Consent::None {
+        Some(Reason::NoConsent)
+    } else if consent == Consent::Expired {
+        Some(Reason::ConsentExpired)
+    } else if category == Category::Service && surely_closed(standing, now.wall) {
+        Some(Reason::WindowClosed)
+    } else {
+        None
+    }
+}
+
+/// A person who never wrote has no window, whatever the clock says.
+fn surely_closed(standing: &Standing, wall: Clock) -> bool {
+    match (standing.window_until, wall.trusted()) {
+        (None, _) => true,
+        (Some(until), Some(now)) => until <= now,
+        (Some(_), None) => false,
+    }
+}

@@ -1,0 +1,97 @@
+//! What somebody should look at, in words, with what to do: the first lines of the status and the top of the page.
+//!
+//! Floor: rooms. To add a remedy: a line in `remedy`.
+
+use crate::message::Reason;
+use crate::operate::{Gauges, Hold, LinkState, Problem};
+
+/// `Hold::what` of everything that stops the sender number.
+pub const THE_NUMBER: &str = "the number";
+
+/// The store counts as nearly full from here: 90 %, where the reserve for critical messages begins.
+const NEARLY_FULL: f64 = 0.9;
+
+/// Everything that is wrong, worst first.
+pub fn of(gauges: &Gauges) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if !gauges.running {
+        problems.push(Problem {
+            what: "NO DAEMON RUNS: this is read from the store".into(),
+            since: None,
+            remedy: "start it: systemctl start branchline (or branchline run)".into(),
+        });
+    }
+    problems.extend(gauges.holds.iter().filter(|hold| hold.loud).map(held));
+    problems.extend(gauges.links.iter().filter_map(|link| linked(link, gauges.running)));
+    problems.extend(filling(gauges));
+    if gauges.running && !gauges.clock_trusted {
+        problems.push(Problem {
+            what: "CLOCK NOT CONFIRMED: what depends on the time of day waits, critical messages go".into(),
+            since: None,
+            remedy: "let the box reach a time server, or the API once: its verified answers carry the time".into(),
+        });
+    }
+    problems
+}
+
+fn held(hold: &Hold) -> Problem {
+    let reason = hold.reason.code().replace('-', " ");
+    let note = if hold.note.is_empty() { String::new() } else { format!(" ({})", hold.note) };
+    let what = match hold.what.as_str() {
+        THE_NUMBER => format!("NUMBER STOPPED: {reason}{note}"),
+        what => format!("HELD: {what}: {reason}{note}"),
+    };
+    Problem { what, since: hold.since, remedy: remedy(hold.reason).into() }
+}
+
+fn linked(link: &LinkState, running: bool) -> Option<Problem> {
+    // Without a daemon every connection is down, which says nothing new.
+    if !running || (link.up && link.why.is_empty()) {
+        return None;
+    }
+    let why = if link.why.is_empty() { "not connected yet" } else { &link.why };
+    let (name, remedy) = match link.link.as_str() {
+        "broker" => ("BROKER", "see [mqtt] in the configuration, the broker's log and its access rules"),
+        "uplink" => ("UPLINK", "see the network and [uplink]; messages are kept and leave by themselves afterwards"),
+        other => (other, "see the log"),
+    };
+    let state = if link.up { "" } else { " DOWN" };
+    Some(Problem { what: format!("{name}{state}: {why}"), since: link.since, remedy: remedy.into() })
+}
+
+fn filling(gauges: &Gauges) -> Option<Problem> {
+    let used = gauges.bytes as f64 / gauges.max_bytes.max(1) as f64;
+    (gauges.max_bytes > 0 && used >= NEARLY_FULL).then(|| Problem {
+        what: format!("STORE {:.0} % FULL: soon only critical messages are taken", (used * 100.0).min(100.0)),
+        since: None,
+        remedy: "find out what holds the backlog (branchline outbox list --outcome stored), or raise outbox.max_bytes"
+            .into(),
+    })
+}
+
+/// What to do about a loud hold.
+fn remedy(reason: Reason) -> &'static str {
+    match reason {
+        Reason::TokenInvalid => "replace the file of uplink.token_file by a valid token: sending resumes by itself",
+        Reason::PermissionMissing => {
+            "give the token's system user whatsapp_business_messaging and the number, then replace the token file"
+        }
+        Reason::AccountLocked | Reason::PolicyRestricted | Reason::SpamRestricted => {
+            "see the account's quality in WhatsApp Manager and appeal there; then branchline resume --reason ..."
+        }
+        Reason::PaymentMissing => "see billing in WhatsApp Manager; then branchline resume --reason ...",
+        Reason::NumberUnusable => "register the number in WhatsApp Manager; then branchline resume --reason ...",
+        Reason::TemplateMissing
+        | Reason::TemplateParameters
+        | Reason::TemplatePolicy
+        | Reason::TemplatePausedByPlatform
+        | Reason::TemplateDisabled => {
+            "correct the template in WhatsApp Manager or the rule; then branchline resume --template NAME --reason ..."
+        }
+        Reason::DiskReserve | Reason::StoreFull => "free space on the file system of outbox.path: it goes on by itself",
+        Reason::Paused | Reason::RulePaused | Reason::CategoryPaused | Reason::TemplatePaused => {
+            "when it may go on: branchline resume with the same target"
+        }
+        _ => "see branchline outbox list and the log; when it is mended: branchline resume --reason ...",
+    }
+}
