@@ -143,11 +143,6 @@ impl Rules {
         Ok(Rules { shared, rules, filters })
     }
 
-    /// The names of all rules, in their order.
-    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.rules.iter().map(|rule| &rule.name)
-    }
-
     /// What to subscribe to: one filter for all rules that share it.
     ///
     /// Identifiers are made from the filters' text, so that one and the same filter keeps its identifier when others come and go:
