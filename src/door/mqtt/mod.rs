@@ -278,11 +278,13 @@ impl Shared {
     fn connected(&self, epoch: Epoch, client: AsyncClient, connack: &ConnAck) {
         let settings = self.plan.settings();
         let session = Session::new(epoch, client, connack, settings.receive_maximum);
-        // A stop that came while dialling had nobody to say goodbye to.
+        let mut place = lock(&self.session);
+        // A stop that came while dialling had nobody to say goodbye with.
         if *self.stopping.borrow() {
             session.finish(&self.plan.state_topic(), OFFLINE);
         }
-        *lock(&self.session) = Some(session);
+        *place = Some(session);
+        drop(place);
         tracing::info!(broker = settings.host, port = settings.port, session = connack.session_present, "connected");
         self.arrivals.link(Link::Broker(BrokerLink::Connected { epoch, session_present: connack.session_present }));
     }
