@@ -44,18 +44,19 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, Packet, PubAck, PubAckReason, Publish as Came, SubAck, SubscribeReasonCode, UnsubAck, UnsubAckReason,
 };
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, StateError};
 use session::Session;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use why::Kicks;
 
 /// The door's times. The defaults are right for every box; tests take shorter ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// Between two signs of life that we send, 1 s at least; the broker gives us up after one and a half of it (MQTT 5, 3.1.2.10).
+    /// Between two signs of life that we send, 5 s at least (the library insists); the broker gives us up after one and a half of it (MQTT 5, 3.1.2.10).
     pub keep_alive: Duration,
     /// The longest wait after the first failure; it doubles from there.
     pub base: Duration,
@@ -78,6 +79,7 @@ impl Default for Timing {
 
 /// How long the orderly end may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+const FULL: &str = "no room for arrivals for half a keep-alive; the outbox is full or the disk is slow";
 
 /// Where the door hands over. Nothing here may block: the door's own bounds see to it that there is room (`receive_maximum`
 /// arrivals of QoS 1, a quarter of QoS 0, `limits::RECEIPTS_IN_FLIGHT` receipts, a few news a connection).
@@ -194,6 +196,7 @@ impl Mqtt {
 impl Shared {
     async fn run(self: Arc<Self>) {
         let mut backoff = Backoff::new(self.timing.base, self.timing.cap, self.timing.stable);
+        let mut kicks = Kicks::default();
         let mut failures = 0;
         for epoch in (1..).map(Epoch) {
             let (client, mut events) = self.plan.client(self.plan.target(failures).await);
@@ -201,17 +204,17 @@ impl Shared {
             let end = self.attend(&mut events, client, epoch, &mut up).await;
             lock(&self.session).take();
             failures = if up.is_some() { 0 } else { failures + 1 };
-            let lost = match &end {
+            let lasted = up.map_or(Duration::ZERO, |up: Instant| up.elapsed());
+            let wait = backoff.after(lasted);
+            let brief = up.is_some() && lasted < self.timing.stable;
+            let (lost, loud) = match end {
                 End::Stopped => return,
-                End::Full => {
-                    "no room for arrivals for half a keep-alive; the outbox is full or the disk is slow".to_owned()
-                }
-                End::Failed(error) => why::why(error, &self.plan.settings().client_id),
+                End::Full => (FULL.to_owned(), false),
+                End::Failed(error) => self.explain(&error, kicks.ended(&error, brief)),
             };
             self.leftovers(&mut events);
             drop(events);
-            let wait = backoff.after(up.map_or(Duration::ZERO, |up: Instant| up.elapsed()));
-            self.tell_lost(&end, lost, wait);
+            self.tell_lost(lost, loud, wait);
             let mut stopping = self.stopping.subscribe();
             tokio::select! {
                 () = async { tokio::join!(tokio::time::sleep(wait), self.room.free()); } => {}
@@ -220,10 +223,17 @@ impl Shared {
         }
     }
 
-    fn tell_lost(&self, end: &End, why: String, wait: Duration) {
+    /// In words, and whether only a person can help.
+    fn explain(&self, error: &ConnectionError, contested: bool) -> (String, bool) {
+        let client_id = &self.plan.settings().client_id;
+        let closed = !matches!(error, ConnectionError::MqttState(StateError::ServerDisconnect { .. }));
+        let why = if contested && closed { why::contested(client_id) } else { why::why(error, client_id) };
+        (why, contested || matches!(error, ConnectionError::ConnectionRefused(_)))
+    }
+
+    fn tell_lost(&self, why: String, loud: bool, wait: Duration) {
         let broker = format!("{}:{}", self.plan.settings().host, self.plan.settings().port);
-        if matches!(end, End::Failed(error) if why::taken_over(error) || matches!(**error, ConnectionError::ConnectionRefused(_)))
-        {
+        if loud {
             tracing::error!(broker, ?wait, "no broker: {why}");
         } else {
             tracing::warn!(broker, ?wait, "no broker: {why}");
@@ -268,11 +278,13 @@ impl Shared {
     fn connected(&self, epoch: Epoch, client: AsyncClient, connack: &ConnAck) {
         let settings = self.plan.settings();
         let session = Session::new(epoch, client, connack, settings.receive_maximum);
-        // A stop that came while dialling had nobody to say goodbye to.
+        let mut place = lock(&self.session);
+        // A stop that came while dialling had nobody to say goodbye with.
         if *self.stopping.borrow() {
             session.finish(&self.plan.state_topic(), OFFLINE);
         }
-        *lock(&self.session) = Some(session);
+        *place = Some(session);
+        drop(place);
         tracing::info!(broker = settings.host, port = settings.port, session = connack.session_present, "connected");
         self.arrivals.link(Link::Broker(BrokerLink::Connected { epoch, session_present: connack.session_present }));
     }

@@ -2,6 +2,7 @@
 //!
 //! Floor: doors. Decides nothing; what is said here goes into the log and into `BrokerLink::Lost`.
 
+use rumqttc::v5::mqttbytes::Error as Packet;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
 use rumqttc::v5::{ConnectionError, StateError};
 use std::error::Error;
@@ -9,7 +10,12 @@ use std::io;
 
 /// What happened, where it came from and what to do.
 pub(super) fn why(error: &ConnectionError, client_id: &str) -> String {
-    if let Some(tls) = chain(error).find_map(tls) {
+    // The library's packet error names no source.
+    let inner: &(dyn Error + 'static) = match error {
+        ConnectionError::MqttState(StateError::Deserialization(Packet::Io(error))) => error,
+        other => other,
+    };
+    if let Some(tls) = chain(inner).find_map(tls) {
         return tls_words(tls);
     }
     match error {
@@ -25,16 +31,46 @@ pub(super) fn why(error: &ConnectionError, client_id: &str) -> String {
             }
             StateError::ConnectionAborted => "the broker closed the connection".to_owned(),
             StateError::AwaitPingResp => "the broker has been silent for a whole keep-alive".to_owned(),
-            StateError::Io(error) => network(error),
+            StateError::Io(error) | StateError::Deserialization(Packet::Io(error)) => network(error),
             other => other.to_string(),
         },
     }
 }
 
-/// Another client took the session over: nobody else may use this client id.
-pub(super) fn taken_over(error: &ConnectionError) -> bool {
-    let ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) = error else { return false };
-    *reason_code == DisconnectReasonCode::SessionTakenOver
+/// What to say when the broker closes connection after connection (see [`Kicks`]).
+pub(super) fn contested(client_id: &str) -> String {
+    format!(
+        "the broker accepts and closes connection after connection; most likely another client uses the client id \
+         \"{client_id}\" too: {CONTESTED}"
+    )
+}
+
+const CONTESTED: &str = "look for a second daemon or a copied configuration, and give each box a branch.id (or \
+    mqtt.client_id) of its own: while two share one, each gets only a part of the events";
+
+/// Recognises two clients that throw each other out. Brokers should say so (reason 0x8E); mosquitto 2.0.11 just closes.
+#[derive(Debug, Default)]
+pub(super) struct Kicks(u32);
+
+impl Kicks {
+    /// So many in a row are no accident any more.
+    const CONTESTED: u32 = 3;
+
+    /// A connection ended by `error`; `brief`: it had been accepted and did not last. Whether two clients contend.
+    pub(super) fn ended(&mut self, error: &ConnectionError, brief: bool) -> bool {
+        let ConnectionError::MqttState(state) = error else {
+            // Not even accepted: says nothing about who else there is.
+            return false;
+        };
+        match state {
+            StateError::ServerDisconnect { reason_code: DisconnectReasonCode::SessionTakenOver, .. } => return true,
+            StateError::ConnectionAborted | StateError::Io(_) | StateError::Deserialization(Packet::Io(_)) if brief => {
+                self.0 += 1;
+            }
+            _ => self.0 = 0,
+        }
+        self.0 >= Kicks::CONTESTED
+    }
 }
 
 fn refused(code: ConnectReturnCode, client_id: &str) -> String {
@@ -71,9 +107,7 @@ fn disconnected(code: DisconnectReasonCode, reason: Option<&str>, client_id: &st
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     match code {
         DisconnectReasonCode::SessionTakenOver => format!(
-            "another client connected with the client id \"{client_id}\" and took the session over{reason}; look for a second \
-             daemon or a copied configuration, and give each box a branch.id (or mqtt.client_id) of its own: while two share \
-             one, each gets only a part of the events"
+            "another client connected with the client id \"{client_id}\" and took the session over{reason}; {CONTESTED}"
         ),
         DisconnectReasonCode::NotAuthorized => {
             format!("the broker disconnected us: not authorised{reason}; check what its access list allows this client")
@@ -103,7 +137,10 @@ fn tls_words(error: &rustls::Error) -> String {
             Bad::Expired | Bad::ExpiredContext { .. } => "renew the broker's certificate",
             Bad::NotValidYet | Bad::NotValidYetContext { .. } => "check the clock of this box and of whoever issued it",
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => "use the name in the certificate in mqtt.url",
-            Bad::UnknownIssuer => "set mqtt.ca_file to the authority that issued the broker's certificate",
+            // The second where an authority was made anew under its old name.
+            Bad::UnknownIssuer | Bad::BadSignature => {
+                "set mqtt.ca_file to the authority that issued the broker's certificate"
+            }
             _ => "check the broker's certificate",
         },
         rustls::Error::AlertReceived(_) => {
@@ -154,7 +191,27 @@ mod tests {
             let said = why(&error, "box-1");
             assert!(said.contains(wanted), "{error:?}: {said}");
         }
-        assert!(taken_over(&ended(DisconnectReasonCode::SessionTakenOver)));
-        assert!(!taken_over(&ended(DisconnectReasonCode::ServerBusy)));
+    }
+
+    #[test]
+    fn three_brief_connections_in_a_row_are_contested() {
+        let closed = || ConnectionError::MqttState(StateError::ConnectionAborted);
+        let absent = || ConnectionError::Io(io::ErrorKind::ConnectionRefused.into());
+        let mut kicks = Kicks::default();
+        // How it ended, whether it was brief, contested?
+        let table = [
+            (closed(), true, false),
+            (closed(), true, false),
+            (closed(), false, false), // lasted: begins anew
+            (closed(), true, false),
+            (absent(), false, false), // an absent broker in between changes nothing
+            (closed(), true, false),
+            (closed(), true, true),
+            (closed(), true, true),
+            (closed(), false, false),
+        ];
+        for (row, (error, brief, contested)) in table.into_iter().enumerate() {
+            assert_eq!(kicks.ended(&error, brief), contested, "row {row}");
+        }
     }
 }
