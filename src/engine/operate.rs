@@ -259,10 +259,7 @@ impl Engine {
         };
         match target {
             Target::All => Ok(("all".to_owned(), Reason::Paused)),
-            Target::Rule(name) => {
-                let known = self.rules.names().map(|name| name.to_string()).collect();
-                named("rule", name, known, Reason::RulePaused)
-            },
+            Target::Rule(name) => named("rule", name, self.rules.names(), Reason::RulePaused),
             Target::Category(name) => {
                 let known = crate::message::Category::ALL.iter().map(|category| category.code().to_owned()).collect();
                 named("category", name, known, Reason::CategoryPaused)

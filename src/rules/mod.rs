@@ -151,6 +151,11 @@ impl Rules {
         self.filters.clone()
     }
 
+    /// The names of all rules.
+    pub fn names(&self) -> Vec<String> {
+        self.rules.iter().map(|rule| rule.name.to_string()).collect()
+    }
+
     /// The names of the templates that the rules use, each once.
     pub fn template_names(&self) -> Vec<String> {
         let mut names: Vec<String> = self
