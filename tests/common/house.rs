@@ -199,7 +199,12 @@ impl House {
             if let Some(ended) = self.daemon.as_mut().and_then(|child| child.try_wait().unwrap()) {
                 panic!("the daemon ended ({ended}) before {what}:\n{}", self.log());
             }
-            assert!(Instant::now() < until, "{what}: not within {within:?}; status {:#?}\n{}", self.status(), self.log());
+            assert!(
+                Instant::now() < until,
+                "{what}: not within {within:?}; status {:#?}\n{}",
+                self.status(),
+                self.log()
+            );
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }
@@ -337,7 +342,8 @@ pub fn alarm(number: u32) -> (String, String) {
     ("node/n1/alarm".to_owned(), payload.to_string())
 }
 
-const RULES: &str = r#"
+/// The rules of every house.
+pub const RULES: &str = r#"
 [branch]
 id = "t-1"
 timezone = "America/Sao_Paulo"
@@ -379,7 +385,8 @@ template = "node_alarm"
 body = ["{{ node }}", "{{ payload.alarm }} {{ payload.value }}"]
 "#;
 
-const UPLINK: &str = r#"
+/// The rest of `[uplink]`.
+pub const UPLINK: &str = r#"
 phone_number_id = "106540352242922"
 token_file = "token"
 ca_file = "api-ca.pem"
