@@ -18,6 +18,8 @@ mod hold;
 mod io;
 mod operate;
 mod soft;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 pub use drive::{Inbox, Queue, World, channel, run};
