@@ -1,3 +1,8 @@
 //! The binary: hands the arguments to the library and its exit code to the system.
 
-fn main() {}
+use branchline::cli::{self, House};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main(&House)
+}

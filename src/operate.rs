@@ -7,6 +7,7 @@ mod replies;
 pub use replies::*;
 
 use crate::time::Wall;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -203,9 +204,44 @@ impl fmt::Debug for Reply {
     }
 }
 
+/// Reads a moment as people write it: RFC 3339; without an offset, or only a date (its first moment), as of `zone`.
+///
+/// # Errors
+/// In words, to follow what was written.
+pub fn moment(text: &str, zone: &TimeZone) -> Result<Wall, String> {
+    let text = text.trim();
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Ok(Wall(instant.as_millisecond()));
+    }
+    let civil: jiff::civil::DateTime =
+        text.parse().map_err(|_| "is no time: write 2026-11-22, 2026-11-22T21:30 or 2026-11-22T21:30:00-03:00")?;
+    let zoned = civil.to_zoned(zone.clone()).map_err(|error| format!("is no time there: {error}"))?;
+    Ok(Wall(zoned.timestamp().as_millisecond()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_read_as_people_write_them() {
+        let zone = TimeZone::get("America/Sao_Paulo").unwrap();
+        #[rustfmt::skip]
+        let table = [
+            ("2026-11-22T21:30:00-03:00", Some("2026-11-23T00:30:00.000Z")),
+            ("2026-11-22T21:30:00Z", Some("2026-11-22T21:30:00.000Z")),
+            ("2026-11-22T21:30", Some("2026-11-23T00:30:00.000Z")),
+            (" 2026-11-22 21:30:15 ", Some("2026-11-23T00:30:15.000Z")),
+            ("2026-11-22", Some("2026-11-22T03:00:00.000Z")),
+            ("22/11/2026", None),
+            ("2026-13-01", None),
+            ("tomorrow", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(moment(text, &zone).ok().map(Wall::rfc3339).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn debug_shows_no_number_and_no_payload() {

@@ -37,6 +37,15 @@ phone_number_id = "106540352242922"
 token_file = "whatsapp-token"
 "#;
 
+/// Templates of one branch.
+const LIST: &str = r#"{"data": [
+    {"name": "base", "language": "pt_BR", "status": "APPROVED", "category": "UTILITY",
+     "components": [{"type": "HEADER", "format": "TEXT", "text": "Pedido {{1}}"}, {"type": "BODY", "text": "Oi {{1}}!"}]},
+    {"name": "named", "language": "pt_BR", "status": "APPROVED", "category": "UTILITY",
+     "components": [{"type": "HEADER", "format": "TEXT", "text": "Pedido {{y}}"}, {"type": "BODY", "text": "Oi {{x}}!"}]},
+    {"name": "a", "language": "pt_BR", "status": "APPROVED", "category": "UTILITY",
+     "components": [{"type": "BODY", "text": "Oi!"}]}]}"#;
+
 impl Branch {
     fn new(more: &str) -> Branch {
         let branch = Branch(tempfile::tempdir().unwrap());
@@ -127,7 +136,7 @@ fn the_environment_reaches_every_key() {
     let rule = "[purposes.orders]\n[templates]\nfile = \"t.json\"\n[languages]\ndefault = \"pt_BR\"\n[rules.order-ready]\ntopic = \"a\"\n\
                 to = \"{{ payload.to }}\"\nconsent = \"orders\"\nmessage = { template = \"a\" }\n";
     let branch = Branch::new(rule);
-    branch.write("t.json", "[]");
+    branch.write("t.json", LIST);
     let loaded = branch
         .load(
             None,
@@ -139,7 +148,7 @@ fn the_environment_reaches_every_key() {
                 ("BRANCHLINE__LIMITS__SENDER_PER_SECOND", "off"),
                 ("BRANCHLINE__PEOPLE__ANA_MARIA__NUMBER", "+5511987654321"),
                 ("BRANCHLINE__LIMITS__CAPS", "{ staff = \"off\" }"),
-                ("BRANCHLINE__LANGUAGES__BY_COUNTRY", "{ MX = \"es_MX\" }"),
+                ("BRANCHLINE__LANGUAGES__BY_COUNTRY", "{ MX = \"pt_BR\" }"),
             ],
         )
         .unwrap();
@@ -150,7 +159,7 @@ fn the_environment_reaches_every_key() {
     assert_eq!(rooms.outbox.sender, "12345");
     assert!(rooms.pace.pause && rooms.pace.sender_per_second.is_none());
     assert_eq!(rooms.rules.people["ana-maria"].number.digits(), "5511987654321");
-    assert_eq!(rooms.rules.languages.by_country["MX"], "es_MX");
+    assert_eq!(rooms.rules.languages.by_country["MX"], "pt_BR");
     assert_eq!(origin(&loaded, "limits.caps.utility"), "[\"8 per 1d\", \"25 per 7d\"] (built-in)");
     for (name, says) in [
         ("BRANCHLINE__MQTT", "names no key"),
@@ -236,7 +245,7 @@ message = { template = "base", body = ["a"], header = "h" }
 inherit = "order"
 topic = "b"
 priority = "low"
-message = { body = { x = "y" } }
+message = { template = "named", body = { x = "y" } }
 [rules.a]
 inherit = "order"
 topic = "a"
@@ -246,20 +255,20 @@ topic = "c"
 message = { text = "words" }
 "#,
     );
-    branch.write("t.json", "[]");
+    branch.write("t.json", LIST);
     let loaded = branch.load(None, &[]).unwrap();
     let rules = &loaded.config.rooms.rules.rules;
     let told: Vec<_> = rules.iter().map(|rule| (rule.name.as_str(), rule.priority.code())).collect();
     assert_eq!(told, [("a", "high"), ("b", "low"), ("c", "high")]);
-    let template = |body| rules::Message::Template {
-        name: "base".to_owned(),
+    let template = |name: &str, body| rules::Message::Template {
+        name: name.to_owned(),
         header: Some(rules::HeaderText::Text("h".to_owned())),
         body,
         buttons: Vec::new(),
     };
-    assert_eq!(rules[0].message, Some(template(rules::BodyTexts::Positional(vec!["a".to_owned()]))));
+    assert_eq!(rules[0].message, Some(template("base", rules::BodyTexts::Positional(vec!["a".to_owned()]))));
     let named = [("x".to_owned(), "y".to_owned())].into();
-    assert_eq!(rules[1].message, Some(template(rules::BodyTexts::Named(named))));
+    assert_eq!(rules[1].message, Some(template("named", rules::BodyTexts::Named(named))));
     assert_eq!(rules[2].message, Some(rules::Message::Text("words".to_owned())));
     assert_eq!(origin(&loaded, "rules.a.priority"), "\"high\" (branchline.toml:18)");
 }
@@ -376,4 +385,43 @@ fn the_examples_and_the_demo_are_right() {
         assert!(loaded.config.rooms.rules.templates.is_some());
         assert_eq!(loaded.warnings, [], "{}", lines(&loaded.warnings));
     }
+}
+
+/// What the demo relies on: its overrides reach, and the branch's rules are what its scenario plays.
+#[test]
+fn the_demo_plays_this_branch() {
+    let credentials = credentials();
+    let variables = env(&[
+        ("CREDENTIALS_DIRECTORY", credentials.path().to_str().unwrap()),
+        ("BRANCHLINE__MQTT__URL", "mqtt://127.0.0.1:40001"),
+        ("BRANCHLINE__UPLINK__BASE_URL", "https://127.0.0.1:40002"),
+        ("BRANCHLINE__UPLINK__CA_FILE", "broker-ca.pem"),
+        ("BRANCHLINE__OUTBOX__PATH", "/somewhere/outbox.db"),
+        ("BRANCHLINE__OPERATE__SOCKET", "/somewhere/socket"),
+    ]);
+    let config = load(Path::new("config/demo.toml"), None, &variables).unwrap().config;
+    assert_eq!((config.mqtt.port, config.uplink.base_url.as_str()), (40001, "https://127.0.0.1:40002"));
+    assert_eq!(config.rooms.outbox.path, Path::new("/somewhere/outbox.db"));
+    let told: Vec<_> = config
+        .rooms
+        .rules
+        .rules
+        .iter()
+        .map(|rule| (rule.name.as_str(), rule.topic.as_str(), rule.priority.code()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("node-alarm", "node/{node}/alarm", "critical"),
+            ("order-delivered", "pos/{till}/order/{order}/delivered", "normal"),
+            ("order-placed", "pos/{till}/order/{order}/placed", "normal"),
+            ("order-ready", "pos/{till}/order/{order}/ready", "high"),
+        ]
+    );
+    for rule in &config.rooms.rules.rules[1..] {
+        assert_eq!(rule.id.as_deref(), Some("{{ payload.event_id }}"));
+        assert_eq!(rule.opt_in.as_deref(), Some("payload.customer.whatsapp_opt_in"));
+        assert_eq!(rule.subject.as_deref(), Some("order/{{ order }}"));
+    }
+    assert_eq!(config.rooms.rules.contacts["oncall"].members, ["ana", "luis"]);
 }

@@ -111,7 +111,7 @@ pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Resul
         credentials: env.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, path)| path.into()),
         ..Account::default()
     };
-    let config = Reader::root(&root, &mut account, |r| check::config(r));
+    let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
     let problems = tidy(account.problems);
     match config {
         Some(config) if problems.is_empty() => {

@@ -23,7 +23,27 @@ fn folder() -> tempfile::TempDir {
         std::fs::write(folder.path().join(name), "x\n").unwrap();
     }
     std::fs::write(folder.path().join("corporate-ca.pem"), "x").unwrap();
-    std::fs::write(folder.path().join("templates.json"), "[]").unwrap();
+    let template = |name: &str, components: &str| {
+        let form = |language: &str| {
+            format!(
+                r#"{{"name": "{name}", "language": "{language}", "status": "APPROVED", "category": "UTILITY",
+                    "components": [{components}]}}"#
+            )
+        };
+        format!("{},{}", form("pt_BR"), form("es_MX"))
+    };
+    let with_header = |name: &str, format: &str| {
+        template(name, &format!(r#"{{"type": "HEADER", "format": "{format}"}}, {{"type": "BODY", "text": "Oi!"}}"#))
+    };
+    let order = r#"{"type": "HEADER", "format": "DOCUMENT"}, {"type": "BODY", "text": "Oi {{1}}, {{2}}!"},
+        {"type": "BUTTONS", "buttons": [{"type": "URL", "text": "Ver", "url": "https://loja.example/{{1}}"}]}"#;
+    let list = [
+        template("order_ready", order),
+        with_header("with_image", "IMAGE"),
+        with_header("with_video", "VIDEO"),
+        with_header("with_place", "LOCATION"),
+    ];
+    std::fs::write(folder.path().join("templates.json"), format!("[{}]", list.join(","))).unwrap();
     folder
 }
 
@@ -45,7 +65,7 @@ fn asked(text: &str) -> (BTreeMap<String, Option<String>>, Vec<Problem>) {
     let folder = folder();
     let root = tree::parse(text, &Source::BuiltIn).unwrap();
     let mut account = Account { folder: folder.path().to_owned(), ..Account::default() };
-    Reader::root(&root, &mut account, |r| check::config(r));
+    Reader::root(&root, &mut account, |r| check::config(r, &root));
     (account.asked, account.problems)
 }
 
@@ -56,7 +76,7 @@ fn every_key_of_the_code_is_documented_and_every_documented_key_is_known() {
     assert_eq!(inherit::apply(&mut root), []);
     let folder = folder();
     let mut account = Account { folder: folder.path().to_owned(), ..Account::default() };
-    let config = Reader::root(&root, &mut account, |r| check::config(r));
+    let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
     assert_eq!(account.problems, [], "a documented key is unknown, or its example is wrong");
     assert!(config.is_some());
 

@@ -3,6 +3,7 @@
 //!
 //! Floor: doors.
 
+pub mod backoff;
 pub mod clock;
 pub mod mqtt;
 pub mod operate;

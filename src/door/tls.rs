@@ -3,10 +3,11 @@
 //! Floor: doors. Opens no connection; never verifies against the bare system clock (see `door::clock`).
 
 use super::clock::SystemClock;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,15 +81,46 @@ pub fn client_config(
     alpn: &[&[u8]],
     clock: &SystemClock,
 ) -> Result<ClientConfig, TlsProblem> {
+    configure(ca_file, identity, alpn, clock, None)
+}
+
+/// As [`client_config`], for a client that may dial an address of `host` instead of its name: whatever it dials, the
+/// certificate must be for `host`.
+///
+/// # Errors
+/// [`TlsProblem`], naming the file; also when `host` is no name or address.
+pub fn client_config_for(
+    host: &str,
+    ca_file: Option<&Path>,
+    identity: Option<&(PathBuf, PathBuf)>,
+    clock: &SystemClock,
+) -> Result<ClientConfig, TlsProblem> {
+    let host = ServerName::try_from(host.to_owned())
+        .map_err(|_| TlsProblem::Library(format!("\"{host}\" is neither a host name nor an address")))?;
+    configure(ca_file, identity, &[], clock, Some(host))
+}
+
+fn configure(
+    ca_file: Option<&Path>,
+    identity: Option<&(PathBuf, PathBuf)>,
+    alpn: &[&[u8]],
+    clock: &SystemClock,
+    host: Option<ServerName<'static>>,
+) -> Result<ClientConfig, TlsProblem> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = Arc::new(roots(ca_file)?);
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
+    let library = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
         .build()
         .map_err(|why| TlsProblem::Library(why.to_string()))?;
+    let verifier: Arc<dyn ServerCertVerifier> = match host {
+        None => library,
+        Some(host) => Arc::new(Named { host, library }),
+    };
     let builder = ClientConfig::builder_with_details(provider, Arc::new(clock.clone()))
         .with_safe_default_protocol_versions()
         .map_err(|why| TlsProblem::Library(why.to_string()))?
-        .with_webpki_verifier(verifier);
+        .dangerous() // the library's name for a verifier of one's own; `Named` asks the library's
+        .with_custom_certificate_verifier(verifier);
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
@@ -110,6 +142,48 @@ pub fn client_config(
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(config)
+}
+
+/// The library's verifier, asked about one name whatever was dialled.
+#[derive(Debug)]
+struct Named {
+    host: ServerName<'static>,
+    library: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for Named {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _dialled: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.library.verify_server_cert(end_entity, intermediates, &self.host, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.library.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.library.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.library.supported_verify_schemes()
+    }
 }
 
 fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsProblem> {

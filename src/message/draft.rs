@@ -54,7 +54,7 @@ pub struct Terms {
 
 impl Draft {
     /// Only `rules` drafts.
-    pub fn drafted(source: Source, to: Number, content: Content, terms: Terms) -> Draft {
+    pub fn by_rules(source: Source, to: Number, content: Content, terms: Terms) -> Draft {
         Draft { source, to, content, terms }
     }
     /// Where it comes from.
@@ -81,7 +81,7 @@ pub struct Permitted(Draft);
 
 impl Permitted {
     /// Only `policy` permits.
-    pub fn permitted(draft: Draft) -> Permitted {
+    pub fn by_policy(draft: Draft) -> Permitted {
         Permitted(draft)
     }
     /// What was permitted.
@@ -180,7 +180,7 @@ pub struct Confirmed(());
 
 impl Confirmed {
     /// Only `policy` confirms.
-    pub fn confirmed() -> Confirmed {
+    pub fn by_policy() -> Confirmed {
         Confirmed(())
     }
 }
@@ -191,7 +191,7 @@ pub struct Token(());
 
 impl Token {
     /// Only `pace` spends.
-    pub fn spent() -> Token {
+    pub fn by_pace() -> Token {
         Token(())
     }
 }
@@ -205,7 +205,7 @@ pub struct Cleared {
 
 impl Cleared {
     /// Only `outbox` clears, in the transaction that records the attempt.
-    pub fn cleared(message: Stored, attempt: AttemptId, _: Confirmed, _: Token) -> Cleared {
+    pub fn by_outbox(message: Stored, attempt: AttemptId, _: Confirmed, _: Token) -> Cleared {
         Cleared { message, attempt }
     }
     /// What leaves.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! When something becomes certain, the type changes. Each type has private fields and is made in one room only: the
-//! constructor's first word names that room, and `tests/tidy.rs` checks that nobody else calls it.
+//! constructor's name says which, and `tests/tidy.rs` checks that nobody else calls it.
 
 mod arrival;
 mod content;

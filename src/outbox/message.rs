@@ -307,7 +307,7 @@ impl Outbox {
         .execute(params![id, number, now.boxed.0, now.wall.reading().0, boot])?;
         let attempt = AttemptId(db.last_insert_rowid());
         db.prepare_cached("UPDATE message SET state = 1, tries = ?1 WHERE id = ?2")?.execute(params![number, id])?;
-        Ok(Cleared::cleared(message, attempt, confirmed, token))
+        Ok(Cleared::by_outbox(message, attempt, confirmed, token))
     }
 
     /// Closes an attempt. `kept`: what it spent stays spent.
@@ -340,8 +340,7 @@ impl Outbox {
     pub fn open_attempts(&self) -> Result<Vec<Attempt>, StoreError> {
         let mut query = self.db.prepare_cached(
             "SELECT max(attempt.id), message.id, person, rank, attempt.boxed FROM message INDEXED BY message_open
-             JOIN attempt ON attempt.message = message.id
-             WHERE state = 1 AND state IN (1, 2) GROUP BY message.id ORDER BY 1",
+             JOIN attempt ON attempt.message = message.id WHERE state IN (1, 2) AND state = 1 GROUP BY message.id ORDER BY 1",
         )?;
         let rows = query.query_map([], |row| {
             Ok(Attempt {
@@ -465,7 +464,7 @@ impl Outbox {
     /// Messages whose wait for a word of the platform is over, at most `limit`.
     pub fn unknown_due(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
         self.message_ids(
-            "SELECT id FROM message INDEXED BY message_open WHERE state = 2 AND state IN (1, 2) AND due <= ?1 ORDER BY due LIMIT ?2",
+            "SELECT id FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2 AND due <= ?1 ORDER BY due LIMIT ?2",
             now,
             limit,
         )
@@ -494,7 +493,7 @@ impl Outbox {
             .query_row([], |row| row.get(0))?;
         let unknown: Option<i64> = self
             .db
-            .prepare_cached("SELECT min(due) FROM message INDEXED BY message_open WHERE state = 2 AND state IN (1, 2)")?
+            .prepare_cached("SELECT min(due) FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2")?
             .query_row([], |row| row.get(0))?;
         Ok(expires.into_iter().chain(unknown).min().map(BoxTime))
     }
@@ -585,8 +584,8 @@ impl Outbox {
         };
         let counts = [
             count("SELECT count(*) FROM message INDEXED BY message_waiting WHERE state = 0")?,
-            count("SELECT count(*) FROM message INDEXED BY message_open WHERE state = 1 AND state IN (1, 2)")?,
-            count("SELECT count(*) FROM message INDEXED BY message_open WHERE state = 2 AND state IN (1, 2)")?,
+            count("SELECT count(*) FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 1")?,
+            count("SELECT count(*) FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2")?,
             count("SELECT count(*) FROM message INDEXED BY message_parked WHERE state = 3")?,
         ];
         // Ids grow with arrival: the smallest id of those indexes is the oldest.

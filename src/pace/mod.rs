@@ -46,5 +46,5 @@ pub fn spend(settings: &Settings, pair: &mut Pair, sender: &mut SenderWindow, no
     }
     pair::pair_spend(settings, pair, now);
     sender.spend(now);
-    Ok(Token::spent())
+    Ok(Token::by_pace())
 }

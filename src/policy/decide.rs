@@ -36,7 +36,7 @@ pub fn permit(
 ) -> Result<Permitted, (Draft, Reason)> {
     match withheld(draft.content().category(), standing, now) {
         Some(reason) => Err((draft, reason)),
-        None => Ok(Permitted::permitted(draft)),
+        None => Ok(Permitted::by_policy(draft)),
     }
 }
 
@@ -54,7 +54,7 @@ pub fn confirm(_settings: &Settings, message: &Stored, standing: &Standing, now:
         Some(until) if category == Category::Marketing && now.boxed < until => {
             Err(Verdict::Wait { reason: Reason::PlatformCap, until: Some(until) })
         }
-        _ => Ok(Confirmed::confirmed()),
+        _ => Ok(Confirmed::by_policy()),
     }
 }
 

@@ -61,7 +61,7 @@ fn draft(category: Category) -> Draft {
         dedupe_window: Duration::from_secs(60),
         cut: false,
     };
-    Draft::drafted(source, number(), content(category), terms)
+    Draft::by_rules(source, number(), content(category), terms)
 }
 
 fn stored(category: Category, priority: Priority, expires_wall: Option<Wall>) -> Stored {

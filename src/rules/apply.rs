@@ -40,6 +40,8 @@ struct Event<'a> {
     rule: &'a Compiled,
     arrival: &'a Arrival,
     scope: Vec<(Arc<str>, Value)>,
+    /// The scope as MiniJinja takes it, made once.
+    whole: Value,
     id: Option<Arc<str>>,
     at: Option<Wall>,
 }
@@ -59,7 +61,7 @@ pub(super) fn apply(
         Ok(payload) => payload,
         Err(Failure { reason, detail }) => return Applied::Unreadable { event: carried, reason, detail },
     };
-    let mut event = Event { shared, rule, arrival, scope: Vec::new(), id: carried, at: None };
+    let mut event = Event { shared, rule, arrival, scope: Vec::new(), whole: Value::UNDEFINED, id: carried, at: None };
     event.look_around(payload, trace);
     let identified = event.identify(now, trace);
     match event.judge(identified, trace) {
@@ -119,8 +121,11 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl Event<'_> {
-    fn scope(&self) -> Value {
-        self.scope.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    /// Puts `event` into the scope, in place of an earlier one.
+    fn see(&mut self, facts: &[(&str, Value)]) {
+        self.scope.retain(|(name, _)| &**name != "event");
+        self.scope.push(("event".into(), Value::from_pairs(facts.iter().cloned())));
+        self.whole = Value::from_pairs(self.scope.iter().cloned());
     }
 
     fn look_around(&mut self, payload: Value, trace: &mut Trace) {
@@ -138,7 +143,7 @@ impl Event<'_> {
     fn identify(&mut self, now: Option<Wall>, trace: &mut Trace) -> Result<(), Failure> {
         let mut facts = vec![("retained", Value::from(self.arrival.retained))];
         facts.extend(now.map(|now| ("at", Value::from(now.rfc3339()))));
-        self.scope.push(("event".into(), Value::from_pairs(facts.iter().cloned())));
+        self.see(&facts);
         let at = self.at();
         let id = self.id();
         if let Ok(Some(at)) = &at {
@@ -150,8 +155,7 @@ impl Event<'_> {
             facts.push(("id", Value::from(&**id)));
             trace.note("id", id);
         }
-        self.scope.pop();
-        self.scope.push(("event".into(), Value::from_pairs(facts)));
+        self.see(&facts);
         self.id = id?;
         self.at = at?;
         Ok(())
@@ -159,7 +163,7 @@ impl Event<'_> {
 
     fn id(&self) -> Result<Option<Arc<str>>, Failure> {
         let text = match &self.rule.id {
-            Some(id) => self.shared.texts.render(id, &self.scope()).map_err(|failure| named("id", failure))?,
+            Some(id) => self.shared.texts.render(id, &self.whole).map_err(|failure| named("id", failure))?,
             None if self.id.is_some() => return Ok(self.id.clone()),
             None => match self.scope[0].1.get_attr("event_id") {
                 Ok(id) if id.as_str().is_some() || id.is_integer() => id.to_string(),
@@ -171,7 +175,7 @@ impl Event<'_> {
 
     fn at(&self) -> Result<Option<Wall>, Failure> {
         let Some(at) = &self.rule.at else { return Ok(None) };
-        let text = self.shared.texts.render(at, &self.scope()).map_err(|failure| named("at", failure))?;
+        let text = self.shared.texts.render(at, &self.whole).map_err(|failure| named("at", failure))?;
         if text.trim().is_empty() {
             return Ok(None);
         }
@@ -182,7 +186,7 @@ impl Event<'_> {
     /// Whether the rule holds and, if so, whether the event says that the person agreed.
     fn judge(&self, identified: Result<(), Failure>, trace: &mut Trace) -> Result<Option<bool>, Failure> {
         if let Some(when) = &self.rule.when {
-            let holds = self.shared.texts.holds(when, &self.scope()).map_err(|failure| named("when", failure))?;
+            let holds = self.shared.texts.holds(when, &self.whole).map_err(|failure| named("when", failure))?;
             trace.note("when", if holds { "true" } else { "false" });
             if !holds {
                 return Ok(None);
@@ -190,7 +194,7 @@ impl Event<'_> {
         }
         identified?;
         let Some(opt_in) = &self.rule.opt_in else { return Ok(Some(false)) };
-        let agreed = self.shared.texts.holds(opt_in, &self.scope()).map_err(|failure| named("opt_in", failure))?;
+        let agreed = self.shared.texts.holds(opt_in, &self.whole).map_err(|failure| named("opt_in", failure))?;
         trace.note("opt_in", if agreed { "true" } else { "false" });
         Ok(Some(agreed))
     }
@@ -255,8 +259,7 @@ impl Event<'_> {
 
     /// The number that a template yields; none if it yields nothing.
     fn number(&self, text: &super::texts::Text) -> Result<Option<Number>, Failure> {
-        let scope = self.scope();
-        let text = self.shared.texts.render(text, &scope).map_err(|failure| named("to", failure))?;
+        let text = self.shared.texts.render(text, &self.whole).map_err(|failure| named("to", failure))?;
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
@@ -265,7 +268,8 @@ impl Event<'_> {
         let country = match &self.rule.country {
             // A number in international form does not care.
             Some(country) if !text.starts_with('+') => {
-                let code = self.shared.texts.render(country, &scope).map_err(|failure| named("country", failure))?;
+                let code =
+                    self.shared.texts.render(country, &self.whole).map_err(|failure| named("country", failure))?;
                 match code.trim().to_ascii_uppercase() {
                     code if code.is_empty() => self.shared.country,
                     code => {
@@ -307,7 +311,7 @@ impl Event<'_> {
             dedupe_window: self.rule.dedupe_window,
             cut,
         };
-        Ok(Some(Draft::drafted(source, to.known.number.clone(), content, terms)))
+        Ok(Some(Draft::by_rules(source, to.known.number.clone(), content, terms)))
     }
 
     /// The scope with `person` in it and, once it is chosen, the language.
@@ -325,7 +329,7 @@ impl Event<'_> {
         }
         all.push((Value::from("person"), Value::from_pairs(person)));
         all.push((Value::from("LANGUAGE"), Value::from(language.unwrap_or(&self.shared.languages.default))));
-        all.into_iter().collect()
+        Value::from_pairs(all)
     }
 
     /// The rule's, the person's, the country's, the default: the first that the message exists in.

@@ -22,6 +22,8 @@ pub(super) struct Form {
     pub(super) body: Wording,
     footer: String,
     pub(super) buttons: Vec<ButtonForm>,
+    /// A part that needs parameters which no rule can give (a carousel, a flow).
+    pub(super) strange: Option<String>,
 }
 
 /// A header, by what it takes.
@@ -33,7 +35,6 @@ pub(super) enum HeaderForm {
     Video,
     Document,
     Location,
-    Other(String),
 }
 
 /// A button, by what it takes.
@@ -149,6 +150,7 @@ fn form(template: &RawTemplate, category: Category) -> Form {
         body: Wording::default(),
         footer: String::new(),
         buttons: Vec::new(),
+        strange: None,
     };
     for component in &template.components {
         match component.kind.to_ascii_uppercase().as_str() {
@@ -159,13 +161,22 @@ fn form(template: &RawTemplate, category: Category) -> Form {
                     "VIDEO" => HeaderForm::Video,
                     "DOCUMENT" => HeaderForm::Document,
                     "LOCATION" => HeaderForm::Location,
-                    other => HeaderForm::Other(other.to_owned()),
+                    other => {
+                        form.strange = Some(format!("{other} header"));
+                        HeaderForm::None
+                    }
                 };
             }
             "BODY" => form.body = Wording::read(&component.text),
             "FOOTER" => form.footer.clone_from(&component.text),
-            "BUTTONS" => form.buttons = component.buttons.iter().map(button).collect(),
-            _ => {}
+            "BUTTONS" => {
+                form.buttons = component.buttons.iter().map(button).collect();
+                let known = ["URL", "OTP", "COPY_CODE", "QUICK_REPLY", "PHONE_NUMBER", "VOICE_CALL"];
+                let odd =
+                    component.buttons.iter().find(|button| !known.iter().any(|k| button.kind.eq_ignore_ascii_case(k)));
+                form.strange = odd.map(|button| format!("{} button", button.kind)).or(form.strange);
+            }
+            other => form.strange = Some(other.to_owned()),
         }
     }
     form

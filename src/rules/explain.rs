@@ -110,7 +110,9 @@ pub(super) fn mask(text: &str) -> String {
 
 fn hide(run: &mut String, out: &mut String) {
     let digits = run.bytes().filter(u8::is_ascii_digit).count();
-    if digits < NUMBER {
+    let date =
+        run.as_bytes().get(4) == Some(&b'-') && run.as_bytes().get(7) == Some(&b'-') && digits == 8 && run.len() == 10;
+    if digits < NUMBER || date {
         out.push_str(run);
     } else {
         let tail = run.trim_end_matches(|letter: char| !letter.is_ascii_digit());
@@ -217,6 +219,7 @@ mod tests {
             ("order 12345678", "order 12…78"),
             ("5.50 of 12 on 22/11", "5.50 of 12 on 22/11"),
             ("é 98765 4321 é", "é 98…21 é"),
+            ("2026-11-22T03:00:00.000Z", "2026-11-22T03:00:00.000Z"),
             ("", ""),
         ] {
             assert_eq!(mask(text), masked);

@@ -90,6 +90,9 @@ pub(super) fn money(value: &Value, currency: &str, language: &str) -> Result<Str
 /// RFC 3339, a date or date and time without offset (as of `zone`), or unix seconds or milliseconds.
 pub(super) fn instant(text: &str, zone: &TimeZone) -> Option<Wall> {
     let text = text.trim();
+    if text.starts_with('+') {
+        return None; // a phone number, not a time
+    }
     if let Ok(number) = text.parse::<f64>() {
         // Seconds reach 10^11 in the year 5138; milliseconds passed it in 1973.
         let millis = if number.abs() < 1e11 { number * 1000.0 } else { number };

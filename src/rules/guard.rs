@@ -57,8 +57,18 @@ fn finite(value: &Value) -> bool {
     value.is_integer() || filters::number(value).is_some_and(f64::is_finite)
 }
 
-fn verdict(value: &Value, place: &str) -> Result<bool, Error> {
-    truth(false, value, place)
+fn verdict(value: &Value, place: &str) -> Result<&'static str, Error> {
+    truth(false, value, place).map(word)
+}
+
+/// As JSON and TOML write it; MiniJinja writes Python's `True`.
+fn word(truth: bool) -> &'static str {
+    if truth { "true" } else { "false" }
+}
+
+/// What a person reads of a text, number or truth.
+fn written(value: &Value) -> String {
+    if value.kind() == ValueKind::Bool { word(value.is_true()).to_owned() } else { value.to_string() }
 }
 
 fn truth(strict: bool, value: &Value, place: &str) -> Result<bool, Error> {
@@ -125,7 +135,7 @@ fn arithmetic(strict: bool, op: &str, place: &str, operands: Rest<Value>) -> Res
     if operands.iter().any(Value::is_undefined) {
         return if strict { Err(missing(place)) } else { Ok(Value::UNDEFINED) };
     }
-    for operand in operands.iter().filter(|operand| !operand.is_number()) {
+    if let Some(operand) = operands.iter().find(|operand| !operand.is_number()) {
         let hint = if operand.as_str().is_some() { " (texts are joined by ~)" } else { "" };
         return Err(failed(format!("no number but {}{hint}: {place}", kind(operand).unwrap_or("nothing"))));
     }
@@ -177,7 +187,7 @@ fn concat(strict: bool, _op: &str, place: &str, a: &Value, b: &Value) -> Result<
     }
     match [a, b].into_iter().find(|value| !scalar(value)) {
         Some(other) => Err(failed(format!("{} cannot be joined: {place}", kind(other).unwrap_or("nothing")))),
-        None => bounded(format!("{a}{b}"), place),
+        None => bounded(written(a) + &written(b), place),
     }
 }
 
@@ -203,6 +213,7 @@ fn text(value: &Value, place: &str) -> Result<Value, Error> {
         Some("null") => Err(failed(format!("null: {place} (if it may be, write | default('…'))"))),
         Some("a number") if !finite(value) => Err(failed(format!("no finite number: {place}"))),
         Some(other) if !scalar(value) => Err(failed(format!("{other} has no text: {place}"))),
+        Some("true or false") => Ok(Value::from(word(value.is_true()))),
         Some(_) => Ok(value.clone()),
     }
 }
@@ -248,11 +259,15 @@ fn filter(
             || (rest.get(1).is_some_and(Value::is_true) && value.as_str().is_some_and(|text| text.trim().is_empty()));
         return Ok(if stand_in { rest.first().cloned().unwrap_or_else(|| Value::from("")) } else { value.clone() });
     }
-    if args.iter().any(Value::is_undefined) {
+    // Missing and null go through, so that a default may stand at the end: x | date('%H:%M') | default('-').
+    if value.is_undefined() || value.is_none() {
+        return Ok(value.clone());
+    }
+    if rest.iter().any(Value::is_undefined) {
         return if strict { Err(missing(place)) } else { Ok(Value::UNDEFINED) };
     }
     let taken = match name {
-        "length" | "count" | "first" | "last" => !value.is_none() && value.len().is_some(),
+        "length" | "count" | "first" | "last" => value.len().is_some(),
         "join" => {
             matches!(value.kind(), ValueKind::Seq)
                 && value.try_iter().is_ok_and(|mut items| items.all(|item| scalar(&item)))
@@ -270,7 +285,7 @@ fn filter(
         "money" => filters::money(value, argument.unwrap_or_default(), language),
         "date" => filters::date(value, argument.unwrap_or("%Y-%m-%d %H:%M"), zone),
         "duration" => filters::duration(value),
-        "first_name" => Ok(filters::first_name(&value.to_string())),
+        "first_name" => Ok(filters::first_name(&written(value))),
         "digits" => Ok(value.to_string().chars().filter(char::is_ascii_digit).collect()),
         "join" => return join(value, argument.unwrap_or_default(), place),
         "replace" => return replace(value, rest, place),
@@ -293,7 +308,7 @@ fn join(value: &Value, between: &str, place: &str) -> Result<Value, Error> {
         if index > 0 {
             text.push_str(between);
         }
-        text.push_str(&item.to_string());
+        text.push_str(&written(&item));
         if text.len() > limits::RENDERED {
             return Err(too_long(place));
         }
@@ -303,7 +318,7 @@ fn join(value: &Value, between: &str, place: &str) -> Result<Value, Error> {
 
 fn replace(value: &Value, rest: &[Value], place: &str) -> Result<Value, Error> {
     let [from, to] = rest else { return Err(failed(format!("replace takes two texts: {place}"))) };
-    let (value, from, to) = (value.to_string(), from.to_string(), to.to_string());
+    let (value, from, to) = (written(value), written(from), written(to));
     let grown = value.len().saturating_add(value.matches(&from).count().saturating_mul(to.len()));
     if from.is_empty() || grown > limits::RENDERED.saturating_mul(2) {
         return Err(too_long(place));

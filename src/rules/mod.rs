@@ -15,6 +15,7 @@ mod compile;
 mod explain;
 mod filters;
 mod guard;
+mod message;
 mod pattern;
 mod say;
 mod settings;

@@ -118,7 +118,7 @@ impl Writer<'_> {
 
     fn unreadable(&mut self, error: &minijinja::Error) {
         let what = error.detail().unwrap_or("it cannot be read").to_owned();
-        self.find(Span::default(), what, "see the examples of expressions and templates in the README");
+        self.find(Span::default(), what, "look for a quote, bracket or brace that is left open");
     }
 
     /// The expression as a person wrote it, as a quoted literal for the guards' messages.
@@ -159,9 +159,16 @@ impl Writer<'_> {
             }
             Stmt::ForLoop(each) if !each.recursive => {
                 let targets: Vec<String> = match &each.target {
-                    Expr::Var(var) => vec![var.id.to_owned()],
+                    // Capitals are the guards' own names.
+                    Expr::Var(var) if !var.id.contains(|letter: char| letter.is_ascii_uppercase()) => {
+                        vec![var.id.to_owned()]
+                    }
                     other => {
-                        self.find(other.span(), "the loop takes several things at once", "write {% for item in … %}");
+                        self.find(
+                            other.span(),
+                            "the loop's name is not one word in small letters",
+                            "write {% for item in … %}",
+                        );
                         Vec::new()
                     }
                 };
@@ -452,6 +459,7 @@ fn literal(value: &Value) -> String {
     match value.kind() {
         ValueKind::String => quoted(value.as_str().unwrap_or_default()),
         ValueKind::None => "none".into(),
+        ValueKind::Bool => value.is_true().to_string(),
         _ => value.to_string(),
     }
 }

@@ -1,6 +1,6 @@
 //! The platform's language: a cleared message becomes a request, and an answer becomes a verdict.
 //!
-//! Floor: rooms. Sends nothing, stores nothing, knows no network. What a code means stands in [`codes`], once;
+//! Floor: rooms. Sends nothing, stores nothing, knows no network. What a code means stands in [`row`], once;
 //! what a verdict says is applied by the engine.
 
 mod codes;
@@ -9,8 +9,10 @@ mod request;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use codes::{Class, Row, row};
-pub use read::{BackOffClass, Circuit, Fate, KnownAs, Lift, OnAccount, OnNumber, OnPerson, OnTemplate, Verdict, read};
+pub use read::read;
 pub use request::{Request, request};
 pub use settings::*;
+pub use verdict::{BackOffClass, Circuit, Fate, KnownAs, Lift, OnAccount, OnNumber, OnPerson, OnTemplate, Verdict};

@@ -172,13 +172,15 @@ fn what_stops_holds_or_restricts_is_told_loudly() {
     }
 }
 
+type ByStatus = (u16, &'static str, Fate, Option<OnNumber>, Option<OnAccount>, Reason, Circuit);
+
 #[test]
 fn without_a_known_code_the_status_decides() {
     let page = "<html>Welcome to the hotel</html>";
     let unknown_code = r#"{"error":{"message":"new","code":987654}}"#;
     let [_, _, service] = NUMBER_WAITS;
     let [throttled, ..] = NUMBER_WAITS;
-    let rows: &[(u16, &str, Fate, Option<OnNumber>, Option<OnAccount>, Reason, Circuit)] = &[
+    let rows: &[ByStatus] = &[
         (200, page, MAYBE, None, None, Reason::AnswerUnreadable, Circuit::InDoubt),
         (200, "", MAYBE, None, None, Reason::AnswerUnreadable, Circuit::InDoubt),
         (200, "{}", MAYBE, None, None, Reason::AnswerUnreadable, Circuit::InDoubt),
@@ -193,7 +195,7 @@ fn without_a_known_code_the_status_decides() {
         (403, unknown_code, GONE, None, None, Reason::UnknownCode, Circuit::Works),
         (404, r#"{"error":{"message":"no code"}}"#, GONE, None, None, Reason::UnknownCode, Circuit::Works),
         (403, page, KEPT, service, None, Reason::AnswerUnreadable, Circuit::InDoubt),
-        (401, page, KEPT, None, TOKEN, Reason::TokenInvalid, Circuit::InDoubt),
+        (401, page, KEPT, service, None, Reason::AnswerUnreadable, Circuit::InDoubt),
         (401, unknown_code, KEPT, None, TOKEN, Reason::TokenInvalid, Circuit::Works),
         (408, "", MAYBE, None, None, Reason::NoAnswer, Circuit::InDoubt),
         (429, "", MAYBE, throttled, None, Reason::NumberLimit, Circuit::InDoubt),
@@ -213,6 +215,12 @@ fn without_a_known_code_the_status_decides() {
             "{status} {body}"
         );
     }
+}
+
+#[test]
+fn taken_is_taken_even_beside_an_error() {
+    let verdict = http(200, r#"{"messages":[{"id":"wamid.x"}],"error":{"code":131056}}"#);
+    assert_eq!(verdict.message, Fate::Accepted { wamid: "wamid.x".into() });
 }
 
 #[test]
@@ -355,7 +363,7 @@ fn cleared(content: Content, event: Option<&str>) -> Cleared {
         expires_wall: None,
         tries: 0,
     };
-    Cleared::cleared(stored, AttemptId(1), Confirmed::confirmed(), Token::spent())
+    Cleared::by_outbox(stored, AttemptId(1), Confirmed::by_policy(), Token::by_pace())
 }
 
 fn settings() -> Settings {

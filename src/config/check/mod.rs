@@ -2,6 +2,7 @@
 //!
 //! Floor: config. A section returns `None` only after it has told why, and only after it has read all its keys.
 
+mod compiled;
 mod links;
 mod message;
 mod people;
@@ -10,6 +11,7 @@ mod rules;
 mod store;
 
 use super::reader::Reader;
+use super::tree::Table;
 use super::{Config, Operate, Rooms};
 use crate::message::Country;
 use jiff::tz::TimeZone;
@@ -17,8 +19,8 @@ use jiff::tz::TimeZone;
 /// Keys of the interface that later versions bring.
 const LATER: [&str; 4] = ["lists", "tables", "webhook", "notice"];
 
-/// Reads everything.
-pub(super) fn config(r: &mut Reader<'_, '_>) -> Option<Config> {
+/// Reads everything from `root`, on which `r` stands.
+pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<Config> {
     let branch = branch(r);
     let id = branch.as_ref().map_or("", |branch| branch.id.as_str());
     let mqtt = links::mqtt(r, id);
@@ -34,6 +36,9 @@ pub(super) fn config(r: &mut Reader<'_, '_>) -> Option<Config> {
     let country = branch.as_ref().and_then(|branch| branch.country);
     let rules = rules::settings(r, branch.as_ref(), country, policy.as_ref());
     r.later(&LATER);
+    if let Some(settings) = &rules {
+        compiled::compile(settings, root, r.account);
+    }
 
     let (branch, uplink) = (branch?, uplink?);
     let whatsapp = crate::whatsapp::Settings {

@@ -117,9 +117,10 @@ pub(super) fn contacts(
         }
         let mut numbers = Vec::new();
         if let Some(node) = r.leaf("numbers") {
-            match &node.value {
-                Value::List(list) => numbers.extend(list.iter().filter_map(|item| number(r, "numbers", item, country))),
-                _ => numbers.extend(number(r, "numbers", node, country)),
+            let alone = std::slice::from_ref(node);
+            let items = if let Value::List(list) = &node.value { list.as_slice() } else { alone };
+            for (index, item) in items.iter().enumerate() {
+                numbers.extend(number(r, &format!("numbers.{index}"), item, country));
             }
         }
         if !r.has("members") && !r.has("numbers") {

@@ -85,6 +85,27 @@ fn the_clock_decides_what_is_valid() {
 }
 
 #[test]
+fn the_certificate_must_be_for_the_host_whatever_is_dialled() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let issuer = authority();
+    std::fs::write(&ca, issuer.pem()).unwrap();
+    let (certificate, key) = leaf(&issuer, 2020, 2100);
+    // `handshake` dials broker.branch, which the certificate is for; the host decides.
+    let client = |host| client_config_for(host, Some(&ca), None, &clock()).unwrap();
+    let mut plain = server(&certificate, &key);
+    plain.alpn_protocols.clear();
+    assert!(handshake(client("broker.branch"), plain.clone()).is_ok());
+    let refused = handshake(client("other.branch"), plain).unwrap_err();
+    assert!(
+        matches!(refused, rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. })),
+        "{refused:?}"
+    );
+    let problem = client_config_for("no name", Some(&ca), None, &clock()).unwrap_err();
+    assert!(problem.to_string().contains("no name"), "{problem}");
+}
+
+#[test]
 fn only_the_given_authority_is_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");

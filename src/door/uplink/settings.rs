@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything that the door needs to know.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// `uplink.base_url`, without a slash at the end.
     pub base_url: String,
@@ -21,7 +21,7 @@ pub struct Settings {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// `uplink.ca_file`; the bundled public roots without.
     pub ca_file: Option<PathBuf>,
-    /// `uplink.proxy`
+    /// `uplink.proxy`; may hold a password.
     pub proxy: Option<String>,
     /// `uplink.timeout`: the whole exchange.
     pub timeout: Duration,
@@ -29,4 +29,20 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// `uplink.max_in_flight`
     pub max_in_flight: usize,
+}
+
+impl std::fmt::Debug for Settings {
+    /// Without the proxy's address: it may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("base_url", &self.base_url)
+            .field("token_file", &self.token_file)
+            .field("identity", &self.identity)
+            .field("ca_file", &self.ca_file)
+            .field("proxy", &self.proxy.as_ref().map(|_| "(set)"))
+            .field("timeout", &self.timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("max_in_flight", &self.max_in_flight)
+            .finish_non_exhaustive()
+    }
 }

@@ -1,0 +1,423 @@
+//! The daemon as a value: opens the store and the doors, runs the engine on a thread of its own, and ends in order.
+//!
+//! Floor: roof. Wiring only: what happens is decided by the engine, done by the doors.
+
+use crate::config::{self, Config, Loaded};
+use crate::door::clock::SystemClock;
+use crate::door::mqtt::{self, Mqtt};
+use crate::door::operate::{self, Busy, Desk};
+use crate::door::tls::TlsProblem;
+use crate::door::uplink::{self, Uplink};
+use crate::engine::{self, Action, Engine, Failure, Inbox, Input, Link, Rooms, Told, World};
+use crate::message::{Answer, Arrival, AttemptId, ReceiptId};
+use crate::outbox::{OpenError, Outbox};
+use crate::rules::Rules;
+use crate::time::{Now, Wall};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tracing::{error, info, warn};
+
+/// How long posts on their way may take to end after a stop was asked for; what is not answered by then is `unknown` at the
+/// next start. Longer than an ordinary answer takes, shorter than service managers wait before they kill (10 s and more).
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks at the free space of the disk and at the arrivals that were dropped.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Why the daemon does not start: for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The store again, while it was read.
+    #[error(transparent)]
+    Engine(#[from] Failure),
+    /// A certificate or key of the broker connection.
+    #[error("mqtt: {0}")]
+    Mqtt(#[from] TlsProblem),
+    /// The uplink's settings.
+    #[error(transparent)]
+    Uplink(#[from] uplink::Problem),
+    /// The operators' socket.
+    #[error(transparent)]
+    Socket(#[from] operate::SocketProblem),
+    /// `operate.listen`
+    #[error("{0}")]
+    Listen(String),
+    /// Rules that `check` would have refused.
+    #[error("the rules do not compile: {0}")]
+    Rules(String),
+    /// The system gave no thread.
+    #[error("the system gave no thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A running daemon.
+pub struct Daemon {
+    inbox: Inbox,
+    mqtt: Mqtt,
+    desk: Desk,
+    clock: SystemClock,
+    page: Option<std::net::SocketAddr>,
+    engine: JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
+    reloads: crossbeam_channel::Sender<Reload>,
+    config: Config,
+    tasks: Vec<AbortHandle>,
+}
+
+/// A new configuration on its way to the engine.
+struct Reload {
+    rooms: Rooms,
+    rules: Rules,
+}
+
+impl Daemon {
+    /// Opens everything and starts. To be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// What keeps it from starting. An absent broker or uplink does not.
+    pub async fn start(config: Config) -> Result<Daemon, StartError> {
+        let outbox = Outbox::open(config.rooms.outbox.clone(), seed())?;
+        let clock = SystemClock::start(Some(outbox.row().wall.reading()));
+        let rules = compile(&config)?;
+        let engine = Engine::new(rooms(&config), rules, outbox, clock.now(), clock.boot_id(), seed())?;
+        let (inbox, queue) = engine::channel(config.mqtt.receive_maximum.into(), config.uplink.max_in_flight);
+        let sink = Sink { inbox: inbox.clone(), clock: clock.clone() };
+
+        let desk = desk(&inbox);
+        let socket = operate::bind(&config.operate.socket)?;
+        let page = match config.operate.listen {
+            Some(on) => Some(operate::listen(on).await.map_err(StartError::Listen)?),
+            None => None,
+        };
+        let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());
+        let uplink = Uplink::open(&config.uplink, &clock, &Handle::current(), sink.clone())?;
+        let mqtt = mqtt::open(&config.mqtt, &clock, sink)?;
+
+        let mut tasks = vec![tokio::spawn(operate::serve_socket(socket, desk.clone())).abort_handle()];
+        if let Some(listener) = page {
+            tasks.push(tokio::spawn(operate::serve_page(listener, desk.clone())).abort_handle());
+        }
+        tasks.push(tokio::spawn(look(inbox.clone(), mqtt.clone(), folder(&config))).abort_handle());
+
+        let (reloads, incoming) = crossbeam_channel::bounded(1);
+        let (alive, ended) = oneshot::channel::<()>();
+        let mut world = Outside {
+            mqtt: mqtt.clone(),
+            uplink,
+            desk: desk.clone(),
+            clock: clock.clone(),
+            stopwatch: Instant::now(),
+            reloads: incoming,
+            trouble: String::new(),
+        };
+        let mut engine = engine;
+        let engine = std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || {
+                engine::run(&mut engine, &queue, &mut world, PATIENCE);
+                drop(alive);
+            })
+            .map_err(StartError::Thread)?;
+        info!(version = env!("CARGO_PKG_VERSION"), branch = config.branch, "started");
+        Ok(Daemon { inbox, mqtt, desk, clock, page: page_address, engine, ended, reloads, config, tasks })
+    }
+
+    /// Where requests of operators go, for whoever lives in the same process.
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
+    }
+
+    /// Where the status page listens.
+    pub fn page(&self) -> Option<std::net::SocketAddr> {
+        self.page
+    }
+
+    /// The clock that everything runs on.
+    pub fn clock(&self) -> &SystemClock {
+        &self.clock
+    }
+
+    /// Reads the configuration again: all of it is taken, or nothing. Stored messages keep the text they were rendered with.
+    pub fn reload(&mut self, file: &Path, board: Option<&str>) {
+        let loaded = match config::load(file, board, &environment()) {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                for problem in problems {
+                    error!("{problem}");
+                }
+                error!("the configuration has problems: the one before stays in force");
+                return;
+            }
+        };
+        for key in config::restart_needed(&self.config, &loaded.config) {
+            warn!("{key} changed: that needs a restart");
+        }
+        match compile(&loaded.config) {
+            Err(problem) => error!("{problem}: the configuration before stays in force"),
+            Ok(rules) => {
+                let reload = Reload { rooms: rooms(&loaded.config), rules };
+                if self.reloads.try_send(reload).is_err() {
+                    return warn!("the last reload is not done yet: try again");
+                }
+                // Wakes the engine, which looks for reloads with each batch.
+                self.inbox.tell(Input::Woke);
+                warn_all(&loaded);
+                self.config = loaded.config;
+                info!("the configuration was read again and is in force");
+            }
+        }
+    }
+
+    /// Until the engine ends by itself, which it does not unless it fails.
+    pub async fn failed(&mut self) {
+        // The sender is dropped when the thread ends, however it ends.
+        let _ = (&mut self.ended).await;
+    }
+
+    /// Ends in order: no further posts, those on their way may end, then the broker is told.
+    pub async fn stop(self) {
+        self.inbox.tell(Input::Stop);
+        let _ = self.ended.await;
+        self.mqtt.stop().await;
+        self.tasks.iter().for_each(AbortHandle::abort);
+        if self.engine.join().is_err() {
+            error!("the engine ended by a bug; the next start recovers");
+        }
+    }
+}
+
+/// The daemon in the foreground, until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+///
+/// # Errors
+/// What keeps it from starting.
+pub async fn run(file: &Path, board: Option<&str>, loaded: Loaded) -> Result<(), StartError> {
+    warn_all(&loaded);
+    let mut daemon = Daemon::start(loaded.config).await?;
+    let (mut term, mut int, mut hup) = signals().map_err(StartError::Thread)?;
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => daemon.reload(file, board),
+            () = daemon.failed() => {
+                error!("the engine ended: the daemon ends too, the next start recovers");
+                break;
+            }
+        }
+    }
+    info!("stopping: posts on their way may end, at most {} s", PATIENCE.as_secs());
+    daemon.stop().await;
+    info!("stopped");
+    Ok(())
+}
+
+type Signal = tokio::signal::unix::Signal;
+
+fn signals() -> std::io::Result<(Signal, Signal, Signal)> {
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
+}
+
+/// The environment as the configuration reads it.
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// An engine on the store alone, for commands while no daemon runs.
+///
+/// # Errors
+/// What keeps the store from being opened; above all a daemon that has it.
+pub fn offline(config: &Config) -> Result<(Engine, SystemClock), StartError> {
+    let outbox = Outbox::open(config.rooms.outbox.clone(), seed())?;
+    let clock = SystemClock::start(Some(outbox.row().wall.reading()));
+    let engine = Engine::new(rooms(config), compile(config)?, outbox, clock.now(), clock.boot_id(), seed())?;
+    Ok((engine, clock))
+}
+
+fn rooms(config: &Config) -> Rooms {
+    Rooms {
+        branch: config.branch.clone(),
+        rules: config.rooms.rules.clone(),
+        policy: config.rooms.policy.clone(),
+        pace: config.rooms.pace.clone(),
+        outbox: config.rooms.outbox.clone(),
+        whatsapp: config.rooms.whatsapp.clone(),
+    }
+}
+
+fn compile(config: &Config) -> Result<Rules, StartError> {
+    Rules::compile(&config.rooms.rules).map_err(|problems| {
+        let lines: Vec<String> =
+            problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect();
+        StartError::Rules(lines.join("; "))
+    })
+}
+
+fn warn_all(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+}
+
+fn folder(config: &Config) -> PathBuf {
+    let folder = config.rooms.outbox.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
+fn desk(inbox: &Inbox) -> Desk {
+    let inbox = inbox.clone();
+    Desk::new(
+        move |ticket, request| {
+            if inbox.tell(Input::Operator(ticket, request)) { Ok(()) } else { Err(Busy::Ending) }
+        },
+    )
+}
+
+fn seed() -> u64 {
+    fastrand::u64(..)
+}
+
+/// Looks at what changes by itself: free space, and arrivals that the door had to drop.
+async fn look(inbox: Inbox, mqtt: Mqtt, folder: PathBuf) {
+    let (mut told, mut dropped) = (None, 0);
+    let mut tick = tokio::time::interval(LOOK);
+    loop {
+        tick.tick().await;
+        let free = rustix::fs::statvfs(&folder).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        // A change of less than a MiB changes nothing that is decided by it.
+        if let Some(free) = free
+            && told.is_none_or(|told: u64| told >> 20 != free >> 20)
+            && inbox.tell(Input::Link(Link::FreeSpace(free)))
+        {
+            told = Some(free);
+        }
+        let now = mqtt.dropped();
+        if now > dropped && inbox.tell(Input::Overrun(now - dropped)) {
+            dropped = now;
+        }
+    }
+}
+
+/// The doors' way to the engine.
+#[derive(Clone)]
+struct Sink {
+    inbox: Inbox,
+    clock: SystemClock,
+}
+
+impl Sink {
+    fn tell(&self, input: Input) {
+        if !self.inbox.tell(input) {
+            // Only when the engine has ended: every kind of input has its own permits (see `engine::channel`).
+            warn!("the engine has ended: an input is lost, the next start recovers");
+        }
+    }
+
+    fn verified(&self, date: Option<Wall>) {
+        if let Some(date) = date {
+            self.clock.confirm(date);
+        }
+    }
+}
+
+impl mqtt::Arrivals for Sink {
+    fn arrived(&self, arrival: Arrival) {
+        if !self.inbox.arrived(arrival) {
+            warn!("the engine has ended: an arrival is not acknowledged, the broker will repeat it");
+        }
+    }
+    fn link(&self, link: Link) {
+        self.tell(Input::Link(link));
+    }
+    fn receipt_taken(&self, receipt: ReceiptId) {
+        self.tell(Input::ReceiptTaken(receipt));
+    }
+}
+
+impl uplink::Answers for Sink {
+    fn answered(&self, attempt: AttemptId, answer: Answer) {
+        if let Answer::Http { date, .. } = &answer {
+            self.verified(*date);
+        }
+        self.tell(Input::Answered(attempt, answer));
+    }
+    fn link(&self, link: Link) {
+        if let Link::UplinkUp(date) = &link {
+            self.verified(*date);
+        }
+        self.tell(Input::Link(link));
+    }
+}
+
+/// The engine's way to the world.
+struct Outside {
+    mqtt: Mqtt,
+    uplink: Uplink<Sink>,
+    desk: Desk,
+    clock: SystemClock,
+    stopwatch: Instant,
+    reloads: crossbeam_channel::Receiver<Reload>,
+    trouble: String,
+}
+
+impl World for Outside {
+    fn now(&mut self) -> Now {
+        self.clock.now()
+    }
+
+    fn stopwatch(&mut self) -> Duration {
+        self.stopwatch.elapsed()
+    }
+
+    fn release(&mut self, action: Action) {
+        match action {
+            Action::Ack(delivery) => self.mqtt.ack(delivery),
+            Action::Post(post) => self.uplink.post(post),
+            Action::Probe => self.uplink.probe(),
+            Action::Subscribe { epoch, want, gone } => self.mqtt.subscribe(epoch, want, gone),
+            Action::Publish(publish) => self.mqtt.publish(publish),
+            Action::Show(told) => log(&told),
+            Action::Done(ticket, reply) => self.desk.done(ticket, reply),
+        }
+    }
+
+    fn trouble(&mut self, failure: Option<&Failure>) {
+        let text = failure.map(ToString::to_string).unwrap_or_default();
+        if text == self.trouble {
+            return;
+        }
+        match failure {
+            Some(failure) => error!("{failure}: nothing is acknowledged or sent until the store takes it"),
+            None => info!("the store takes everything again"),
+        }
+        self.trouble = text;
+    }
+
+    fn reload(&mut self, engine: &mut Engine) {
+        if let Ok(Reload { rooms, rules }) = self.reloads.try_recv() {
+            engine.reload(rooms, rules);
+        }
+    }
+}
+
+/// One decision as a line of log. Numbers are masked in it already.
+fn log(told: &Told) {
+    let Told { rule, event, message, to, priority: _, outcome, reason, detail, loud } = told;
+    let (rule, event) = (rule.as_deref(), event.as_deref());
+    let (message, to) = (message.map(|id| id.0), to.as_deref());
+    let outcome = outcome.map(|outcome| outcome.code());
+    let reason = reason.code();
+    if *loud {
+        warn!(rule, event, message, to, outcome, reason, "{detail}");
+    } else {
+        info!(rule, event, message, to, outcome, reason, "{detail}");
+    }
+}

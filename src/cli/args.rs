@@ -1,0 +1,243 @@
+//! What may be typed.
+//!
+//! Floor: roof. Every command has an example in its help (a test reads them all); commands of later versions are not here.
+
+use crate::message::{Category, Outcome};
+use crate::operate::Target;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Turns a branch's MQTT events into WhatsApp messages, losing none.
+#[derive(Parser, Debug)]
+#[command(name = "branchline", version, arg_required_else_help = true)]
+#[command(after_help = "Example:\n  branchline demo\n\nExit codes: 0 done, 1 the answer is no, 64 usage, \
+    69 a service is unreachable, 70 our bug, 74 storage, 78 configuration.")]
+pub struct Cli {
+    /// The configuration.
+    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/branchline/branchline.toml")]
+    pub config: PathBuf,
+    /// The daemon's socket; without, the configuration's operate.socket.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// The daemon, in the foreground.
+    #[command(after_help = "BRANCHLINE_LOG sets the level: error, warn, info, debug, trace, or \
+        info,h2=debug for one library.\n\n\
+        Example:\n  branchline run --config /etc/branchline/branchline.toml --log json")]
+    Run(Run),
+    /// All problems of a configuration at once, and the effective values with their origin.
+    #[command(after_help = "Example:\n  branchline check --config branchline.toml")]
+    Check(Output),
+    /// A branch's day in about 20 s, without any set-up: embedded broker, simulated API.
+    #[command(after_help = "Example:\n  branchline demo --serve")]
+    Demo {
+        /// Stay up afterwards, for trials of one's own.
+        #[arg(long)]
+        serve: bool,
+    },
+    /// Which rules match an event and why not, the message, its lengths, consent, and what it would wait for; sends and
+    /// stores nothing.
+    #[command(after_help = "Example:\n  branchline explain --topic pos/3/order/42/ready --payload event.json")]
+    Explain(Explain),
+    /// One look: problems, links, backlog, limits, holds, last outcomes, clock.
+    #[command(after_help = "Example:\n  branchline status")]
+    Status(Output),
+    /// Hold what has not left: everything, a rule, a category or a template. It survives a restart.
+    #[command(after_help = "Example:\n  branchline pause --rule order-ready --reason \"wrong price in the till\"")]
+    Pause(Hold),
+    /// Lift a hold; without a target: of everything, and whatever stopped the number.
+    #[command(after_help = "Example:\n  branchline resume --rule order-ready --reason \"till corrected\"")]
+    Resume(Hold),
+    /// The messages in the store.
+    #[command(subcommand, after_help = "Example:\n  branchline outbox list --outcome stored")]
+    Outbox(Outbox),
+    /// Who agreed to what: the ledger.
+    #[command(subcommand, after_help = "Example:\n  branchline consent show +5511987654321")]
+    Consent(Consent),
+}
+
+/// `branchline run`
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The board's facts, by the name of its file in boards/.
+    #[arg(long, value_name = "NAME")]
+    pub board: Option<String>,
+    /// How the log is written.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
+}
+
+/// How the log is written.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LogFormat {
+    /// For people and journald.
+    #[default]
+    Text,
+    /// One object per line.
+    Json,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Output {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// The topic of the event.
+    #[arg(long, value_name = "T")]
+    pub topic: String,
+    /// A file with its payload, "-" for standard input; empty without.
+    #[arg(long, value_name = "FILE")]
+    pub payload: Option<PathBuf>,
+    /// As if it were this time: 2026-11-22T21:30, with or without an offset; now without.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args, Debug)]
+pub struct Hold {
+    #[command(flatten)]
+    pub what: What,
+    /// Why: shown in the status, kept in the store.
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+    pub reason: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub struct What {
+    /// Only this rule.
+    #[arg(long, value_name = "R")]
+    pub rule: Option<String>,
+    /// Only this category.
+    #[arg(long, value_name = "C", value_parser = PossibleValuesParser::new(Category::ALL.map(Category::code)))]
+    pub category: Option<String>,
+    /// Only this template, in all languages.
+    #[arg(long, value_name = "T")]
+    pub template: Option<String>,
+}
+
+impl What {
+    /// The one that was named; everything when none was.
+    pub fn target(self) -> Target {
+        let Self { rule, category, template } = self;
+        let named = rule.map(Target::Rule).or(category.map(Target::Category)).or(template.map(Target::Template));
+        named.unwrap_or(Target::All)
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Outbox {
+    /// A page of messages, newest first.
+    #[command(after_help = "Example:\n  branchline outbox list --outcome withheld --limit 100")]
+    List {
+        /// Only what stands there.
+        #[arg(long, value_name = "CODE", value_parser = PossibleValuesParser::new(Outcome::ALL.iter().map(|o| o.code())))]
+        outcome: Option<String>,
+        /// Rows, 1 to 200.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+        /// Continue below this row, as the page before says.
+        #[arg(long, value_name = "ROW")]
+        before: Option<i64>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// One message with its attempts.
+    #[command(after_help = "Example:\n  branchline outbox show k3f9-1042")]
+    Show {
+        /// As the list shows it.
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Consent {
+    /// Record that a person agreed.
+    #[command(after_help = "Example:\n  branchline consent grant +5511987654321 --purpose orders \
+        --source \"form 118, counter 2\" --expires 2028-11-22")]
+    Grant(Grant),
+    /// Record that a person took it back; it takes effect at once, for what waits too.
+    #[command(after_help = "Example:\n  branchline consent revoke +5511987654321 --purpose orders")]
+    Revoke {
+        /// The person's number; a national one is read as of branch.country.
+        number: String,
+        /// Only this purpose; everything without.
+        #[arg(long, value_name = "P")]
+        purpose: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// What the ledger holds on a person.
+    #[command(after_help = "Example:\n  branchline consent show +5511987654321")]
+    Show {
+        /// The person's number; a national one is read as of branch.country.
+        number: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Record the lines of a CSV file; nothing is recorded unless every line is good.
+    #[command(after_help = "Columns: number,purpose,action,at,source,wording,expires (a first line with these names; \
+        comma or semicolon).\naction is grant or revoke; purpose may be all with revoke; at and expires are a date or \
+        a time, at may be empty for now, expires for the purpose's own.\nAn entry is never recorded twice: after an \
+        interruption run it again.\n\nExample:\n  branchline consent import customers.csv")]
+    Import {
+        /// The file, "-" for standard input.
+        #[arg(value_name = "FILE.csv")]
+        file: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// The whole ledger as CSV on standard output. Numbers are whole in it: keep it like the ledger itself.
+    #[command(after_help = "Example:\n  branchline consent export > ledger.csv")]
+    Export {
+        /// One JSON object per line instead of CSV.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct Grant {
+    /// The person's number; a national one is read as of branch.country.
+    pub number: String,
+    /// A purpose of the configuration.
+    #[arg(long, value_name = "P")]
+    pub purpose: String,
+    /// Where and how the consent was given.
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+    pub source: String,
+    /// The wording that the person saw; the purpose's own without.
+    #[arg(long, value_name = "V")]
+    pub wording: Option<String>,
+    /// When it ends: a date (its first moment) or a time; the purpose's own without.
+    #[arg(long, value_name = "D")]
+    pub expires: Option<String>,
+    /// Lift an earlier revocation: only when the person asked for it again.
+    #[arg(long)]
+    pub after_revocation: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+fn not_blank(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("must say something: it is kept and shown".into()),
+        text => Ok(text.to_owned()),
+    }
+}

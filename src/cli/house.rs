@@ -1,0 +1,93 @@
+//! The joints between the command line and the rest of the program: one function per command.
+//!
+//! Floor: roof.
+
+use super::{Backend, Commands, Exit, Failure, check};
+use crate::app::{self, StartError};
+use crate::config::{self, Config, Loaded, Problem};
+use crate::door::clock::SystemClock;
+use crate::engine::Engine;
+use crate::operate::{Reply, Request};
+use std::io::Write;
+use std::path::Path;
+
+/// The program as it is built.
+pub struct House;
+
+impl Commands for House {
+    fn config(&self, file: &Path) -> Result<Config, Failure> {
+        load(file, None).map(|loaded| loaded.config)
+    }
+
+    fn offline(&self, config: &Config) -> Result<Box<dyn Backend>, Failure> {
+        let (engine, clock) = app::offline(config).map_err(start_failure)?;
+        Ok(Box::new(Offline { engine, clock }))
+    }
+
+    fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure> {
+        let loaded = load(file, board)?;
+        runtime()?.block_on(app::run(file, board, loaded)).map_err(start_failure)
+    }
+
+    fn check(&self, file: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+        let loaded = config::load(file, None, &app::environment());
+        let text = if json { format!("{:#}\n", check::json(&loaded)) } else { check::text(file, &loaded) };
+        out.write_all(text.as_bytes()).map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
+        match loaded {
+            Ok(_) => Ok(()),
+            // Every problem was written already.
+            Err(_) => Err(Failure::new(Exit::No, "")),
+        }
+    }
+
+    #[cfg(feature = "demo")]
+    fn demo(&self, serve: bool) -> Result<(), Failure> {
+        let done = runtime()?.block_on(crate::demo::play(serve));
+        match done {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::new(Exit::No, "the day did not go as it should: see the table above")),
+            Err(why) => Err(Failure::new(Exit::Unavailable, why)),
+        }
+    }
+
+    #[cfg(not(feature = "demo"))]
+    fn demo(&self, _: bool) -> Result<(), Failure> {
+        let text = "this build has no demo (boards leave it out): run it on a desktop, cargo run --release -- demo";
+        Err(Failure::new(Exit::Usage, text))
+    }
+}
+
+/// The store without a daemon.
+struct Offline {
+    engine: Engine,
+    clock: SystemClock,
+}
+
+impl Backend for Offline {
+    fn ask(&mut self, request: Request) -> Result<Reply, Failure> {
+        self.engine.ask(self.clock.now(), request).map_err(|failure| Failure::new(Exit::Storage, failure.to_string()))
+    }
+}
+
+fn load(file: &Path, board: Option<&str>) -> Result<Loaded, Failure> {
+    config::load(file, board, &app::environment()).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        Failure::new(Exit::Config, format!("the configuration has problems:\n{}", lines.join("\n")))
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Unavailable, format!("the system gave no runtime: {error}")))
+}
+
+fn start_failure(error: StartError) -> Failure {
+    let exit = match &error {
+        StartError::Store(_) | StartError::Engine(_) => Exit::Storage,
+        StartError::Socket(_) | StartError::Listen(_) | StartError::Thread(_) => Exit::Unavailable,
+        StartError::Mqtt(_) | StartError::Uplink(_) | StartError::Rules(_) => Exit::Config,
+    };
+    Failure::new(exit, error.to_string())
+}

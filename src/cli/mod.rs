@@ -1,0 +1,341 @@
+//! The command line: what may be typed, who answers it, how it reads, how it ends.
+//!
+//! Floor: roof. Decides nothing about messages: every order goes to the engine as a `Request`. What other parts of the
+//! program do for a command (`run`, `check`, `demo`, opening the store) comes in as `Commands`.
+
+mod args;
+mod backend;
+mod check;
+mod failure;
+mod house;
+mod ledger;
+pub mod logging;
+mod render;
+
+pub use args::{LogFormat, Run};
+pub use backend::{Backend, Daemon};
+pub use failure::{Exit, Failure};
+pub use house::House;
+
+use crate::config::Config;
+use crate::message::Country;
+use crate::operate::{
+    ConsentReport, Explanation, Grant, ImportReport, LedgerPage, OutboxDetail, OutboxPage, PauseReport, Reply, Request,
+    StatusReport, moment,
+};
+use args::{Cli, Command, Consent, Outbox, Output};
+use clap::Parser;
+use jiff::tz::TimeZone;
+use serde::de::DeserializeOwned;
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What the rest of the program does for a command.
+pub trait Commands {
+    /// Reads and checks the configuration; `Exit::Config` with every problem otherwise.
+    fn config(&self, file: &Path) -> Result<Config, Failure>;
+    /// Opens the store without a daemon.
+    fn offline(&self, config: &Config) -> Result<Box<dyn Backend>, Failure>;
+    /// The daemon, until it is told to stop. The log is started.
+    fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure>;
+    /// Writes all problems and the effective values with their origin.
+    fn check(&self, file: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure>;
+    /// A branch's day; `Exit::No` when an outcome was not the expected one.
+    fn demo(&self, serve: bool) -> Result<(), Failure>;
+}
+
+/// The whole program: arguments in, exit code out.
+pub fn main(commands: &impl Commands) -> ExitCode {
+    end_as_a_bug_on_panic();
+    let mut out = io::stdout().lock();
+    let ended = execute(std::env::args_os(), commands, &mut io::stdin(), &mut out);
+    match ended.and_then(|()| out.flush().map_err(|error| unwritten(&error))) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            if !failure.text.is_empty() {
+                // Nobody may be left to read it.
+                let _ = writeln!(io::stderr(), "branchline: {failure}");
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+/// A panic is our bug and ends the process at once: the next start recovers. Its message names the place, never data.
+fn end_as_a_bug_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(io::stderr(), "branchline: this is a bug of Branchline, at {place}; please report it");
+        std::process::exit(i32::from(Exit::Bug as u8));
+    }));
+}
+
+/// One command, with everything that it reads and writes as arguments.
+pub fn execute(
+    typed: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    commands: &impl Commands,
+    input: &mut impl Read,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let cli = match Cli::try_parse_from(typed) {
+        Ok(cli) => cli,
+        Err(said) if !said.use_stderr() => return print(out, &said.to_string()),
+        Err(wrong) => {
+            let text = wrong.to_string();
+            return Err(Failure::new(Exit::Usage, text.trim_start_matches("error: ").trim_end()));
+        }
+    };
+    match &cli.command {
+        Command::Run(run) => {
+            logging::start(run.log, std::env::var("BRANCHLINE_LOG").ok().as_deref())?;
+            commands.run(&cli.config, run.board.as_deref())
+        }
+        Command::Check(output) => commands.check(&cli.config, output.json, out),
+        Command::Demo { serve } => commands.demo(*serve),
+        _ => Session::open(&cli, commands, out)?.carry_out(cli.command, input),
+    }
+}
+
+/// What reading the command line needs to know of the configuration. Without one (`--socket` alone) the engine checks.
+struct Setting {
+    /// `branch.timezone`, or the system's.
+    zone: TimeZone,
+    /// `branch.country`
+    country: Option<Country>,
+    /// Every purpose that there is.
+    purposes: Option<Vec<String>>,
+}
+
+impl Setting {
+    fn of(config: &Config) -> Setting {
+        let rules = &config.rooms.rules;
+        let stated = rules.contacts.values().map(|contact| contact.consent.clone());
+        let purposes = rules.purposes.iter().cloned().chain(stated).collect();
+        Setting { zone: rules.timezone.clone(), country: Some(rules.country), purposes: Some(purposes) }
+    }
+
+    fn unknown() -> Setting {
+        Setting { zone: TimeZone::system(), country: None, purposes: None }
+    }
+
+    fn knows(&self, purpose: &str) -> bool {
+        self.purposes.as_ref().is_none_or(|purposes| purposes.iter().any(|known| known == purpose))
+    }
+}
+
+/// A command that is answered by the engine.
+struct Session<'a, W> {
+    backend: Box<dyn Backend>,
+    setting: Setting,
+    out: &'a mut W,
+}
+
+impl<'a, W: Write> Session<'a, W> {
+    /// `--socket` works without a readable configuration: whoever may use the socket may not be allowed to read it.
+    fn open(cli: &Cli, commands: &impl Commands, out: &'a mut W) -> Result<Session<'a, W>, Failure> {
+        let (backend, setting) = match (&cli.socket, commands.config(&cli.config)) {
+            (Some(socket), config) => {
+                let nobody = || {
+                    let text = format!("no daemon answers on {}: see systemctl status branchline", socket.display());
+                    Err(Failure::new(Exit::Unavailable, text))
+                };
+                let setting = config.as_ref().map_or_else(|_| Setting::unknown(), Setting::of);
+                (backend::backend(socket, nobody)?, setting)
+            }
+            (None, Ok(config)) => {
+                let backend = backend::backend(&config.operate.socket, || commands.offline(&config))?;
+                (backend, Setting::of(&config))
+            }
+            (None, Err(failure)) => return Err(failure),
+        };
+        Ok(Session { backend, setting, out })
+    }
+
+    fn carry_out(mut self, command: Command, input: &mut impl Read) -> Result<(), Failure> {
+        let zone = self.setting.zone.clone();
+        match command {
+            Command::Run(_) | Command::Check(_) | Command::Demo { .. } => {
+                Err(Failure::new(Exit::Bug, "this command is not for the engine"))
+            }
+            Command::Status(output) => {
+                self.show(Request::Status, output, |report: StatusReport| render::status(&report))
+            }
+            Command::Pause(hold) => {
+                let request = Request::Pause { target: hold.what.target(), reason: hold.reason };
+                self.show(request, hold.output, |report: PauseReport| render::paused(&report, false, &zone))
+            }
+            Command::Resume(hold) => {
+                let request = Request::Resume { target: hold.what.target(), reason: hold.reason };
+                self.show(request, hold.output, |report: PauseReport| render::paused(&report, true, &zone))
+            }
+            Command::Explain(explain) => {
+                let at = explain.at.map(|text| self.moment("--at", &text)).transpose()?;
+                let payload = explain.payload.map(|file| read(&file, input)).transpose()?.unwrap_or_default();
+                let request = Request::Explain { topic: explain.topic, payload, at };
+                self.show(request, explain.output, |of: Explanation| render::explanation(&of, &zone))
+            }
+            Command::Outbox(Outbox::List { outcome, limit, before, output }) => {
+                let request = Request::OutboxList { outcome, before, limit };
+                self.show(request, output, |page: OutboxPage| render::outbox(&page, &zone))
+            }
+            Command::Outbox(Outbox::Show { id, output }) => {
+                self.show(Request::OutboxShow { id }, output, |detail: OutboxDetail| render::message(&detail, &zone))
+            }
+            Command::Consent(consent) => self.consent(consent, input),
+        }
+    }
+
+    fn consent(mut self, consent: Consent, input: &mut impl Read) -> Result<(), Failure> {
+        let zone = self.setting.zone.clone();
+        let (request, output) = match consent {
+            Consent::Grant(grant) => {
+                let expires = grant.expires.map(|text| self.moment("--expires", &text)).transpose()?;
+                let request = Request::ConsentGrant(Grant {
+                    number: grant.number,
+                    purpose: grant.purpose,
+                    source: grant.source,
+                    wording: grant.wording,
+                    expires,
+                    after_revocation: grant.after_revocation,
+                });
+                (request, grant.output)
+            }
+            Consent::Revoke { number, purpose, output } => (Request::ConsentRevoke { number, purpose }, output),
+            Consent::Show { number, output } => (Request::ConsentShow { number }, output),
+            Consent::Import { file, output } => return self.import(&read(&file, input)?, output),
+            Consent::Export { json } => return self.export(json),
+        };
+        self.show(request, output, |report: ConsentReport| render::consent(&report, &zone))
+    }
+
+    /// The file is checked whole before its first line goes out. A batch that the engine refuses all the same ends the
+    /// import; what was recorded before is named, and is recognised when the file is imported again.
+    fn import(&mut self, text: &str, output: Output) -> Result<(), Failure> {
+        let lines = ledger::read(text, &self.setting)?;
+        let mut sum = ImportReport::default();
+        for batch in lines.chunks(ledger::BATCH) {
+            let answer = self.data::<ImportReport>(Request::ConsentImport { rows: batch.to_vec() });
+            let refused = match answer {
+                Ok((_, report)) if report.problems.is_empty() => {
+                    ledger::add(&mut sum, &report);
+                    continue;
+                }
+                Ok((_, report)) => ledger::refused(&report.problems),
+                Err(failure) => failure,
+            };
+            return Err(match (sum.recorded + sum.unchanged, batch.first()) {
+                (0, _) | (_, None) => refused,
+                (done, Some(first)) => Failure::new(
+                    refused.exit,
+                    format!(
+                        "the {done} entries before line {} are recorded, from there on {refused}\n\
+                         correct it and import the same file again: what is recorded is recognised",
+                        first.line
+                    ),
+                ),
+            });
+        }
+        if output.json {
+            return print_json(self.out, &sum);
+        }
+        print(self.out, &format!("{} recorded, {} known already\n", sum.recorded, sum.unchanged))
+    }
+
+    fn export(&mut self, json: bool) -> Result<(), Failure> {
+        let mut after = 0;
+        let mut head = !json;
+        loop {
+            let (_, page): (_, LedgerPage) = self.data(Request::ConsentExport { after })?;
+            self.export_page(&page, json, std::mem::take(&mut head)).map_err(|error| unwritten(&error))?;
+            match page.next {
+                // Only forward: an engine that repeats itself would fill the disk.
+                Some(next) if next > after => after = next,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn export_page(&mut self, page: &LedgerPage, json: bool, head: bool) -> io::Result<()> {
+        if json {
+            for row in &page.rows {
+                serde_json::to_writer(&mut *self.out, row)?;
+                self.out.write_all(b"\n")?;
+            }
+            return Ok(());
+        }
+        let mut csv = ledger::writer(&mut *self.out, head)?;
+        for row in &page.rows {
+            ledger::write(&mut csv, row)?;
+        }
+        csv.flush()
+    }
+
+    fn show<T: DeserializeOwned>(
+        &mut self,
+        request: Request,
+        output: Output,
+        render: impl FnOnce(T) -> String,
+    ) -> Result<(), Failure> {
+        let (value, data) = self.data(request)?;
+        if output.json { print_json(self.out, &value) } else { print(self.out, &render(data)) }
+    }
+
+    fn data<T: DeserializeOwned>(&mut self, request: Request) -> Result<(serde_json::Value, T), Failure> {
+        let bug = |what: String| Failure::new(Exit::Bug, what);
+        match self.backend.ask(request)? {
+            Reply::Data(value) => {
+                let data = T::deserialize(&value).map_err(|error| {
+                    bug(format!("the daemon's answer is of another version: {error}; restart it after an update"))
+                })?;
+                Ok((value, data))
+            }
+            Reply::Refused(why) => Err(Failure::new(Exit::No, why)),
+            Reply::Text(_) => Err(bug("the daemon answered a question that was not asked".into())),
+        }
+    }
+
+    fn moment(&self, option: &str, text: &str) -> Result<crate::time::Wall, Failure> {
+        moment(text, &self.setting.zone).map_err(|what| Failure::new(Exit::Usage, format!("{option} {text:?} {what}")))
+    }
+}
+
+/// A file, or standard input for "-".
+fn read(file: &Path, input: &mut impl Read) -> Result<String, Failure> {
+    let mut text = String::new();
+    let done = if file == Path::new("-") {
+        input.read_to_string(&mut text).map(drop)
+    } else {
+        std::fs::read_to_string(file).map(|read| text = read)
+    };
+    match done {
+        Ok(()) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            let text = format!("{} is not UTF-8 text: a spreadsheet saves it as \"CSV UTF-8\"", file.display());
+            Err(Failure::new(Exit::Usage, text))
+        }
+        Err(error) => Err(Failure::new(Exit::Usage, format!("cannot read {}: {error}", file.display()))),
+    }
+}
+
+fn print(out: &mut impl Write, text: &str) -> Result<(), Failure> {
+    out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))
+}
+
+fn print_json(out: &mut impl Write, data: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(data)
+        .map_err(|error| Failure::new(Exit::Bug, format!("cannot write JSON: {error}")))?;
+    print(out, &(text + "\n"))
+}
+
+/// Whoever reads may stop early (`| head`): then everything is done. A full disk is not.
+fn unwritten(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::new(Exit::Done, ""),
+        _ => Failure::new(Exit::Storage, format!("cannot write the output: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

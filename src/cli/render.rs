@@ -1,0 +1,268 @@
+//! Replies as people read them: aligned, in the branch's time, worst news first, with what to do next.
+//!
+//! Floor: roof. Numbers came in masked. What an event or a till wrote cannot steer the terminal: see `clean`.
+
+use crate::operate::{
+    AttemptRow, ConsentNow, ConsentReport, DraftExplained, Explanation, Hold, OutboxDetail, OutboxPage, PauseReport,
+    RuleExplained, StatusReport, Target,
+};
+use crate::status::show;
+use crate::time::Wall;
+use jiff::tz::TimeZone;
+
+/// `branchline status`
+pub fn status(report: &StatusReport) -> String {
+    let gauges = &report.gauges;
+    let (zone, now) = (&show::zone(&gauges.timezone), gauges.at);
+    let since = |at: Option<Wall>| at.map(|at| format!("since {}", show::since(at, now, zone))).unwrap_or_default();
+    let mut text = format!(
+        "{} · {} {} · Branchline {} · store {}\n",
+        gauges.branch,
+        show::local(now, zone),
+        gauges.timezone,
+        gauges.version,
+        gauges.store
+    );
+    for problem in &report.problems {
+        text.push_str(format!("\n!! {} {}", clean(&problem.what), since(problem.since)).trim_end());
+        text.push_str(&format!("\n   -> {}\n", problem.remedy));
+    }
+    let links = gauges.links.iter().map(|link| {
+        vec![link.link.clone(), if link.up { "up" } else { "down" }.into(), since(link.since), link.why.clone()]
+    });
+    let clock = if gauges.clock_trusted { "confirmed" } else { "not confirmed" };
+    section(&mut text, "Links", links.chain([vec!["clock".into(), clock.into()]]));
+    let oldest = gauges.oldest_seconds.map_or("none".into(), show::age);
+    let backlog = gauges.backlog.iter().map(|row| vec![row.state.to_string(), row.messages.to_string()]);
+    let rest = [
+        vec!["in flight".into(), gauges.in_flight.to_string()],
+        vec!["oldest that waits".into(), oldest],
+        vec!["on disk".into(), format!("{} of {}", show::bytes(gauges.bytes), show::bytes(gauges.max_bytes))],
+    ];
+    section(&mut text, "Messages", backlog.chain(rest));
+    section(&mut text, "Holds", holds(&gauges.holds, zone));
+    let limits = gauges.limits.iter().map(|limit| vec![limit.limit.clone(), format!("{:.0} %", limit.used * 100.0)]);
+    section(&mut text, "Limits used", limits);
+    let last = report.last.iter().map(|line| {
+        let outcome = line.outcome.map_or(String::new(), |outcome| format!("{outcome}: "));
+        let known = |text: &Option<String>| text.clone().unwrap_or_default();
+        let decided = format!("{outcome}{}", line.reason);
+        vec![
+            show::local(line.at, zone),
+            known(&line.rule),
+            known(&line.to),
+            decided,
+            known(&line.message),
+            line.detail.clone(),
+        ]
+    });
+    section(&mut text, "Last events", last);
+    let counts = report.counts.iter().map(|count| {
+        vec![count.category.clone(), count.outcome.to_string(), count.reason.to_string(), count.messages.to_string()]
+    });
+    section(&mut text, "Since the start", counts);
+    text
+}
+
+/// `branchline outbox list`
+pub fn outbox(page: &OutboxPage, zone: &TimeZone) -> String {
+    if page.rows.is_empty() {
+        return "no message\n".into();
+    }
+    let head = ["ID", "ARRIVED", "RULE", "TO", "PRIORITY", "OUTCOME", "REASON", "TRIES"].map(String::from).to_vec();
+    let rows = page.rows.iter().map(|row| {
+        vec![
+            row.id.clone(),
+            show::local(row.at, zone),
+            row.rule.clone(),
+            row.to.clone(),
+            row.priority.code().into(),
+            row.outcome.to_string(),
+            row.reason.to_string(),
+            row.tries.to_string(),
+        ]
+    });
+    let mut text = table("", std::iter::once(head).chain(rows));
+    if let Some(next) = page.next {
+        text.push_str(&format!("more: --before {next}\n"));
+    }
+    text
+}
+
+/// `branchline outbox show`
+pub fn message(detail: &OutboxDetail, zone: &TimeZone) -> String {
+    let row = &detail.row;
+    let mut facts = vec![
+        ("to", row.to.clone()),
+        ("stands at", format!("{}: {}", row.outcome, row.reason)),
+        ("rule", row.rule.clone()),
+        ("topic", detail.topic.clone()),
+        ("event", detail.event.clone().unwrap_or_else(|| "(no id)".into())),
+        ("arrived", show::local(row.at, zone)),
+        ("priority", row.priority.code().into()),
+        ("category", row.category.code().into()),
+        ("purpose", detail.purpose.clone()),
+        ("template", detail.template.clone().unwrap_or_else(|| "(free text)".into())),
+    ];
+    let wait = detail.waits.as_ref().map(|wait| format!("{}{}", wait.reason, until(wait.until, zone)));
+    let more = [
+        ("subject", detail.subject.clone()),
+        ("expires", detail.expires.map(|at| show::local(at, zone))),
+        ("waits for", wait),
+        ("platform id", detail.platform_id.clone()),
+    ];
+    facts.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    let mut text = format!("{}\n", row.id);
+    text.push_str(&table("  ", facts.into_iter().map(|(name, value)| vec![name.to_owned(), value])));
+    match &detail.text {
+        Some(said) => text.push_str(&quoted(said)),
+        None => text.push_str("  (the text is forgotten: outbox.keep_content)\n"),
+    }
+    section(&mut text, "Attempts", detail.attempts.iter().map(|attempt| attempted(attempt, zone)));
+    text
+}
+
+/// `branchline pause` and `resume`
+pub fn paused(report: &PauseReport, resume: bool, zone: &TimeZone) -> String {
+    let what = match &report.target {
+        Target::All => "everything".to_owned(),
+        Target::Rule(rule) => format!("rule {rule}"),
+        Target::Category(category) => format!("category {category}"),
+        Target::Template(template) => format!("template {template}"),
+    };
+    let n = report.messages;
+    let mut text = match (resume, report.changed) {
+        (false, true) => format!("{what}: held. {n} messages wait; new ones are received and stored.\n"),
+        (false, false) => format!("{what}: was held already. {n} messages wait.\n"),
+        (true, true) => format!("{what}: goes on. {n} messages may leave, as fast as the limits allow.\n"),
+        (true, false) => format!("{what}: was not held.\n"),
+    };
+    section(&mut text, "Still held", holds(&report.holds, zone));
+    text
+}
+
+/// `branchline consent grant`, `revoke` and `show`
+pub fn consent(report: &ConsentReport, zone: &TimeZone) -> String {
+    let mut text = format!("{}\n", report.number);
+    section(&mut text, "Now", report.now.iter().map(|now| vec![now.purpose.clone(), agreed(now, zone)]));
+    let entries = report.entries.iter().map(|row| {
+        let expires = row.expires.map(|at| format!("until {}", show::local(at, zone))).unwrap_or_default();
+        let at = show::local(row.at, zone);
+        vec![at, row.action.clone(), row.purpose.clone(), row.source.clone(), row.wording.clone(), expires]
+    });
+    if report.entries.is_empty() {
+        text.push_str("\nThe ledger holds nothing on this number.\n");
+    }
+    section(&mut text, "Ledger", entries);
+    text
+}
+
+/// `branchline explain`
+pub fn explanation(of: &Explanation, zone: &TimeZone) -> String {
+    let matched = of.rules.iter().filter(|rule| rule.matched).count();
+    let mut text =
+        format!("{} at {}: {matched} of {} rules match\n", of.topic, show::local(of.at, zone), of.rules.len());
+    for rule in &of.rules {
+        text.push_str(&explained(rule, zone));
+    }
+    if matched == 0 {
+        text.push_str("\nThe event would be acknowledged and counted, and nobody messaged.\n");
+    }
+    text
+}
+
+fn explained(rule: &RuleExplained, zone: &TimeZone) -> String {
+    let verdict = match (rule.reason, rule.matched) {
+        (Some(reason), _) => format!("{reason} {}", clean(&rule.detail)),
+        (None, true) => "matches".into(),
+        (None, false) => "does not match".into(),
+    };
+    let mut text = format!("\n{} ({}): {}\n", rule.rule, rule.pattern, verdict.trim_end());
+    let captures = rule.captures.iter().map(|(name, value)| vec![format!("{{{name}}}"), value.clone()]);
+    let values = rule.values.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
+    text.push_str(&table("  ", captures.chain(values)));
+    for draft in &rule.drafts {
+        text.push_str(&drafted(draft, zone));
+    }
+    text
+}
+
+fn drafted(draft: &DraftExplained, zone: &TimeZone) -> String {
+    let what = draft.template.as_deref().unwrap_or("free text");
+    let mut text = format!("  to {}: {what}, {}, {}\n", draft.to, draft.category.code(), draft.priority.code());
+    text.push_str(&quoted(&draft.text));
+    let lengths = draft.lengths.iter().map(|length| match length.limit {
+        0 => vec![length.what.clone(), format!("{} characters", length.characters)],
+        limit => vec![length.what.clone(), format!("{} of {limit} characters", length.characters)],
+    });
+    let consent = vec![format!("consent {}", draft.consent.purpose), agreed(&draft.consent, zone)];
+    let expires = draft.expires.map(|at| vec!["expires".to_owned(), show::local(at, zone)]);
+    let outcome = format!("{}: {}{}", draft.outcome, draft.reason, until(draft.until, zone));
+    text.push_str(&table("    ", lengths.chain([consent]).chain(expires).chain([vec!["would be".into(), outcome]])));
+    text
+}
+
+fn agreed(now: &ConsentNow, zone: &TimeZone) -> String {
+    match now.withheld {
+        Some(reason) => format!("no: {reason}"),
+        None => format!("yes{}", until(now.until, zone)),
+    }
+}
+
+fn attempted(attempt: &AttemptRow, zone: &TimeZone) -> Vec<String> {
+    let took = attempt.ended.map(|ended| format!("{} ms", ended.0.saturating_sub(attempt.at.0)));
+    let reason = attempt.reason.map_or("in flight".to_owned(), |reason| reason.to_string());
+    let at = show::local(attempt.at, zone);
+    vec![attempt.number.to_string(), at, took.unwrap_or_default(), reason, attempt.detail.clone()]
+}
+
+fn holds(holds: &[Hold], zone: &TimeZone) -> impl Iterator<Item = Vec<String>> {
+    holds.iter().map(|hold| {
+        let since = hold.since.map(|at| format!("since {}", show::local(at, zone))).unwrap_or_default();
+        vec![hold.what.clone(), hold.reason.to_string(), since + &until(hold.until, zone), hold.note.clone()]
+    })
+}
+
+fn until(at: Option<Wall>, zone: &TimeZone) -> String {
+    at.map(|at| format!(" until {}", show::local(at, zone))).unwrap_or_default()
+}
+
+fn quoted(said: &str) -> String {
+    said.lines().map(|line| format!("    | {}\n", clean(line))).collect()
+}
+
+/// A heading and its table; nothing at all without rows.
+fn section(text: &mut String, heading: &str, rows: impl Iterator<Item = Vec<String>>) {
+    let table = table("  ", rows);
+    if !table.is_empty() {
+        text.push_str(&format!("\n{heading}\n{table}"));
+    }
+}
+
+/// Columns as wide as their widest cell, two spaces apart.
+fn table(indent: &str, rows: impl Iterator<Item = Vec<String>>) -> String {
+    let rows: Vec<Vec<String>> = rows.map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = indent.to_owned();
+        for (cell, &width) in row.iter().zip(&widths).filter(|&(_, &width)| width > 0) {
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Without control characters: an event's text must not move the cursor, hide a line or recolour the terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+use super::*;
+use crate::message::{Category, Outcome, Priority, Reason};
+use crate::operate::{Backlog, Gauges, LastLine, Length, LimitUse, LinkState, OutboxRow, Wait};
+use crate::status::{Status, THE_NUMBER};
+
+/// 2026-11-22T17:02:05Z
+const NOW: Wall = Wall(1_795_366_925_000);
+
+fn zone() -> TimeZone {
+    TimeZone::get("America/Sao_Paulo").unwrap()
+}
+
+#[test]
+fn the_status_tells_the_worst_first_and_everything_at_one_look() {
+    let hour = |hours: i64| Some(Wall(NOW.0 - hours * 3_600_000));
+    let gauges = Gauges {
+        version: "0.1.0".into(),
+        branch: "sp-042".into(),
+        timezone: "America/Sao_Paulo".into(),
+        store: "k3f9".into(),
+        running: true,
+        at: NOW,
+        clock_trusted: true,
+        links: vec![
+            LinkState { link: "broker".into(), up: true, since: hour(30), why: String::new() },
+            LinkState { link: "uplink".into(), up: true, since: hour(3), why: String::new() },
+        ],
+        backlog: vec![Backlog { state: Outcome::Stored, messages: 12 }],
+        oldest_seconds: Some(200),
+        in_flight: 2,
+        bytes: 1 << 20,
+        max_bytes: 256 << 20,
+        limits: vec![LimitUse { limit: "sender".into(), used: 0.25 }],
+        holds: vec![Hold {
+            what: THE_NUMBER.into(),
+            reason: Reason::TokenInvalid,
+            since: hour(3),
+            until: None,
+            note: "190: expired\u{1b}[2J".into(),
+            loud: true,
+        }],
+        ..Gauges::default()
+    };
+    let mut counted = Status::default();
+    counted.message(Category::Utility, Outcome::Withheld, Reason::NoConsent);
+    counted.last(LastLine {
+        at: NOW,
+        rule: Some("order-ready".into()),
+        event: None,
+        message: Some("k3f9-7".into()),
+        to: Some("+55…21".into()),
+        outcome: Some(Outcome::Withheld),
+        reason: Reason::NoConsent,
+        detail: String::new(),
+    });
+    let text = status(&counted.report(gauges));
+    let expected = "\
+sp-042 · 2026-11-22 14:02:05 America/Sao_Paulo · Branchline 0.1.0 · store k3f9
+
+!! NUMBER STOPPED: token invalid (190: expired\u{fffd}[2J) since 2026-11-22 11:02:05 (3 h ago)
+   -> replace the file of uplink.token_file by a valid token: sending resumes by itself
+
+Links
+  broker  up         since 2026-11-21 08:02:05 (30 h ago)
+  uplink  up         since 2026-11-22 11:02:05 (3 h ago)
+  clock   confirmed
+
+Messages
+  stored             12
+  in flight          2
+  oldest that waits  3 min
+  on disk            1 MiB of 256 MiB
+
+Holds
+  the number  token-invalid  since 2026-11-22 11:02:05  190: expired\u{fffd}[2J
+
+Limits used
+  sender  25 %
+
+Last events
+  2026-11-22 14:02:05  order-ready  +55…21  withheld: no-consent  k3f9-7
+
+Since the start
+  utility  withheld  no-consent  1
+";
+    assert_eq!(text, expected, "\n{text}");
+}
+
+fn row() -> OutboxRow {
+    OutboxRow {
+        id: "k3f9-1042".into(),
+        at: NOW,
+        rule: "order-ready".into(),
+        to: "+55…21".into(),
+        priority: Priority::Normal,
+        category: Category::Utility,
+        outcome: Outcome::Stored,
+        reason: Reason::UplinkDown,
+        tries: 1,
+    }
+}
+
+#[test]
+fn a_list_is_aligned_and_says_how_to_go_on() {
+    let page = OutboxPage { rows: vec![row()], next: Some(1042) };
+    let expected = "\
+ID         ARRIVED              RULE         TO      PRIORITY  OUTCOME  REASON       TRIES
+k3f9-1042  2026-11-22 14:02:05  order-ready  +55…21  normal    stored   uplink-down  1
+more: --before 1042
+";
+    assert_eq!(outbox(&page, &zone()), expected);
+    assert_eq!(outbox(&OutboxPage::default(), &zone()), "no message\n");
+}
+
+#[test]
+fn a_message_shows_its_text_and_every_attempt() {
+    let detail = OutboxDetail {
+        row: row(),
+        event: Some("e-1".into()),
+        topic: "pos/3/order/42/ready".into(),
+        purpose: "orders".into(),
+        subject: None,
+        template: Some("order_ready pt_BR".into()),
+        text: Some("Olá Ana,\npronto".into()),
+        expires: Some(Wall(NOW.0 + 3_600_000)),
+        waits: Some(Wait { reason: Reason::UplinkDown, until: None }),
+        platform_id: None,
+        attempts: vec![AttemptRow {
+            number: 1,
+            at: NOW,
+            ended: Some(Wall(NOW.0 + 42)),
+            reason: Some(Reason::NoConnection),
+            detail: "refused".into(),
+        }],
+    };
+    let text = message(&detail, &zone());
+    for part in [
+        "stands at  stored: uplink-down\n",
+        "waits for  uplink-down\n",
+        "    | Olá Ana,\n    | pronto\n",
+        "1  2026-11-22 14:02:05  42 ms  no-connection  refused\n",
+    ] {
+        assert!(text.contains(part), "lacks {part}:\n{text}");
+    }
+    let forgotten = message(&OutboxDetail { text: None, ..detail }, &zone());
+    assert!(forgotten.contains("the text is forgotten"), "{forgotten}");
+}
+
+#[test]
+fn an_explanation_ends_with_what_would_happen() {
+    let draft = DraftExplained {
+        to: "+55…21".into(),
+        template: Some("order_ready pt_BR".into()),
+        category: Category::Utility,
+        priority: Priority::Normal,
+        text: "Olá Ana".into(),
+        lengths: vec![Length { what: "body".into(), characters: 7, limit: 1024 }],
+        consent: ConsentNow { purpose: "orders".into(), withheld: Some(Reason::NoConsent), until: None },
+        expires: None,
+        outcome: Outcome::Withheld,
+        reason: Reason::NoConsent,
+        until: None,
+    };
+    let matching = RuleExplained {
+        rule: "order-ready".into(),
+        pattern: "pos/{till}/ready".into(),
+        matched: true,
+        captures: [("till".to_owned(), "3".to_owned())].into(),
+        values: vec![("when".into(), "true".into())],
+        drafts: vec![draft],
+        ..RuleExplained::default()
+    };
+    let other = RuleExplained { rule: "other".into(), reason: Some(Reason::WhenFalse), ..RuleExplained::default() };
+    let of = Explanation { topic: "pos/3/ready".into(), at: NOW, rules: vec![matching, other] };
+    let expected = "\
+pos/3/ready at 2026-11-22 14:02:05: 1 of 2 rules match
+
+order-ready (pos/{till}/ready): matches
+  {till}  3
+  when    true
+  to +55…21: order_ready pt_BR, utility, normal
+    | Olá Ana
+    body            7 of 1024 characters
+    consent orders  no: no-consent
+    would be        withheld: no-consent
+
+other (): when-false
+";
+    let text = explanation(&of, &zone());
+    assert_eq!(text, expected, "\n{text}");
+    let nothing = explanation(&Explanation { rules: vec![], ..of }, &zone());
+    assert!(nothing.contains("nobody messaged"), "{nothing}");
+}
+
+#[test]
+fn a_hold_says_what_it_does() {
+    let report = PauseReport { target: Target::Rule("order-ready".into()), changed: true, messages: 3, holds: vec![] };
+    assert!(paused(&report, false, &zone()).starts_with("rule order-ready: held. 3 messages wait"));
+    let again = PauseReport { changed: false, ..report };
+    assert_eq!(paused(&again, true, &zone()), "rule order-ready: was not held.\n");
+}

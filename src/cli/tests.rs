@@ -1,0 +1,351 @@
+use super::*;
+use crate::door::operate::{Ask, Busy, bind, serve_socket};
+use crate::message::{Category, Outcome, Priority, Reason};
+use crate::operate::{ConsentNow, LedgerRow, LineProblem, OutboxRow, Target};
+use crate::status::Status;
+use crate::time::Wall;
+use clap::CommandFactory;
+use std::sync::{Arc, Mutex};
+
+/// What the fake engine was asked.
+type Asked = Arc<Mutex<Vec<Request>>>;
+
+#[derive(Clone)]
+struct Engine {
+    asked: Asked,
+    answer: fn(&Request) -> Reply,
+}
+
+impl Ask for Engine {
+    async fn ask(&self, request: Request) -> Result<Reply, Busy> {
+        let reply = (self.answer)(&request);
+        self.asked.lock().unwrap().push(request);
+        Ok(reply)
+    }
+}
+
+/// Answers like an engine in which all goes well.
+fn well(request: &Request) -> Reply {
+    match request {
+        Request::Status => Reply::data(&Status::default().report(crate::operate::Gauges {
+            branch: "sp-042".into(),
+            timezone: "America/Sao_Paulo".into(),
+            running: true,
+            clock_trusted: true,
+            ..Default::default()
+        })),
+        Request::OutboxList { .. } => Reply::data(&OutboxPage { rows: vec![row()], next: Some(1042) }),
+        Request::Pause { target, .. } | Request::Resume { target, .. } => {
+            Reply::data(&PauseReport { target: target.clone(), changed: true, messages: 3, holds: vec![] })
+        }
+        Request::ConsentGrant(_) | Request::ConsentRevoke { .. } | Request::ConsentShow { .. } => {
+            let now =
+                vec![ConsentNow { purpose: "orders".into(), withheld: Some(Reason::ConsentRevoked), until: None }];
+            Reply::data(&ConsentReport { number: "+55…21".into(), changed: true, now, entries: vec![] })
+        }
+        Request::ConsentImport { rows } => {
+            Reply::data(&ImportReport { recorded: rows.len() as u64, ..ImportReport::default() })
+        }
+        Request::ConsentExport { after: 0 } => Reply::data(&LedgerPage { rows: vec![ledger_row(1)], next: Some(1) }),
+        Request::ConsentExport { .. } => Reply::data(&LedgerPage { rows: vec![ledger_row(2)], next: None }),
+        Request::Explain { topic, .. } => Reply::data(&Explanation { topic: topic.clone(), ..Explanation::default() }),
+        Request::OutboxShow { id } => Reply::Refused(format!("there is no message {id}")),
+        Request::Metrics => Reply::Text(String::new()),
+    }
+}
+
+fn row() -> OutboxRow {
+    OutboxRow {
+        id: "k3f9-1042".into(),
+        at: Wall(1_795_366_925_000),
+        rule: "order-ready".into(),
+        to: "+55…21".into(),
+        priority: Priority::Normal,
+        category: Category::Utility,
+        outcome: Outcome::Stored,
+        reason: Reason::UplinkDown,
+        tries: 0,
+    }
+}
+
+fn ledger_row(row: i64) -> LedgerRow {
+    LedgerRow {
+        row,
+        number: format!("+551198765432{row}"),
+        purpose: "orders".into(),
+        action: "grant".into(),
+        at: Wall(0),
+        source: "till".into(),
+        wording: "v1".into(),
+        expires: None,
+    }
+}
+
+/// No other part of the program: every command that needs one fails as the part would.
+struct Alone;
+
+impl Commands for Alone {
+    fn config(&self, file: &Path) -> Result<Config, Failure> {
+        Err(Failure::new(Exit::Config, format!("cannot read {}", file.display())))
+    }
+    fn offline(&self, _: &Config) -> Result<Box<dyn Backend>, Failure> {
+        Err(Failure::new(Exit::Storage, "no store"))
+    }
+    fn run(&self, _: &Path, _: Option<&str>) -> Result<(), Failure> {
+        Err(Failure::new(Exit::Unavailable, "run"))
+    }
+    fn check(&self, _: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+        writeln!(out, "checked, json: {json}").map_err(|error| unwritten(&error))
+    }
+    fn demo(&self, serve: bool) -> Result<(), Failure> {
+        Err(Failure::new(Exit::No, format!("demo, serve: {serve}")))
+    }
+}
+
+fn alone(typed: &[&str]) -> (Result<(), Failure>, String) {
+    let mut out = Vec::new();
+    let typed = std::iter::once(&"branchline").chain(typed);
+    let ended = execute(typed, &Alone, &mut io::empty(), &mut out);
+    (ended, String::from_utf8(out).unwrap())
+}
+
+/// Runs a command against an engine behind a real socket.
+fn asked(answer: fn(&Request) -> Reply, typed: &[&str], input: &str) -> (Result<(), Failure>, String, Vec<Request>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("branchline.sock");
+    let engine = Engine { asked: Asked::default(), answer };
+    let asked = engine.asked.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let listener = runtime.block_on(async { bind(&path) }).unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = std::thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! { _ = serve_socket(listener, engine) => (), _ = stopped => () }
+        });
+    });
+    let mut out = Vec::new();
+    let typed = ["branchline", "--socket", path.to_str().unwrap()].into_iter().chain(typed.iter().copied());
+    let ended = execute(typed, &Alone, &mut input.as_bytes(), &mut out);
+    drop(stop);
+    serving.join().unwrap();
+    let requests = asked.lock().unwrap().clone();
+    (ended, String::from_utf8(out).unwrap(), requests)
+}
+
+#[test]
+fn what_is_typed_becomes_one_request() {
+    let target = |target| Request::Pause { target, reason: "why".into() };
+    let grant = |expires, after_revocation| {
+        Request::ConsentGrant(Grant {
+            number: "+5511987654321".into(),
+            purpose: "orders".into(),
+            source: "till".into(),
+            wording: Some("v2".into()),
+            expires,
+            after_revocation,
+        })
+    };
+    #[rustfmt::skip]
+    let table: Vec<(&[&str], Request)> = vec![
+        (&["status"], Request::Status),
+        (&["pause", "--reason", " why "], target(Target::All)),
+        (&["pause", "--rule", "order-ready", "--reason", "why"], target(Target::Rule("order-ready".into()))),
+        (&["pause", "--category", "marketing", "--reason", "why"], target(Target::Category("marketing".into()))),
+        (&["pause", "--template", "order_ready", "--reason", "why"], target(Target::Template("order_ready".into()))),
+        (&["resume", "--reason", "why"], Request::Resume { target: Target::All, reason: "why".into() }),
+        (&["outbox", "list"], Request::OutboxList { outcome: None, before: None, limit: 50 }),
+        (&["outbox", "list", "--outcome", "stored", "--limit", "200", "--before", "7"], Request::OutboxList { outcome: Some("stored".into()), before: Some(7), limit: 200 }),
+        (&["consent", "grant", "+5511987654321", "--purpose", "orders", "--source", "till", "--wording", "v2"], grant(None, false)),
+        (&["consent", "grant", "+5511987654321", "--purpose", "orders", "--source", "till", "--wording", "v2", "--expires", "1970-01-02T00:00Z", "--after-revocation"], grant(Some(Wall(86_400_000)), true)),
+        (&["consent", "revoke", "011 98765-4321", "--purpose", "orders"], Request::ConsentRevoke { number: "011 98765-4321".into(), purpose: Some("orders".into()) }),
+        (&["consent", "show", "+5511987654321"], Request::ConsentShow { number: "+5511987654321".into() }),
+        (&["explain", "--topic", "pos/3", "--payload", "-", "--at", "1970-01-01T00:00:01Z"], Request::Explain { topic: "pos/3".into(), payload: "typed in".into(), at: Some(Wall(1_000)) }),
+    ];
+    for (typed, expected) in table {
+        let (ended, out, requests) = asked(well, typed, "typed in");
+        assert_eq!(ended, Ok(()), "{typed:?}");
+        assert!(requests == [expected], "{typed:?}");
+        assert!(!out.is_empty() && !out.contains("987654321"), "{typed:?}: {out}");
+    }
+}
+
+#[test]
+fn how_commands_end() {
+    #[rustfmt::skip]
+    let table: &[(&[&str], Exit)] = &[
+        (&["nothing-like-it"], Exit::Usage),
+        (&["pause"], Exit::Usage),
+        (&["pause", "--reason", "  "], Exit::Usage),
+        (&["pause", "--rule", "a", "--category", "utility", "--reason", "b"], Exit::Usage),
+        (&["pause", "--category", "offers", "--reason", "b"], Exit::Usage),
+        (&["outbox", "list", "--limit", "201"], Exit::Usage),
+        (&["outbox", "list", "--outcome", "lost"], Exit::Usage),
+        (&["consent", "grant", "+55", "--purpose", "orders"], Exit::Usage),
+        (&["outbox", "retry", "k3f9-1"], Exit::Usage),
+        (&["status"], Exit::Config),
+        (&["status", "--socket", "/nonexistent/branchline.sock"], Exit::Unavailable),
+        (&["run"], Exit::Unavailable),
+        (&["demo", "--serve"], Exit::No),
+    ];
+    for (typed, exit) in table {
+        let (ended, out) = alone(typed);
+        let failure = ended.unwrap_err();
+        assert_eq!((failure.exit, out.as_str()), (*exit, ""), "{typed:?}: {failure}");
+        assert!(!failure.text.is_empty());
+    }
+    assert_eq!(alone(&["check", "--json"]), (Ok(()), "checked, json: true\n".into()));
+    let (ended, out, _) = asked(well, &["outbox", "show", "k3f9-9"], "");
+    assert_eq!((ended, out.as_str()), (Err(Failure::new(Exit::No, "there is no message k3f9-9")), ""));
+    let (ended, _, _) = asked(|_| Reply::Data(serde_json::json!({"a": 1})), &["outbox", "list"], "");
+    assert_eq!(ended.unwrap_err().exit, Exit::Bug);
+}
+
+#[test]
+fn codes_are_the_promised_numbers() {
+    use Exit::{Bug, Config, Done, No, Storage, Unavailable, Usage};
+    assert_eq!([Done, No, Usage, Unavailable, Bug, Storage, Config].map(|exit| exit as u8), [0, 1, 64, 69, 70, 74, 78]);
+}
+
+#[test]
+fn every_command_has_help_with_an_example_of_itself() {
+    fn visit(path: &str, command: &clap::Command, seen: &mut Vec<String>) {
+        let typed: Vec<&str> = path.split(' ').skip(1).chain(["--help"]).collect();
+        let (ended, help) = alone(&typed);
+        assert_eq!(ended, Ok(()), "{path}");
+        let example = help.split("Example:\n").nth(1).unwrap_or_default();
+        assert!(example.trim_start().starts_with(path), "{path}: {help}");
+        let example = example.lines().next().unwrap_or_default();
+        seen.push(example.trim().to_owned());
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            visit(&format!("{path} {}", sub.get_name()), sub, seen);
+        }
+    }
+    let mut examples = Vec::new();
+    visit("branchline", &Cli::command(), &mut examples);
+    assert!(examples.len() >= 16, "{examples:?}");
+    for example in examples {
+        // As a shell takes it apart, apart from the redirection.
+        let line = example.split(" >").next().unwrap_or_default().replace("\"form 118, counter 2\"", "form");
+        let words: Vec<&str> = line
+            .split('"')
+            .enumerate()
+            .flat_map(|(i, part)| match i % 2 {
+                0 => part.split_whitespace().collect(),
+                _ => vec![part],
+            })
+            .collect();
+        assert!(Cli::try_parse_from(&words).is_ok(), "{example}");
+    }
+}
+
+#[test]
+fn json_is_what_the_engine_said() {
+    let (ended, out, _) = asked(well, &["outbox", "list", "--json"], "");
+    assert_eq!(ended, Ok(()));
+    let page: OutboxPage = serde_json::from_str(&out).unwrap();
+    assert_eq!(page, OutboxPage { rows: vec![row()], next: Some(1042) });
+}
+
+const HEADER: &str = "number,purpose,action,at,source,wording,expires\n";
+
+#[test]
+fn an_import_goes_out_in_batches_only_when_all_of_it_is_good() {
+    let good = |n: u32| format!("+55119{n:08},orders,grant,,till,,\n");
+    let text = HEADER.to_owned() + &(0..1_001).map(good).collect::<String>();
+    let (ended, out, requests) = asked(well, &["consent", "import", "-"], &text);
+    assert_eq!((ended, out.as_str()), (Ok(()), "1001 recorded, 0 known already\n"));
+    let sizes: Vec<usize> = requests.iter().map(batch).collect();
+    assert_eq!(sizes, [500, 500, 1]);
+
+    let (ended, out, requests) = asked(well, &["consent", "import", "-"], &(text + "+5511,orders,agree,,till,,\n"));
+    let failure = ended.unwrap_err();
+    assert!(failure.exit == Exit::No && failure.text.contains("line 1003: action"), "{failure}");
+    assert!(out.is_empty() && requests.is_empty());
+}
+
+#[test]
+fn an_import_that_the_engine_stops_says_what_is_recorded() {
+    fn stops(request: &Request) -> Reply {
+        let Request::ConsentImport { rows } = request else { return well(request) };
+        let bad = LineProblem { line: 777, problem: "number is too short for its country".into() };
+        let problems = if rows.iter().any(|row| row.line == 777) { vec![bad] } else { vec![] };
+        let recorded = if problems.is_empty() { rows.len() as u64 } else { 0 };
+        Reply::data(&ImportReport { recorded, unchanged: 0, problems })
+    }
+    let text = HEADER.to_owned() + &"+5511987654321,orders,grant,,till,,\n".repeat(1_000);
+    let failure = asked(stops, &["consent", "import", "-"], &text).0.unwrap_err();
+    assert_eq!(failure.exit, Exit::No);
+    assert!(failure.text.contains("the 500 entries before line 502 are recorded"), "{failure}");
+    assert!(failure.text.contains("line 777: number is too short"), "{failure}");
+}
+
+fn batch(request: &Request) -> usize {
+    match request {
+        Request::ConsentImport { rows } => rows.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_export_pages_through_and_has_one_heading() {
+    let (ended, out, requests) = asked(well, &["consent", "export"], "");
+    assert_eq!((ended, requests.len()), (Ok(()), 2));
+    let first = "+5511987654321,orders,grant,1970-01-01T00:00:00.000Z,till,v1,\n";
+    let second = "+5511987654322,orders,grant,1970-01-01T00:00:00.000Z,till,v1,\n";
+    assert_eq!(out, format!("{HEADER}{first}{second}"));
+    let (_, out, _) = asked(well, &["consent", "export", "--json"], "");
+    let rows: Vec<LedgerRow> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(rows == [ledger_row(1), ledger_row(2)]);
+}
+
+#[test]
+fn an_empty_ledger_is_still_a_csv() {
+    fn empty(_: &Request) -> Reply {
+        Reply::data(&LedgerPage::default())
+    }
+    assert_eq!(asked(empty, &["consent", "export"], "").1, HEADER);
+}
+
+#[test]
+fn a_reader_that_stops_early_is_no_failure() {
+    struct Head;
+    impl Write for Head {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let ended = execute(["branchline", "--help"], &Alone, &mut io::empty(), &mut Head);
+    assert_eq!(ended, Err(Failure::new(Exit::Done, "")));
+}
+
+#[test]
+fn without_a_daemon_the_store_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("branchline.sock");
+    let nobody = || Err(Failure::new(Exit::Storage, "offline"));
+    assert_eq!(backend::backend(&path, nobody).err().unwrap().exit, Exit::Storage, "nothing there");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert_eq!(backend::backend(&path, nobody).err().unwrap().exit, Exit::Storage, "left by a dead daemon");
+    let _living = std::os::unix::net::UnixListener::bind(folder.path().join("living.sock")).unwrap();
+    assert!(backend::backend(&folder.path().join("living.sock"), nobody).is_ok());
+}
+
+/// Runs itself as a child that panics.
+#[test]
+fn a_panic_ends_as_our_bug_and_shows_no_data() {
+    if std::env::var_os("BRANCHLINE_TEST_PANICS").is_some() {
+        end_as_a_bug_on_panic();
+        panic!("+5511987654321");
+    }
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "cli::tests::a_panic_ends_as_our_bug_and_shows_no_data", "--nocapture"])
+        .env("BRANCHLINE_TEST_PANICS", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stderr);
+    assert_eq!(child.status.code(), Some(70), "{said}");
+    assert!(said.contains("src/cli/tests.rs") && !said.contains("987654321"), "{said}");
+}

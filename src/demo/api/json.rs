@@ -1,0 +1,106 @@
+//! Reading a request's JSON as strictly as can be: every member is known, present where it must be, and of its kind.
+//!
+//! Floor: demo. Facts 3.3: an unknown or over-long member is 100, a missing one 131008, a wrong value 131009.
+
+use super::refusal::Refusal;
+use serde_json::{Map, Value};
+
+pub(super) type Checked<T> = Result<T, Refusal>;
+
+/// A JSON object with its place in the request, for the details of a refusal.
+pub(super) struct Object<'a> {
+    members: &'a Map<String, Value>,
+    pub(super) at: String,
+}
+
+impl<'a> Object<'a> {
+    /// `value` as an object that has no members but `known`.
+    pub(super) fn of(value: &'a Value, at: impl Into<String>, known: &[&str]) -> Checked<Object<'a>> {
+        let at = at.into();
+        let Value::Object(members) = value else {
+            return Err(Refusal::new(131009, format!("{at} must be an object")));
+        };
+        match members.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(Refusal::new(100, format!("unexpected key \"{name}\" in {at}"))),
+            None => Ok(Object { members, at }),
+        }
+    }
+
+    /// The member, if it is there.
+    pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
+        self.members.get(name)
+    }
+
+    /// The member, which must be there.
+    pub(super) fn need(&self, name: &str) -> Checked<&'a Value> {
+        self.get(name).ok_or_else(|| Refusal::new(131008, format!("{}.{name} is required", self.at)))
+    }
+
+    /// A member that is an object of `known` members.
+    pub(super) fn object(&self, name: &str, known: &[&str]) -> Checked<Object<'a>> {
+        Object::of(self.need(name)?, format!("{}.{name}", self.at), known)
+    }
+
+    /// A member that is an array.
+    pub(super) fn array(&self, name: &str) -> Checked<&'a [Value]> {
+        match self.need(name)? {
+            Value::Array(items) => Ok(items),
+            _ => Err(self.invalid(name, "must be an array")),
+        }
+    }
+
+    /// A member that is a text of 1 to `longest` characters.
+    pub(super) fn text(&self, name: &str, longest: usize) -> Checked<&'a str> {
+        let Value::String(text) = self.need(name)? else {
+            return Err(self.invalid(name, "must be a string"));
+        };
+        let length = text.chars().count();
+        if length == 0 {
+            return Err(Refusal::new(131008, format!("{}.{name} is empty", self.at)));
+        }
+        if length > longest {
+            let details = format!("{}.{name} has {length} characters, at most {longest} are allowed", self.at);
+            return Err(Refusal::new(100, details));
+        }
+        Ok(text)
+    }
+
+    /// The same, where it is there.
+    pub(super) fn maybe_text(&self, name: &str, longest: usize) -> Checked<Option<&'a str>> {
+        self.get(name).map(|_| self.text(name, longest)).transpose()
+    }
+
+    /// A member that is one of these words.
+    pub(super) fn word(&self, name: &str, words: &[&str]) -> Checked<&'a str> {
+        match self.need(name)? {
+            Value::String(word) if words.contains(&word.as_str()) => Ok(word),
+            _ => Err(self.invalid(name, &format!("must be one of {}", words.join(", ")))),
+        }
+    }
+
+    /// A boolean, where it is there.
+    pub(super) fn maybe_flag(&self, name: &str) -> Checked<()> {
+        match self.get(name) {
+            None | Some(Value::Bool(_)) => Ok(()),
+            Some(_) => Err(self.invalid(name, "must be true or false")),
+        }
+    }
+
+    /// Degrees, as a number or a string (facts 1.2: both are seen), within ± `most`.
+    pub(super) fn degrees(&self, name: &str, most: f64) -> Checked<f64> {
+        let degrees = match self.need(name)? {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        match degrees {
+            Some(degrees) if (-most..=most).contains(&degrees) => Ok(degrees),
+            _ => Err(self.invalid(name, &format!("must be degrees from -{most} to {most}"))),
+        }
+    }
+
+    /// The value of a member is wrong.
+    pub(super) fn invalid(&self, name: &str, why: &str) -> Refusal {
+        Refusal::new(131009, format!("{}.{name} {why}", self.at))
+    }
+}

@@ -1,0 +1,204 @@
+//! The simulated WhatsApp Cloud API: strict where the facts allow a choice, over real sockets, with faults on request.
+//!
+//! Floor: demo. Speaks HTTP/2 and HTTP/1.1 over TLS (by ALPN) or HTTP/1.1 in plain; one rule book for all (`decide`). It
+//! sends no webhooks. It shares no code with the daemon, on purpose.
+//!
+//! ```text
+//! Gate (port) ─► Line (bytes) ─► serve (h2 | http/1.1) ─► decide ─► message, template ─► pace ─► Seen
+//!                                    ▲ faults before reading           ▲ faults after reading
+//! ```
+
+mod control;
+mod decide;
+mod json;
+mod line;
+mod media;
+mod message;
+mod pace;
+mod refusal;
+mod serve;
+mod state;
+mod template;
+
+pub use control::{Answer, Control, Counters, Fault, Repeat, Seen};
+pub use pace::{PAIR_BURST, PAIR_INTERVAL, SENDER_PER_SECOND};
+
+use super::certs::{Authority, Identity};
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use state::{Gate, State};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Certificate and key of the server, in DER.
+pub struct Tls {
+    /// The chain, the server's own first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its private key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+impl Tls {
+    /// From PEM: the chain with the server's own certificate first, and its key.
+    ///
+    /// # Errors
+    /// What is not PEM, or holds no certificate or no key.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> io::Result<Tls> {
+        let wrong = |what: &str, error: pem::Error| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("the {what} is not PEM: {error}"))
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
+        let chain = chain.map_err(|error| wrong("certificate", error))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong("private key", error))?;
+        if chain.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the certificate file holds no certificate"));
+        }
+        Ok(Tls { chain, key })
+    }
+}
+
+impl From<&Identity> for Tls {
+    fn from(identity: &Identity) -> Tls {
+        Tls { chain: vec![identity.certificate_der()], key: identity.key_der() }
+    }
+}
+
+/// How the simulator is set up. `Settings::default()` is a plain server on a free loopback port with the platform's limits.
+pub struct Settings {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// TLS; plain HTTP without.
+    pub tls: Option<Tls>,
+    /// Clients must show a certificate by this authority (mTLS).
+    pub client_ca: Option<CertificateDer<'static>>,
+    /// The only token that is taken.
+    pub token: String,
+    /// Requests must carry the `appsecret_proof` that this secret gives.
+    pub app_secret: Option<String>,
+    /// The number id in the path.
+    pub phone_number_id: String,
+    /// The sender's own number, digits.
+    pub own_number: String,
+    /// API versions that the path may name.
+    pub versions: Vec<String>,
+    /// The account's templates in the platform's own list shape. Without: any template, its parameters checked for form.
+    pub templates: Option<serde_json::Value>,
+    /// Messages a second; more are refused with 130429.
+    pub sender_per_second: usize,
+    /// The largest burst to one person; see [`PAIR_BURST`]. 1 is the strictest: one message in six seconds.
+    pub pair_burst: u32,
+    /// Forgives that the network delays one request more than the next. None by default.
+    pub pair_slack: Duration,
+    /// The `wa_id` of a number's digits.
+    pub wa_id: fn(&str) -> String,
+    /// How many requests [`Control::seen`] keeps; older ones are forgotten. Kept for ever: what repeats are told by (16 bytes
+    /// a message) and the pace of each person.
+    pub keep: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            tls: None,
+            client_ca: None,
+            token: "sandbox-token".into(),
+            app_secret: None,
+            phone_number_id: "106540352242922".into(),
+            own_number: "5511900000000".into(),
+            // The ones alive in November 2026 (facts 0).
+            versions: ["v21.0", "v22.0", "v23.0", "v24.0", "v25.0", "v26.0"].map(String::from).into(),
+            templates: None,
+            sender_per_second: SENDER_PER_SECOND,
+            pair_burst: PAIR_BURST,
+            pair_slack: Duration::ZERO,
+            wa_id: without_ninth_digit,
+            keep: 200_000,
+        }
+    }
+}
+
+/// The platform's habit with Brazilian mobiles outside the area codes 11 to 28: the wa_id lacks the ninth digit. One of the
+/// "prefixes that may be rewritten" (facts 1.1).
+pub fn without_ninth_digit(digits: &str) -> String {
+    match digits.strip_prefix("55").and_then(|rest| rest.split_at_checked(2)) {
+        Some((area, number)) if area >= "30" && number.len() == 9 && number.starts_with('9') => {
+            format!("55{area}{}", &number[1..])
+        }
+        _ => digits.to_owned(),
+    }
+}
+
+/// A running simulator. Ends when it is dropped.
+pub struct Api {
+    control: Control,
+    task: JoinHandle<()>,
+    tls: bool,
+}
+
+impl Api {
+    /// Starts it on the runtime of the caller.
+    ///
+    /// # Errors
+    /// The port is taken, the certificate does not fit its key, or the template list is not one.
+    pub async fn start(mut settings: Settings) -> io::Result<Api> {
+        let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+        let acceptor = serve::acceptor(settings.tls.take(), settings.client_ca.take()).map_err(wrong)?;
+        let gate = Gate::new(settings.listen)?;
+        let tls = acceptor.is_some();
+        let state = Arc::new(State::new(settings, gate).map_err(wrong)?);
+        let task = tokio::spawn(serve::run(state.clone(), acceptor));
+        Ok(Api { control: Control(state), task, tls })
+    }
+
+    /// A simulator over TLS with a certificate by `authority` for `localhost` and 127.0.0.1, valid around `now`.
+    ///
+    /// # Errors
+    /// As [`Api::start`]; also when the system gives no randomness.
+    pub async fn start_tls(authority: &Authority, now: crate::time::Wall, settings: Settings) -> io::Result<Api> {
+        let validity = super::certs::Validity::around(now);
+        let identity = authority.server(&["localhost", "127.0.0.1"], validity).map_err(io::Error::other)?;
+        Api::start(Settings { tls: Some(Tls::from(&identity)), ..settings }).await
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.control.0.gate.addr()
+    }
+
+    /// What `uplink.base_url` is set to: by address, so that the certificate must name it.
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.addr())
+    }
+
+    /// The handle for faults and reports.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Ends it: the port is closed and all connections are reset or dropped.
+    pub async fn stop(mut self) {
+        self.end();
+        // An abort is the only end of the task, so the result says nothing.
+        let _ = (&mut self.task).await;
+    }
+
+    fn end(&self) {
+        self.control.0.gate.close();
+        self.task.abort();
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// No holder of our locks can leave its value half-changed, so a panic elsewhere is no reason to stop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

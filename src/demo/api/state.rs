@@ -1,0 +1,173 @@
+//! What the simulator remembers, and the port that can be closed and opened again.
+//!
+//! Floor: demo.
+
+use super::control::{Counters, Faults, Recent};
+use super::pace::{Pair, Sender};
+use super::template::Templates;
+use super::{Settings, lock};
+use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+
+pub(super) struct State {
+    pub(super) settings: Settings,
+    pub(super) templates: Templates,
+    pub(super) gate: Gate,
+    started: Instant,
+    inner: Mutex<Inner>,
+    /// Changes whenever something was seen or counted.
+    pub(super) news: watch::Sender<u64>,
+    /// Changes when all connections are to be reset.
+    pub(super) cut: watch::Sender<u64>,
+    /// Changes when mute connections are to be let go.
+    pub(super) mute: watch::Sender<u64>,
+}
+
+/// What changes with each request.
+#[derive(Default)]
+pub(super) struct Inner {
+    pub(super) token: String,
+    pub(super) faults: Faults,
+    pub(super) seen: Recent,
+    pub(super) counters: Counters,
+    /// People (wa_id) whose service window is open.
+    pub(super) windows: HashSet<String>,
+    pub(super) sender: Sender,
+    /// By wa_id: two spellings of one number are one person.
+    pub(super) pairs: HashMap<String, Option<Pair>>,
+    /// Hashes of what was accepted: callback data, number and content.
+    pub(super) data: HashSet<u64>,
+    pub(super) contents: HashSet<u64>,
+    /// The `Date` header's error in seconds.
+    pub(super) skew: i64,
+    /// Counts wamids and traces.
+    pub(super) serial: u64,
+}
+
+impl State {
+    pub(super) fn new(settings: Settings, gate: Gate) -> Result<State, String> {
+        let templates = Templates::read(settings.templates.as_ref())?;
+        let inner = Inner { token: settings.token.clone(), ..Inner::default() };
+        Ok(State {
+            settings,
+            templates,
+            gate,
+            started: Instant::now(),
+            inner: Mutex::new(inner),
+            news: watch::Sender::new(0),
+            cut: watch::Sender::new(0),
+            mute: watch::Sender::new(0),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        lock(&self.inner)
+    }
+
+    /// Since the start.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Changes the state and tells those who wait.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.news.send_modify(|epoch| *epoch += 1);
+        result
+    }
+
+    /// The wa_id of a number, however it is written.
+    pub(super) fn person(&self, number: &str) -> String {
+        let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+        (self.settings.wa_id)(&digits)
+    }
+
+    /// The `Date` header: the platform's clock, not the box's, so it may be read here.
+    pub(super) fn date(&self) -> String {
+        let skew = jiff::SignedDuration::from_secs(self.lock().skew);
+        let at = jiff::Timestamp::now().saturating_add(skew).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap_or_default()
+    }
+}
+
+/// A port that can be closed, so that connections are refused, and opened again.
+pub(super) struct Gate {
+    addr: SocketAddr,
+    /// Bound and never listening: nobody else can take the port while it is closed, and the kernel refuses connections.
+    _reserved: TcpSocket,
+    listener: Mutex<Option<TcpListener>>,
+    changed: watch::Sender<u64>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Gate {
+    /// Binds the port and opens it.
+    pub(super) fn new(wanted: SocketAddr) -> io::Result<Gate> {
+        let reserved = socket(wanted)?;
+        let addr = reserved.local_addr()?;
+        let gate = Gate {
+            addr,
+            _reserved: reserved,
+            listener: Mutex::new(None),
+            changed: watch::Sender::new(0),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        gate.open()?;
+        Ok(gate)
+    }
+
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.listener).is_none()
+    }
+
+    /// Closes the port at once; connections in its queue are reset.
+    pub(super) fn close(&self) {
+        lock(&self.listener).take();
+        self.changed.send_modify(|epoch| *epoch += 1);
+    }
+
+    /// Opens the port, if it is closed.
+    pub(super) fn open(&self) -> io::Result<()> {
+        let mut listener = lock(&self.listener);
+        if listener.is_none() {
+            let _runtime = self.runtime.enter();
+            *listener = Some(socket(self.addr)?.listen(1024)?);
+            self.changed.send_modify(|epoch| *epoch += 1);
+        }
+        Ok(())
+    }
+
+    /// The next connection.
+    pub(super) async fn accept(&self) -> io::Result<TcpStream> {
+        let mut changed = self.changed.subscribe();
+        loop {
+            let next = poll_fn(|cx| match &*lock(&self.listener) {
+                Some(listener) => listener.poll_accept(cx),
+                None => Poll::Pending,
+            });
+            tokio::select! {
+                accepted = next => return accepted.map(|(stream, _)| stream),
+                // The sender lives in `self`: an error cannot be, and would mean the same.
+                _ = changed.changed() => {}
+            }
+        }
+    }
+}
+
+fn socket(addr: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    Ok(socket)
+}
