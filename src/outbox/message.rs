@@ -11,6 +11,9 @@ use crate::time::{BoxTime, Moment, Wall, millis};
 use rusqlite::{OptionalExtension, Row, params};
 use std::sync::Arc;
 
+/// Milliseconds by which box time and wall clock may drift apart before an expiry is worth writing again.
+const SLACK: i64 = 60_000;
+
 /// What people are told about a message: enough for a line of log, nothing personal but the masked number.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Found {
@@ -72,6 +75,17 @@ pub struct Attempt {
     pub priority: Priority,
     /// When it was recorded.
     pub at: BoxTime,
+}
+
+/// What an attempt that ended leaves of its spendings, as `attempt.spent` holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spent {
+    /// Surely not sent: nothing.
+    Refunded = 0,
+    /// Answered: all of it.
+    Kept = 1,
+    /// All of it, and nobody knows whether the message arrived: counted for `on_unknown`.
+    Unknown = 2,
 }
 
 /// Until when a draft is of use.
@@ -247,6 +261,9 @@ impl Outbox {
             draft.to().digits(),
             body
         ])?;
+        if state == state::SETTLED {
+            self.forgettable(id);
+        }
         Ok(MessageId(id))
     }
 
@@ -310,18 +327,18 @@ impl Outbox {
         Ok(Cleared::by_outbox(message, attempt, confirmed, token))
     }
 
-    /// Closes an attempt. `kept`: what it spent stays spent.
+    /// Closes an attempt.
     pub fn close(
         &mut self,
         attempt: AttemptId,
         reason: Reason,
         code: Option<i64>,
-        kept: bool,
+        spent: Spent,
         now: Moment,
     ) -> Result<(), StoreError> {
         self.write()?
             .prepare_cached("UPDATE attempt SET answered = ?1, reason = ?2, code = ?3, spent = ?4 WHERE id = ?5")?
-            .execute(params![now.boxed.0, reason.code(), code, kept, attempt.0])?;
+            .execute(params![now.boxed.0, reason.code(), code, spent as i64, attempt.0])?;
         Ok(())
     }
 
@@ -329,11 +346,8 @@ impl Outbox {
     pub fn unknown_attempts(&self, id: MessageId) -> Result<u32, StoreError> {
         Ok(self
             .db
-            .prepare_cached(
-                "SELECT count(*) FROM attempt WHERE message = ?1 AND reason IN
-                     ('no-answer', 'connection-lost', 'restarted', 'platform-fault', 'answer-unreadable')",
-            )?
-            .query_row([id.0], |row| row.get(0))?)
+            .prepare_cached("SELECT count(*) FROM attempt WHERE message = ?1 AND spent = ?2")?
+            .query_row(params![id.0, Spent::Unknown as i64], |row| row.get(0))?)
     }
 
     /// Attempts without an answer, oldest first.
@@ -366,7 +380,7 @@ impl Outbox {
             if at < since {
                 break;
             }
-            if row.get(1)? {
+            if row.get::<_, i64>(1)? != Spent::Refunded as i64 {
                 times.push(at);
             }
         }
@@ -385,7 +399,8 @@ impl Outbox {
     ) -> Result<(), StoreError> {
         self.write()?
             .prepare_cached(
-                "UPDATE message SET state = 0, hold = NULL, due = ?1, reason = ?2, detail = ?3, tries = tries - ?4 WHERE id = ?5",
+                "UPDATE message SET state = 0, hold = NULL, due = ?1, outcome = 'stored', reason = ?2, detail = ?3,
+                     tries = tries - ?4 WHERE id = ?5",
             )?
             .execute(params![due.0, reason.code(), detail, i64::from(!counted), id.0])?;
         Ok(())
@@ -412,6 +427,9 @@ impl Outbox {
 
     fn change(&mut self, id: MessageId, state: i64, settling: &Settling<'_>, now: Moment) -> Result<(), StoreError> {
         let wall = now.wall.reading();
+        if state == state::SETTLED {
+            self.forgettable(id.0);
+        }
         self.write()?
             .prepare_cached(
                 "UPDATE message SET state = ?1, hold = NULL, outcome = ?2, reason = ?3, detail = ?4,
@@ -498,18 +516,25 @@ impl Outbox {
         Ok(expires.into_iter().chain(unknown).min().map(BoxTime))
     }
 
-    /// The clock became trusted: expiry that could only be bounded is now known.
+    /// The clock became trusted: expiry that could only be bounded is now known, and time spent off that box time could not
+    /// count is caught up with. It only ever comes closer.
     pub fn clock_trusted(&mut self, now: BoxTime, wall: Wall) -> Result<(), StoreError> {
-        let waiting: bool = self
-            .db
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE state IN (0, 3) AND unsynced)")?
-            .query_row([], |row| row.get(0))?;
-        if waiting {
-            self.write()?.execute(
-                "UPDATE message SET unsynced = 0, expires = min(expires, expires_wall - ?1 + ?2)
-                 WHERE state IN (0, 3) AND unsynced AND expires_wall IS NOT NULL",
-                params![wall.0, now.0],
-            )?;
+        for which in
+            ["INDEXED BY message_expiry WHERE state IN (0, 3)", "INDEXED BY message_open WHERE state IN (1, 2)"]
+        {
+            let ended = format!("{which} AND expires > expires_wall - ?1 + ?2 + ?3");
+            let slack = params![wall.0, now.0, SLACK];
+            let found: bool =
+                self.db
+                    .query_row(&format!("SELECT EXISTS (SELECT 1 FROM message {ended})"), slack, |row| row.get(0))?;
+            if found {
+                let update = format!("UPDATE message {ended}").replacen(
+                    "WHERE",
+                    "SET expires = expires_wall - ?1 + ?2 WHERE",
+                    1,
+                );
+                self.write()?.execute(&update, slack)?;
+            }
         }
         Ok(())
     }
@@ -531,11 +556,12 @@ impl Outbox {
             _ => newcomer.rank(),
         };
         while let Some(id) = self.displaceable.pop() {
-            let (rank, held): (i64, i64) = self
+            let found: Option<i64> = self
                 .db
-                .prepare_cached("SELECT rank, state FROM message WHERE id = ?1")?
-                .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if matches!(held, state::WAITING | state::PARKED) && rank >= lowest {
+                .prepare_cached("SELECT rank FROM message WHERE id = ?1 AND state IN (0, 3)")?
+                .query_row([id.0], |row| row.get(0))
+                .optional()?;
+            if found.is_some_and(|rank| rank >= lowest) {
                 return Ok(Some(id));
             }
         }
@@ -567,13 +593,17 @@ impl Outbox {
 
     /// Remembers an arrival without an id.
     pub fn remember(&mut self, print: &[u8; 16]) -> Result<(), StoreError> {
-        let serial: Option<i64> =
-            self.db.prepare_cached("SELECT max(serial) FROM repeat")?.query_row([], |row| row.get(0))?;
-        let serial = serial.unwrap_or(0) + 1;
+        let serial = self.next_repeat;
         self.write()?
             .prepare_cached("INSERT OR REPLACE INTO repeat (slot, serial, print) VALUES (?1, ?2, ?3)")?
             .execute(params![serial % crate::limits::REPEATS as i64, serial, print])?;
+        self.next_repeat += 1;
         Ok(())
+    }
+
+    pub(super) fn last_repeat(&self) -> Result<i64, StoreError> {
+        let serial: Option<i64> = self.db.query_row("SELECT max(serial) FROM repeat", [], |row| row.get(0))?;
+        Ok(serial.unwrap_or(0))
     }
 
     /// Messages by state: waiting, on their way, unknown, parked; and since when the oldest has been waiting.

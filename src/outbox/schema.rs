@@ -84,7 +84,7 @@ CREATE TABLE content (message INTEGER PRIMARY KEY, number TEXT NOT NULL, body TE
 CREATE TABLE attempt (
     id INTEGER PRIMARY KEY, message INTEGER NOT NULL, try INTEGER NOT NULL,
     boxed INTEGER NOT NULL, wall INTEGER NOT NULL, boot TEXT NOT NULL,
-    spent INTEGER NOT NULL,             -- 1: pair and sender were spent and not refunded
+    spent INTEGER NOT NULL,             -- 0: refunded; 1: pair and sender are spent; 2: spent, and nobody knows whether it arrived
     answered INTEGER, reason TEXT, code INTEGER
 );
 CREATE INDEX attempt_message ON attempt (message);

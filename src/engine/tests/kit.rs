@@ -90,7 +90,8 @@ impl Kit {
 
     pub fn config(&self) -> (Rooms, Rules) {
         let at = |name: &str| self.folder.path().join(name);
-        let text = include_str!("branch.toml").replace("MAX_BYTES", self.max_bytes).replace("WHEN_FULL", self.when_full);
+        let text =
+            include_str!("branch.toml").replace("MAX_BYTES", self.max_bytes).replace("WHEN_FULL", self.when_full);
         std::fs::write(at("branchline.toml"), text + &self.extra).unwrap();
         std::fs::write(at("templates.json"), include_str!("templates.json")).unwrap();
         std::fs::write(at("whatsapp-token"), "x").unwrap();
@@ -316,4 +317,3 @@ pub fn lost() -> Answer {
 pub fn unsent() -> Answer {
     Answer::NotSent(NotSent::NoConnection("refused".into()))
 }
-
