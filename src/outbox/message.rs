@@ -11,6 +11,11 @@ use crate::time::{BoxTime, Moment, Wall, millis};
 use rusqlite::{OptionalExtension, Row, params};
 use std::sync::Arc;
 
+/// The latest about one subject and person. A subject that is used for ever ("rack") must not make each event dearer; of what
+/// is older than these all but the one on its way was withdrawn already.
+const ABOUT: &str = "SELECT id, state, outcome, at_wall FROM message INDEXED BY message_subject
+     WHERE person = ?1 AND subject = ?2 ORDER BY id DESC LIMIT 64";
+
 /// Milliseconds by which box time and wall clock may drift apart before an expiry is worth writing again.
 const SLACK: i64 = 60_000;
 
@@ -455,28 +460,35 @@ impl Outbox {
         subject: &str,
         newer: MessageId,
     ) -> Result<Vec<MessageId>, StoreError> {
-        let mut query = self.db.prepare_cached(
-            "SELECT old.id FROM message AS old INDEXED BY message_subject JOIN message AS new ON new.id = ?3
-             WHERE old.person = ?1 AND old.subject = ?2 AND old.state IN (0, 3) AND old.id <> ?3
-               AND (old.at_wall IS NULL OR new.at_wall IS NULL OR old.at_wall <= new.at_wall)",
-        )?;
+        let mut query = self.db.prepare_cached(&format!(
+            "SELECT old.id FROM ({ABOUT}) AS old JOIN message AS new ON new.id = ?3
+             WHERE old.state IN (0, 3) AND old.id <> ?3
+               AND (old.at_wall IS NULL OR new.at_wall IS NULL OR old.at_wall <= new.at_wall)"
+        ))?;
         let rows = query.query_map(params![person.0, subject, newer.0], |row| row.get(0).map(MessageId))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Whether a newer message about the same subject waits already: asked when a message comes back into the queue, and
-    /// when an event comes late.
+    /// Whether something newer about the same subject waits, is on its way or has arrived: asked when a message comes back into
+    /// the queue, and when an event comes late.
     pub fn has_newer(&self, id: MessageId) -> Result<bool, StoreError> {
+        let own = self
+            .db
+            .prepare_cached("SELECT person, subject, at_wall FROM message WHERE id = ?1 AND subject IS NOT NULL")?
+            .query_row([id.0], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
+            })
+            .optional()?;
+        let Some((person, subject, at)) = own else { return Ok(false) };
         Ok(self
             .db
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM message AS own JOIN message AS new INDEXED BY message_subject
-                     ON new.person = own.person AND new.subject = own.subject AND new.state IN (0, 3) AND new.id <> own.id
-                 WHERE own.id = ?1 AND own.subject IS NOT NULL AND CASE
-                     WHEN own.at_wall IS NULL OR new.at_wall IS NULL OR own.at_wall = new.at_wall THEN new.id > own.id
-                     ELSE new.at_wall > own.at_wall END)",
-            )?
-            .query_row([id.0], |row| row.get(0))?)
+            .prepare_cached(&format!(
+                "SELECT EXISTS (SELECT 1 FROM ({ABOUT}) AS new
+                 WHERE new.id <> ?3 AND (new.state < 4 OR new.outcome IN ('accepted', 'delivered', 'read', 'unknown'))
+                   AND CASE WHEN ?4 IS NULL OR new.at_wall IS NULL OR new.at_wall = ?4 THEN new.id > ?3
+                            ELSE new.at_wall > ?4 END)"
+            ))?
+            .query_row(params![person, subject, id.0, at], |row| row.get(0))?)
     }
 
     /// Messages whose wait for a word of the platform is over, at most `limit`.

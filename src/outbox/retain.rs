@@ -6,7 +6,6 @@ use super::{Outbox, StoreError, schema::state};
 use crate::message::MessageId;
 use crate::time::{BoxTime, millis};
 
-
 /// Rows that one slice may delete: about 100 KiB of write-ahead log.
 const SLICE: i64 = 256;
 const OLD_CONTENTS: &str = "SELECT content.message, state, changed, arrived FROM content

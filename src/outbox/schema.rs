@@ -79,7 +79,7 @@ CREATE INDEX message_expiry ON message (expires) WHERE state IN (0, 3);
 CREATE INDEX message_open ON message (state, due) WHERE state IN (1, 2);
 CREATE INDEX message_parked ON message (hold, due) WHERE state = 3;
 CREATE INDEX message_dedupe ON message (dedupe) WHERE dedupe IS NOT NULL;
-CREATE INDEX message_subject ON message (person, subject) WHERE state IN (0, 3) AND subject IS NOT NULL;
+CREATE INDEX message_subject ON message (person, subject) WHERE subject IS NOT NULL;
 CREATE TABLE content (message INTEGER PRIMARY KEY, number TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE attempt (
     id INTEGER PRIMARY KEY, message INTEGER NOT NULL, try INTEGER NOT NULL,

@@ -129,7 +129,8 @@ impl Kit {
     pub fn start(&mut self) {
         self.open();
         self.broker_up();
-        self.run(0);
+        // Bursts begin after a restart, not with it.
+        self.run(1);
     }
 
     /// Power loss, or SIGKILL: nothing is said good-bye to.
@@ -203,7 +204,7 @@ impl Kit {
 
     /// Lets the clock go to `seconds` after the beginning, stopping wherever the engine wants to be woken.
     pub fn at(&mut self, seconds: f64) {
-        self.run((seconds * 1000.0).round() as u64 - self.now);
+        self.run(((seconds * 1000.0).round() as u64).saturating_sub(self.now));
     }
 
     pub fn run(&mut self, millis: u64) {
