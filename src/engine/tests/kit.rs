@@ -96,18 +96,9 @@ impl Kit {
         std::fs::write(at("templates.json"), include_str!("templates.json")).unwrap();
         std::fs::write(at("whatsapp-token"), "x").unwrap();
         let loaded = config::load(&at("branchline.toml"), None, &[]).unwrap_or_else(|problems| panic!("{problems:#?}"));
-        let config = loaded.config;
-        let mut policy = config.rooms.policy;
-        policy.unknown_wait = Duration::from_secs(30);
-        let rules = Rules::compile(&config.rooms.rules).unwrap();
-        let rooms = Rooms {
-            branch: config.branch,
-            rules: config.rooms.rules,
-            policy,
-            pace: config.rooms.pace,
-            outbox: config.rooms.outbox,
-            whatsapp: config.rooms.whatsapp,
-        };
+        let mut rooms = loaded.config.rooms;
+        rooms.policy.unknown_wait = Duration::from_secs(30);
+        let rules = Rules::compile(&rooms.rules).unwrap();
         (rooms, rules)
     }
 
