@@ -86,7 +86,7 @@ impl Daemon {
         let outbox = Outbox::open(config.rooms.outbox.clone(), seed())?;
         let clock = SystemClock::start(Some(outbox.row().wall.reading()));
         let rules = compile(&config)?;
-        let engine = Engine::new(rooms(&config), rules, outbox, clock.now(), clock.boot_id(), seed())?;
+        let engine = Engine::new(config.rooms.clone(), rules, outbox, clock.now(), clock.boot_id(), seed())?;
         let (inbox, queue) = engine::channel(config.mqtt.receive_maximum.into(), config.uplink.max_in_flight);
         let sink = Sink { inbox: inbox.clone(), clock: clock.clone() };
 
@@ -125,7 +125,7 @@ impl Daemon {
                 drop(alive);
             })
             .map_err(StartError::Thread)?;
-        info!(version = env!("CARGO_PKG_VERSION"), branch = config.branch, "started");
+        info!(version = env!("CARGO_PKG_VERSION"), branch = config.rooms.branch, "started");
         Ok(Daemon { inbox, mqtt, desk, clock, page: page_address, engine, ended, reloads, config, tasks })
     }
 
@@ -162,7 +162,7 @@ impl Daemon {
         match compile(&loaded.config) {
             Err(problem) => error!("{problem}: the configuration before stays in force"),
             Ok(rules) => {
-                let reload = Reload { rooms: rooms(&loaded.config), rules };
+                let reload = Reload { rooms: loaded.config.rooms.clone(), rules };
                 if self.reloads.try_send(reload).is_err() {
                     return warn!("the last reload is not done yet: try again");
                 }
@@ -238,19 +238,8 @@ pub fn environment() -> Vec<(String, String)> {
 pub fn offline(config: &Config) -> Result<(Engine, SystemClock), StartError> {
     let outbox = Outbox::open(config.rooms.outbox.clone(), seed())?;
     let clock = SystemClock::start(Some(outbox.row().wall.reading()));
-    let engine = Engine::new(rooms(config), compile(config)?, outbox, clock.now(), clock.boot_id(), seed())?;
+    let engine = Engine::new(config.rooms.clone(), compile(config)?, outbox, clock.now(), clock.boot_id(), seed())?;
     Ok((engine, clock))
-}
-
-fn rooms(config: &Config) -> Rooms {
-    Rooms {
-        branch: config.branch.clone(),
-        rules: config.rooms.rules.clone(),
-        policy: config.rooms.policy.clone(),
-        pace: config.rooms.pace.clone(),
-        outbox: config.rooms.outbox.clone(),
-        whatsapp: config.rooms.whatsapp.clone(),
-    }
 }
 
 fn compile(config: &Config) -> Result<Rules, StartError> {

@@ -88,7 +88,7 @@ pub fn run(engine: &mut Engine, queue: &Queue, world: &mut impl World, patience:
         } else {
             Duration::ZERO
         };
-        queue.wait(wait);
+        queue.wait(wait, troubled);
         queue.take(&mut pending);
         if pending.inputs.iter().any(|input| matches!(input, Input::Stop)) {
             stop_by.get_or_insert(world.now().mono + patience);
@@ -140,10 +140,14 @@ fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<(Vec<
 
 impl Queue {
     /// Until something is there, or `wait` has passed.
-    fn wait(&self, wait: Duration) {
+    ///
+    /// In trouble only time passes: what is there would be there again at once, and the store needs a moment.
+    fn wait(&self, wait: Duration, troubled: bool) {
         let mut select = Select::new();
-        select.recv(&self.urgent);
-        select.recv(&self.arrivals);
+        if !troubled {
+            select.recv(&self.urgent);
+            select.recv(&self.arrivals);
+        }
         // Timed out or ready: either way the queues are looked at next.
         let _ = select.ready_timeout(wait);
     }

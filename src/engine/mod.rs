@@ -18,6 +18,8 @@ mod hold;
 mod io;
 mod operate;
 mod soft;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 pub use drive::{Inbox, Queue, World, channel, run};
@@ -139,8 +141,6 @@ impl Engine {
         self.timezone = rooms.rules.timezone;
         self.outbox.reconfigure(rooms.outbox);
         self.soft.filters_changed = true;
-        // What waits may be let go by the new configuration: it is asked again, and parked again if not.
-        self.soft.releasing.push("clock".to_owned());
     }
 
     /// Answers one operator on the store alone, when no daemon runs: nothing is posted, no attempt is judged.

@@ -61,6 +61,8 @@ pub(super) struct Flight {
     /// When it was recorded: what the sender limit is refunded by.
     pub at: BoxTime,
     pub posted: Mono,
+    /// The token it went with.
+    pub token: Option<[u8; 8]>,
 }
 
 /// One arrival to acknowledge.
@@ -82,7 +84,7 @@ impl Soft {
         let releasing: Vec<String> = outbox
             .parked_holds()?
             .into_iter()
-            .filter(|key| key != UNTIL && !holds.iter().any(|hold| &hold.key == key))
+            .filter(|key| key != UNTIL && key != CLOCK && !holds.iter().any(|hold| &hold.key == key))
             .collect();
         Ok(Soft {
             circuit: Circuit::new(moment.boxed),
@@ -131,6 +133,11 @@ impl Soft {
     /// The hold on `key`, if it is in force.
     pub fn hold(&self, key: &str, now: BoxTime) -> Option<&Hold> {
         self.holds.iter().find(|hold| hold.key == key && in_force(hold, now))
+    }
+
+    /// Number or account were held for a time that is over, and nothing was taken since: one is tried.
+    pub fn on_trial(&self, now: BoxTime) -> bool {
+        self.holds.iter().any(|hold| matches!(hold.key.as_str(), "number" | "account") && !in_force(hold, now))
     }
 
     /// What stops everything: an operator, the number or the account.

@@ -199,7 +199,12 @@ impl House {
             if let Some(ended) = self.daemon.as_mut().and_then(|child| child.try_wait().unwrap()) {
                 panic!("the daemon ended ({ended}) before {what}:\n{}", self.log());
             }
-            assert!(Instant::now() < until, "{what}: not within {within:?}; status {:#?}\n{}", self.status(), self.log());
+            assert!(
+                Instant::now() < until,
+                "{what}: not within {within:?}; status {:#?}\n{}",
+                self.status(),
+                self.log()
+            );
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }
