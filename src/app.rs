@@ -28,6 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks at the free space of the disk and at the arrivals that were dropped.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// How long a start waits for the store: a command that found no daemon (`branchline status`) has it for a moment.
+const STORE_PATIENCE: Duration = Duration::from_secs(3);
+/// Between two tries at it.
+const STORE_RETRY: Duration = Duration::from_millis(25);
+
 /// Why the daemon does not start: for a person.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -83,7 +88,7 @@ impl Daemon {
     /// # Errors
     /// What keeps it from starting. An absent broker or uplink does not.
     pub async fn start(config: Config) -> Result<Daemon, StartError> {
-        let outbox = Outbox::open(config.rooms.outbox.clone(), seed())?;
+        let outbox = open_store(&config).await?;
         let clock = SystemClock::start(Some(outbox.row().wall.reading()));
         let rules = compile(&config)?;
         let engine = Engine::new(config.rooms.clone(), rules, outbox, clock.now(), clock.boot_id(), seed())?;
@@ -240,6 +245,16 @@ pub fn offline(config: &Config) -> Result<(Engine, SystemClock), StartError> {
     let clock = SystemClock::start(Some(outbox.row().wall.reading()));
     let engine = Engine::new(config.rooms.clone(), compile(config)?, outbox, clock.now(), clock.boot_id(), seed())?;
     Ok((engine, clock))
+}
+
+async fn open_store(config: &Config) -> Result<Outbox, OpenError> {
+    let until = Instant::now() + STORE_PATIENCE;
+    loop {
+        match Outbox::open(config.rooms.outbox.clone(), seed()) {
+            Err(OpenError::InUse(_)) if Instant::now() < until => tokio::time::sleep(STORE_RETRY).await,
+            opened => return opened,
+        }
+    }
 }
 
 fn compile(config: &Config) -> Result<Rules, StartError> {
