@@ -356,11 +356,13 @@ impl ApiThread {
     }
 }
 
-fn runtime() -> Runtime {
+/// A runtime for one thread.
+pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-async fn publish(port: u16, events: Vec<(String, String)>) {
+/// Publishes each event at QoS 1; done when the broker has acknowledged all.
+pub async fn publish(port: u16, events: Vec<(String, String)>) {
     use rumqttc::v5::mqttbytes::{QoS, v5::Packet};
     use rumqttc::v5::{AsyncClient, Event, MqttOptions};
     let mut options = MqttOptions::new(format!("publisher-{:x}", fastrand::u64(..)), "127.0.0.1", port);
