@@ -419,7 +419,8 @@ pub fn alarm(number: u32) -> (String, String) {
 /// What the API's certificate is for.
 pub const API_NAMES: &[&str] = &["127.0.0.1", "localhost"];
 
-const RULES: &str = r#"
+/// The rules of every house.
+pub const RULES: &str = r#"
 [branch]
 id = "t-1"
 timezone = "America/Sao_Paulo"
@@ -461,7 +462,8 @@ template = "node_alarm"
 body = ["{{ node }}", "{{ payload.alarm }} {{ payload.value }}"]
 "#;
 
-const UPLINK: &str = r#"
+/// The rest of `[uplink]`.
+pub const UPLINK: &str = r#"
 phone_number_id = "106540352242922"
 token_file = "token"
 ca_file = "api-ca.pem"
