@@ -286,6 +286,9 @@ mod tests {
         writer.flush().unwrap();
         drop(writer);
         let lines = read(std::str::from_utf8(&out).unwrap(), &setting()).unwrap();
-        assert_eq!((&lines[0].number, &lines[0].source, &lines[0].at), (&row.number, &row.source, &row.at.map(Wall::rfc3339).unwrap_or_default()));
+        assert_eq!(
+            (&lines[0].number, &lines[0].source, &lines[0].at),
+            (&row.number, &row.source, &row.at.map(Wall::rfc3339).unwrap_or_default())
+        );
     }
 }
