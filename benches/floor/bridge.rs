@@ -15,7 +15,11 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
+
+/// As the daemon's `uplink.timeout`: an answer that never comes is told.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// When an event is acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,5 +122,11 @@ fn message(topic: &str, payload: &Value) -> Value {
 
 fn http(ca: &Path) -> reqwest::Client {
     let tls = tls::client_config(Some(ca), None, &[b"h2", b"http/1.1"], &SystemClock::start(None)).unwrap();
-    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().tcp_nodelay(true).build().unwrap()
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .tcp_nodelay(true)
+        .timeout(PATIENCE)
+        .build()
+        .unwrap()
 }
