@@ -89,7 +89,8 @@ impl Floor {
         let mut network = NetworkOptions::new();
         network.set_tcp_nodelay(true);
         options.set_network_options(network);
-        AsyncClient::new(options, 2 * limits::RECEIVE)
+        // Room for every packet identifier: an acknowledgement that waited for room would wait for the loop that waits for it.
+        AsyncClient::new(options, usize::from(u16::MAX))
     }
 
     async fn post(&self, http: &reqwest::Client, event: &Publish) {
