@@ -90,6 +90,7 @@ impl Daemon {
     pub async fn start(config: Config) -> Result<Daemon, StartError> {
         let outbox = open_store(&config).await?;
         let clock = SystemClock::start(Some(outbox.row().wall.reading()));
+        let store = outbox.row().store.clone();
         let rules = compile(&config)?;
         let engine = Engine::new(config.rooms.clone(), rules, outbox, clock.now(), clock.boot_id(), seed())?;
         let (inbox, queue) = engine::channel(config.mqtt.receive_maximum.into(), config.uplink.max_in_flight);
@@ -121,6 +122,7 @@ impl Daemon {
             stopwatch: Instant::now(),
             reloads: incoming,
             trouble: String::new(),
+            store,
         };
         let mut engine = engine;
         let engine = std::thread::Builder::new()
@@ -370,6 +372,8 @@ struct Outside {
     stopwatch: Instant,
     reloads: crossbeam_channel::Receiver<Reload>,
     trouble: String,
+    /// The first half of every message id.
+    store: String,
 }
 
 impl World for Outside {
@@ -388,7 +392,7 @@ impl World for Outside {
             Action::Probe => self.uplink.probe(),
             Action::Subscribe { epoch, want, gone } => self.mqtt.subscribe(epoch, want, gone),
             Action::Publish(publish) => self.mqtt.publish(publish),
-            Action::Show(told) => log(&told),
+            Action::Show(told) => log(&told, &self.store),
             Action::Done(ticket, reply) => self.desk.done(ticket, reply),
         }
     }
@@ -413,15 +417,15 @@ impl World for Outside {
 }
 
 /// One decision as a line of log. Numbers are masked in it already.
-fn log(told: &Told) {
+fn log(told: &Told, store: &str) {
     let Told { rule, event, message, to, priority: _, outcome, reason, detail, loud } = told;
     let (rule, event) = (rule.as_deref(), event.as_deref());
-    let (message, to) = (message.map(|id| id.0), to.as_deref());
-    let outcome = outcome.map(|outcome| outcome.code());
-    let reason = reason.code();
+    let (id, to) = (message.map(|id| format!("{store}-{id}")), to.as_deref());
+    let (outcome, reason) = (outcome.map(|outcome| outcome.code()), reason.code());
+    let said = if detail.is_empty() { outcome.unwrap_or(reason) } else { detail };
     if *loud {
-        warn!(rule, event, message, to, outcome, reason, "{detail}");
+        warn!(rule, event, id, to, outcome, reason, "{said}");
     } else {
-        info!(rule, event, message, to, outcome, reason, "{detail}");
+        info!(rule, event, id, to, outcome, reason, "{said}");
     }
 }

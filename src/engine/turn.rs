@@ -92,6 +92,9 @@ impl Engine {
                 // Receipts that the old connection did not acknowledge are published again.
                 self.soft.published = self.soft.taken;
                 self.soft.state_shown.clear();
+                if *session_present {
+                    self.forget_held();
+                }
             }
             BrokerLink::Subscribed { epoch, refused } => {
                 if self.soft.broker.is_some_and(|(current, _)| current == *epoch) {

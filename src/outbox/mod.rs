@@ -138,6 +138,18 @@ pub struct BoxRow {
     pub filters: Vec<String>,
 }
 
+/// What shall go wrong in a test.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Fault {
+    /// The next commit is reported as failed with this code of SQLite; whether it happens all the same.
+    pub commit: Option<(bool, i32)>,
+    /// So many times the file cannot be opened again.
+    pub opens: u32,
+    /// Copies made by `rebuild`.
+    pub rebuilt: u32,
+}
+
 /// The open store.
 pub struct Outbox {
     db: Connection,
@@ -156,9 +168,9 @@ pub struct Outbox {
     more_forgettable: bool,
     /// Whether `db` is the file; otherwise it is a placeholder until `reopen` succeeds.
     attached: bool,
-    /// What the next commit shall suffer: `Some(true)` it happens and is reported as failed, `Some(false)` it does not happen.
+    /// What shall go wrong.
     #[cfg(test)]
-    pub(crate) fault: Option<(bool, i32)>,
+    pub(crate) fault: Fault,
     _lock: File,
 }
 
@@ -188,7 +200,7 @@ impl Outbox {
             more_forgettable: true,
             attached: true,
             #[cfg(test)]
-            fault: None,
+            fault: Fault::default(),
             _lock: lock,
         };
         outbox.forget_caches().map_err(failed)?;
@@ -202,9 +214,17 @@ impl Outbox {
         let expected = self.row.commits + 1;
         self.detach()?;
         finish_swap(&path)?;
+        #[cfg(test)]
+        if self.fault.opens > 0 {
+            self.fault.opens -= 1;
+            return Err(OpenError::File { path, why: "as the test asked".to_owned() });
+        }
         self.db = connect(&path, self.settings.max_bytes)?;
-        self.row = read_box(&self.db).map_err(failed)?;
-        self.forget_caches().map_err(failed)?;
+        let known = std::mem::replace(&mut self.row, read_box(&self.db).map_err(failed)?);
+        if let Err(error) = self.forget_caches() {
+            self.row = known;
+            return Err(failed(error));
+        }
         self.attached = true;
         Ok(self.row.commits == expected)
     }
@@ -250,7 +270,16 @@ impl Outbox {
         File::open(&copy).and_then(|file| file.sync_all()).map_err(io)?;
         // From here on the copy is the store: whatever stops us, `finish_swap` puts it into its place before anything else.
         std::fs::rename(&copy, &whole).and_then(|()| sync_folder(&path)).map_err(io)?;
+        #[cfg(test)]
+        {
+            self.fault.rebuilt += 1;
+        }
         self.reopen().map(|_| ())
+    }
+
+    /// Whether the file is open; otherwise [`reopen`](Self::reopen) comes before everything else.
+    pub fn is_attached(&self) -> bool {
+        self.attached
     }
 
     /// What the box knows about itself.
@@ -320,7 +349,7 @@ impl Outbox {
 
     #[cfg(test)]
     fn faulty(&mut self) -> Result<(), StoreError> {
-        let Some((happens, code)) = self.fault.take() else { return Ok(()) };
+        let Some((happens, code)) = self.fault.commit.take() else { return Ok(()) };
         if happens {
             self.db.execute_batch("COMMIT")?;
         }
