@@ -39,11 +39,11 @@ fn a_day_goes_as_it_should() {
     assert_eq!(complained, "");
     #[rustfmt::skip]
     let story = [
-        "e01 pos/1/order/A-1042/placed", "“Oi, Beatriz! Recebemos seu pedido A-1042",
+        "Ana +55…21 reads: “Alarme no nó loja-3", "Luis +52…78 reads: “Alarma en el nodo loja-3",
+        "e02 pos/1/order/A-1042/placed", "“Oi, Beatriz! Recebemos seu pedido A-1042",
         "“¡Hola, Mateo! Recibimos tu pedido A-1043",
         "Carla +55…63 gets nothing: never agreed", "Diego +52…58 gets nothing: wrote STOP",
         "nobody is messaged: the payload is no JSON", "known already: nobody is messaged twice",
-        "Ana +55…21 reads: “Alarme no nó loja-3", "Luis +52…78 reads: “Alarma en el nodo loja-3",
         "The uplink is cut", "the uplink is down (uplink-down)", "“A-1047 placed” is withdrawn",
         "The uplink is back", "The backlog has left",
         "What came of each event", "18 events, 14 messages, 2 withheld, 1 withdrawn, 1 unreadable, 0 repeats",
@@ -81,7 +81,7 @@ fn interrupted_it_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = demo(folder.path()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("e01 ")), "the day began");
+    assert!(lines.any(|line| line.contains("e02 ")), "the day began");
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(69));
     assert!(is_empty(folder.path()), "the temporary folder is left behind");

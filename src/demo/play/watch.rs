@@ -30,6 +30,8 @@ const STATE: &str = "branchline/demo/state";
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub(super) struct Receipt {
     pub(super) event: Option<String>,
+    /// The daemon's id of it.
+    pub(super) message: String,
     /// Masked.
     pub(super) to: Option<String>,
     pub(super) outcome: Outcome,
