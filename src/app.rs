@@ -28,6 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks at the free space of the disk and at the arrivals that were dropped.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// How long a start waits for the store: a command that found no daemon (`branchline status`) has it for a moment.
+const STORE_PATIENCE: Duration = Duration::from_secs(3);
+/// Between two tries at it.
+const STORE_RETRY: Duration = Duration::from_millis(25);
+
 /// Why the daemon does not start: for a person.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -83,10 +88,11 @@ impl Daemon {
     /// # Errors
     /// What keeps it from starting. An absent broker or uplink does not.
     pub async fn start(config: Config) -> Result<Daemon, StartError> {
-        let outbox = Outbox::open(config.rooms.outbox.clone(), seed())?;
+        let outbox = open_store(&config).await?;
         let clock = SystemClock::start(Some(outbox.row().wall.reading()));
+        let store = outbox.row().store.clone();
         let rules = compile(&config)?;
-        let engine = Engine::new(rooms(&config), rules, outbox, clock.now(), clock.boot_id(), seed())?;
+        let engine = Engine::new(config.rooms.clone(), rules, outbox, clock.now(), clock.boot_id(), seed())?;
         let (inbox, queue) = engine::channel(config.mqtt.receive_maximum.into(), config.uplink.max_in_flight);
         let sink = Sink { inbox: inbox.clone(), clock: clock.clone() };
 
@@ -116,6 +122,7 @@ impl Daemon {
             stopwatch: Instant::now(),
             reloads: incoming,
             trouble: String::new(),
+            store,
         };
         let mut engine = engine;
         let engine = std::thread::Builder::new()
@@ -125,7 +132,7 @@ impl Daemon {
                 drop(alive);
             })
             .map_err(StartError::Thread)?;
-        info!(version = env!("CARGO_PKG_VERSION"), branch = config.branch, "started");
+        info!(version = env!("CARGO_PKG_VERSION"), branch = config.rooms.branch, "started");
         Ok(Daemon { inbox, mqtt, desk, clock, page: page_address, engine, ended, reloads, config, tasks })
     }
 
@@ -162,7 +169,7 @@ impl Daemon {
         match compile(&loaded.config) {
             Err(problem) => error!("{problem}: the configuration before stays in force"),
             Ok(rules) => {
-                let reload = Reload { rooms: rooms(&loaded.config), rules };
+                let reload = Reload { rooms: loaded.config.rooms.clone(), rules };
                 if self.reloads.try_send(reload).is_err() {
                     return warn!("the last reload is not done yet: try again");
                 }
@@ -238,18 +245,17 @@ pub fn environment() -> Vec<(String, String)> {
 pub fn offline(config: &Config) -> Result<(Engine, SystemClock), StartError> {
     let outbox = Outbox::open(config.rooms.outbox.clone(), seed())?;
     let clock = SystemClock::start(Some(outbox.row().wall.reading()));
-    let engine = Engine::new(rooms(config), compile(config)?, outbox, clock.now(), clock.boot_id(), seed())?;
+    let engine = Engine::new(config.rooms.clone(), compile(config)?, outbox, clock.now(), clock.boot_id(), seed())?;
     Ok((engine, clock))
 }
 
-fn rooms(config: &Config) -> Rooms {
-    Rooms {
-        branch: config.branch.clone(),
-        rules: config.rooms.rules.clone(),
-        policy: config.rooms.policy.clone(),
-        pace: config.rooms.pace.clone(),
-        outbox: config.rooms.outbox.clone(),
-        whatsapp: config.rooms.whatsapp.clone(),
+async fn open_store(config: &Config) -> Result<Outbox, OpenError> {
+    let until = Instant::now() + STORE_PATIENCE;
+    loop {
+        match Outbox::open(config.rooms.outbox.clone(), seed()) {
+            Err(OpenError::InUse(_)) if Instant::now() < until => tokio::time::sleep(STORE_RETRY).await,
+            opened => return opened,
+        }
     }
 }
 
@@ -366,6 +372,8 @@ struct Outside {
     stopwatch: Instant,
     reloads: crossbeam_channel::Receiver<Reload>,
     trouble: String,
+    /// The first half of every message id.
+    store: String,
 }
 
 impl World for Outside {
@@ -384,7 +392,7 @@ impl World for Outside {
             Action::Probe => self.uplink.probe(),
             Action::Subscribe { epoch, want, gone } => self.mqtt.subscribe(epoch, want, gone),
             Action::Publish(publish) => self.mqtt.publish(publish),
-            Action::Show(told) => log(&told),
+            Action::Show(told) => log(&told, &self.store),
             Action::Done(ticket, reply) => self.desk.done(ticket, reply),
         }
     }
@@ -409,15 +417,15 @@ impl World for Outside {
 }
 
 /// One decision as a line of log. Numbers are masked in it already.
-fn log(told: &Told) {
+fn log(told: &Told, store: &str) {
     let Told { rule, event, message, to, priority: _, outcome, reason, detail, loud } = told;
     let (rule, event) = (rule.as_deref(), event.as_deref());
-    let (message, to) = (message.map(|id| id.0), to.as_deref());
-    let outcome = outcome.map(|outcome| outcome.code());
-    let reason = reason.code();
+    let (id, to) = (message.map(|id| format!("{store}-{id}")), to.as_deref());
+    let (outcome, reason) = (outcome.map(|outcome| outcome.code()), reason.code());
+    let said = if detail.is_empty() { outcome.unwrap_or(reason) } else { detail };
     if *loud {
-        warn!(rule, event, message, to, outcome, reason, "{detail}");
+        warn!(rule, event, id, to, outcome, reason, "{said}");
     } else {
-        info!(rule, event, message, to, outcome, reason, "{detail}");
+        info!(rule, event, id, to, outcome, reason, "{said}");
     }
 }

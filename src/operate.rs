@@ -256,7 +256,7 @@ mod tests {
             number: "+5511987654321".into(),
             purpose: "orders".into(),
             action: "grant".into(),
-            at: Wall(0),
+            at: None,
             source: "till".into(),
             wording: String::new(),
             expires: None,

@@ -75,7 +75,7 @@ pub fn writer<W: Write>(out: W, head: bool) -> Result<csv::Writer<W>, csv::Error
 /// Writes one entry.
 pub fn write<W: Write>(writer: &mut csv::Writer<W>, row: &LedgerRow) -> Result<(), csv::Error> {
     let expires = row.expires.map(Wall::rfc3339).unwrap_or_default();
-    let at = row.at.rfc3339();
+    let at = row.at.map(Wall::rfc3339).unwrap_or_default();
     writer.write_record([&row.number, &row.purpose, &row.action, &at, &row.source, &row.wording, &expires])
 }
 
@@ -275,7 +275,7 @@ mod tests {
             number: "+5511987654321".into(),
             purpose: "orders".into(),
             action: "grant".into(),
-            at: Wall(1_700_000_000_000),
+            at: Some(Wall(1_700_000_000_000)),
             source: "counter \"2\", form".into(),
             wording: "v1".into(),
             expires: None,
@@ -286,6 +286,9 @@ mod tests {
         writer.flush().unwrap();
         drop(writer);
         let lines = read(std::str::from_utf8(&out).unwrap(), &setting()).unwrap();
-        assert_eq!((&lines[0].number, &lines[0].source, &lines[0].at), (&row.number, &row.source, &row.at.rfc3339()));
+        assert_eq!(
+            (&lines[0].number, &lines[0].source, &lines[0].at),
+            (&row.number, &row.source, &row.at.map(Wall::rfc3339).unwrap_or_default())
+        );
     }
 }

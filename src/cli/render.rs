@@ -147,7 +147,7 @@ pub fn consent(report: &ConsentReport, zone: &TimeZone) -> String {
     section(&mut text, "Now", report.now.iter().map(|now| vec![now.purpose.clone(), agreed(now, zone)]));
     let entries = report.entries.iter().map(|row| {
         let expires = row.expires.map(|at| format!("until {}", show::local(at, zone))).unwrap_or_default();
-        let at = show::local(row.at, zone);
+        let at = row.at.map_or_else(|| "time not confirmed".to_owned(), |at| show::local(at, zone));
         vec![at, row.action.clone(), row.purpose.clone(), row.source.clone(), row.wording.clone(), expires]
     });
     if report.entries.is_empty() {

@@ -74,7 +74,7 @@ fn ledger_row(row: i64) -> LedgerRow {
         number: format!("+551198765432{row}"),
         purpose: "orders".into(),
         action: "grant".into(),
-        at: Wall(0),
+        at: Some(Wall(0)),
         source: "till".into(),
         wording: "v1".into(),
         expires: None,

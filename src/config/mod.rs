@@ -28,38 +28,22 @@ mod units;
 
 pub use problem::{Origin, Problem, Source};
 
-use crate::{door, outbox, pace, policy, rules, whatsapp};
+use crate::door;
+use crate::engine::Rooms;
 use reader::{Account, Reader};
 use std::path::{Path, PathBuf};
 
 /// The checked configuration: what every part of the house is set up with.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `branch.id`
-    pub branch: String,
     /// `[mqtt]`
     pub mqtt: door::mqtt::Settings,
     /// `[uplink]`
     pub uplink: door::uplink::Settings,
     /// `[operate]`
     pub operate: Operate,
-    /// The rooms.
+    /// `branch.id` and the rooms.
     pub rooms: Rooms,
-}
-
-/// What the rooms are set up with; replaced as a whole by a reload.
-#[derive(Clone, Debug)]
-pub struct Rooms {
-    /// Rules, people, contacts, templates.
-    pub rules: rules::Settings,
-    /// Consent, unknowns.
-    pub policy: policy::Settings,
-    /// Limits.
-    pub pace: pace::Settings,
-    /// The store.
-    pub outbox: outbox::Settings,
-    /// Requests.
-    pub whatsapp: whatsapp::Settings,
 }
 
 /// `[operate]`
@@ -140,7 +124,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let cert = |identity: &Option<(PathBuf, PathBuf)>| identity.as_ref().map(|(cert, _)| cert.clone());
     let key = |identity: &Option<(PathBuf, PathBuf)>| identity.as_ref().map(|(_, key)| key.clone());
     [
-        ("branch.id", old.branch != new.branch),
+        ("branch.id", old.rooms.branch != new.rooms.branch),
         ("mqtt.url", (&om.host, om.port, om.tls) != (&nm.host, nm.port, nm.tls)),
         ("mqtt.client_id", om.client_id != nm.client_id),
         ("mqtt.username", om.username != nm.username),

@@ -5,7 +5,7 @@
 use super::soft::Flight;
 use super::{Engine, Tally};
 use crate::message::{Answer, AttemptId, MessageId, Notice, Number, Outcome, PersonId, Reason};
-use crate::outbox::{Settling, StoreError};
+use crate::outbox::{Settling, Spent, StoreError};
 use crate::pace::{self, Class};
 use crate::policy::{self, Next};
 use crate::time::BoxTime;
@@ -40,12 +40,16 @@ impl Engine {
 
     /// What a verdict asks for, in the order: the attempt, the message, the person, the template, the number.
     fn judge(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
-        let kept = !matches!(verdict.message, Fate::Unsent);
-        self.outbox.close(flight.attempt, verdict.reason, verdict.code, kept, self.moment)?;
+        let spent = match verdict.message {
+            Fate::Unsent => Spent::Refunded,
+            Fate::Unknown { .. } => Spent::Unknown,
+            Fate::Accepted { .. } | Fate::Refused | Fate::Again => Spent::Kept,
+        };
+        self.outbox.close(flight.attempt, verdict.reason, verdict.code, spent, self.moment)?;
         self.account_pair(flight, verdict)?;
         let person = self.learn(flight.person, &verdict.known_as)?;
         let category = self.outbox.found(flight.message)?.and_then(|found| found.category);
-        self.hold_as_told(flight.message, verdict)?;
+        self.hold_as_told(flight, verdict)?;
         match &verdict.message {
             Fate::Accepted { wamid } => {
                 let told = Settling {
@@ -179,6 +183,11 @@ impl Engine {
             // Its content is forgotten: it cannot be repeated.
             return self.end_unknown(id);
         };
+        if message.expires_boxed() <= self.moment.boxed {
+            // Perhaps it arrived: "expired" would say that it did not.
+            self.end_unknown(id)?;
+            return self.refresh(message.person());
+        }
         let unknowns = self.outbox.unknown_attempts(id)?;
         match policy::after_unknown(&self.policy, message.priority(), message.category(), unknowns) {
             Next::Repeat => {
@@ -225,7 +234,7 @@ impl Engine {
     /// Attempts of an earlier life of the daemon that have no answer: nobody knows.
     pub(super) fn recover(&mut self) -> Result<(), StoreError> {
         for attempt in self.outbox.open_attempts()? {
-            self.outbox.close(attempt.id, Reason::Restarted, None, true, self.moment)?;
+            self.outbox.close(attempt.id, Reason::Restarted, None, Spent::Unknown, self.moment)?;
             let mut lane = self.outbox.lane(attempt.person)?;
             pace::pair_answered(&self.pace, &mut lane.pair, self.moment.boxed);
             self.outbox.settle_lane(lane, self.moment.boxed, false)?;

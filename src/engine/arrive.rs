@@ -2,7 +2,7 @@
 //!
 //! Floor: engine.
 
-use super::soft::Owed;
+use super::soft::{Held, Owed};
 use super::{Action, Engine, Tally, Told};
 use crate::message::{Arrival, Delivery, Draft, MessageId, Outcome, Payload, PersonId, Priority, Reason, Source};
 use crate::outbox::{Outbox, Settling, StoreError};
@@ -18,10 +18,11 @@ impl Engine {
     pub(super) fn arrived(&mut self, arrival: &Arrival) -> Result<(), StoreError> {
         let serial = self.soft.next_serial;
         self.soft.next_serial += 1;
-        let done = self.handle(arrival)?;
-        self.soft.owed.push_back(Owed { serial, delivery: arrival.delivery, done });
-        if !done {
-            self.soft.held.push_back((serial, arrival.clone()));
+        let full = self.handle(arrival)?;
+        self.soft.owed.push_back(Owed { serial, delivery: arrival.delivery, done: full.is_none() });
+        if let Some(priority) = full {
+            self.soft.held.push_back(Held { serial, arrival: Arc::new(arrival.clone()), priority });
+            self.stirred = true;
             self.tell_store_full();
         }
         self.acknowledge();
@@ -30,14 +31,17 @@ impl Engine {
 
     /// Tries again what the store had no room for, in the order of arrival.
     pub(super) fn retry_held(&mut self) -> Result<(), StoreError> {
+        let mut full = None;
         for _ in 0..self.soft.held.len() {
-            let Some((serial, arrival)) = self.soft.held.pop_front() else { break };
-            if self.handle(&arrival)? {
-                if let Some(owed) = self.soft.owed.iter_mut().find(|owed| owed.serial == serial) {
-                    owed.done = true;
-                }
-            } else {
-                self.soft.held.push_back((serial, arrival));
+            let Some(held) = self.soft.held.pop_front() else { break };
+            if full.is_some_and(|full| held.priority >= full) {
+                self.soft.held.push_back(held);
+                continue;
+            }
+            full = self.handle(&held.arrival)?;
+            match full {
+                None => self.handled(held.serial),
+                Some(priority) => self.soft.held.push_back(Held { priority, ..held }),
             }
         }
         if self.soft.held.is_empty() {
@@ -45,6 +49,24 @@ impl Engine {
         }
         self.acknowledge();
         Ok(())
+    }
+
+    /// The broker sends again what it was not told about: the copies of the old connection need no room.
+    pub(super) fn forget_held(&mut self) {
+        for held in std::mem::take(&mut self.soft.held) {
+            if held.arrival.delivery == Delivery::AtMostOnce {
+                self.soft.held.push_back(held);
+            } else {
+                self.handled(held.serial);
+            }
+        }
+        self.acknowledge();
+    }
+
+    fn handled(&mut self, serial: u64) {
+        if let Some(owed) = self.soft.owed.iter_mut().find(|owed| owed.serial == serial) {
+            owed.done = true;
+        }
     }
 
     /// PUBACKs leave in the order of arrival [MQTT-4.6.0-2]: one that is held holds all later ones.
@@ -56,21 +78,24 @@ impl Engine {
         }
     }
 
-    /// All that follows from one arrival, or `false` and nothing of it if the store has no room.
-    fn handle(&mut self, arrival: &Arrival) -> Result<bool, StoreError> {
+    /// All that follows from one arrival; or, if the store has no room for something of this priority, nothing of it.
+    fn handle(&mut self, arrival: &Arrival) -> Result<Option<Priority>, StoreError> {
         let rules = Arc::clone(&self.rules);
         let applied: Vec<(Arc<str>, Applied)> = rules
             .matching(&arrival.topic, &arrival.subscriptions)
             .map(|rule| (Arc::clone(rule.name()), rules.apply(rule, arrival, self.moment.wall.trusted())))
             .collect();
         if applied.is_empty() {
-            self.tally.push(Tally::Event(Arc::from(""), Reason::NoRule.code()));
-            return Ok(true);
+            self.tally.push(Tally::Event(self.nobody.clone(), Reason::NoRule.code()));
+            return Ok(None);
         }
-        let stores = applied.iter().any(|(_, applied)| !matches!(applied, Applied::Passed(_)));
+        if applied.iter().all(|(_, applied)| matches!(applied, Applied::Passed(_))) {
+            applied.into_iter().try_for_each(|(rule, applied)| self.take(rule, applied, arrival))?;
+            return Ok(None);
+        }
         let urgent = applied.iter().map(|(_, applied)| most_urgent(applied)).min().unwrap_or_default();
-        if stores && !self.make_room(urgent)? {
-            return Ok(false);
+        if !self.make_room(urgent)? {
+            return Ok(Some(urgent));
         }
         let print = repeat_print(arrival);
         let redelivered = match (&print, self.soft.broker) {
@@ -79,9 +104,7 @@ impl Engine {
         };
         let mut remember = false;
         for (rule, applied) in applied {
-            if matches!(applied, Applied::Passed(_)) {
-                self.take(rule, applied, arrival)?;
-            } else if has_event_id(&applied) {
+            if matches!(applied, Applied::Passed(_)) || has_dedupe_key(&applied) {
                 self.take(rule, applied, arrival)?;
             } else if redelivered {
                 self.tally.push(Tally::Event(rule, Reason::Redelivered.code()));
@@ -94,7 +117,7 @@ impl Engine {
             Some((print, _)) if remember => self.outbox.remember(&print)?,
             _ => {}
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// What one rule made of one event.
@@ -297,16 +320,18 @@ impl Engine {
 
 fn most_urgent(applied: &Applied) -> Priority {
     match applied {
+        // Opt-out always wins, also over a full store.
+        Applied::Made { effects, .. } if effects.iter().any(|effect| matches!(effect, Effect::Revoke { .. })) => {
+            Priority::Critical
+        }
         Applied::Made { drafts, .. } => drafts.iter().map(|draft| draft.terms().priority).min().unwrap_or_default(),
         Applied::Passed(_) | Applied::Unreadable { .. } => Priority::Normal,
     }
 }
 
-fn has_event_id(applied: &Applied) -> bool {
-    match applied {
-        Applied::Passed(_) => false,
-        Applied::Unreadable { event, .. } | Applied::Made { event, .. } => event.is_some(),
-    }
+/// Whether a repeat is recognised by the event's id: only messages are kept by it.
+fn has_dedupe_key(applied: &Applied) -> bool {
+    matches!(applied, Applied::Made { event: Some(_), drafts, .. } if !drafts.is_empty())
 }
 
 /// What a redelivery is recognised by where events have no id: packet id, topic and payload; and whether the broker marked it.

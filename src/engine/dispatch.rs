@@ -52,6 +52,9 @@ impl Engine {
             return Err(stopped);
         }
         self.soft.circuit.may_post(&self.pace, self.soft.in_flight.len()).map_err(|reason| (reason, None))?;
+        if self.soft.on_trial(now) && !self.soft.in_flight.is_empty() {
+            return Err((Reason::InFlightLimit, None));
+        }
         let ready = self.soft.sender.ready(&self.pace, now);
         if ready > now { Err((Reason::SenderLimit, Some(ready))) } else { Ok(()) }
     }
@@ -118,7 +121,14 @@ impl Engine {
         self.outbox.settle_lane(lane, self.moment.boxed, true)?;
         let request = whatsapp::request(&self.whatsapp, &cleared, &self.outbox.shown(id));
         let attempt = cleared.attempt();
-        self.soft.in_flight.push(Flight { attempt, message: id, person, at: self.moment.boxed, posted: self.mono });
+        self.soft.in_flight.push(Flight {
+            attempt,
+            message: id,
+            person,
+            at: self.moment.boxed,
+            posted: self.mono,
+            token: self.soft.token,
+        });
         self.out.push(Action::Post(Post { attempt, path: request.path, body: request.body }));
         Ok(None)
     }

@@ -72,6 +72,8 @@ impl Inbox {
 struct Pending {
     inputs: Vec<Input>,
     urgent: usize,
+    /// How many of them the last batch was given.
+    given: usize,
 }
 
 /// Runs until `Stop` was told and everything on its way is settled, or until `patience` after it.
@@ -88,8 +90,10 @@ pub fn run(engine: &mut Engine, queue: &Queue, world: &mut impl World, patience:
         } else {
             Duration::ZERO
         };
-        queue.wait(wait);
-        queue.take(&mut pending);
+        queue.wait(wait, troubled);
+        if !engine.in_doubt() {
+            queue.take(&mut pending);
+        }
         if pending.inputs.iter().any(|input| matches!(input, Input::Stop)) {
             stop_by.get_or_insert(world.now().mono + patience);
         }
@@ -118,32 +122,48 @@ pub fn run(engine: &mut Engine, queue: &Queue, world: &mut impl World, patience:
 
 /// One batch. When the store has no space for all, what is on its way is settled first: answers alone, then arrivals again.
 fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<(Vec<Action>, usize), Failure> {
+    if engine.in_doubt()
+        && let Some(actions) = engine.mend()?
+    {
+        return Ok((actions, pending.done()));
+    }
+    pending.given = pending.inputs.len();
     let failure = match engine.batch(now, &pending.inputs) {
         Ok(actions) => {
-            let took = pending.inputs.len();
-            *pending = Pending::default();
             engine.disk_full(false);
-            return Ok((actions, took));
+            return Ok((actions, pending.done()));
         }
         Err(failure) => failure,
     };
     engine.disk_full(true);
-    if !failure.is_full() || pending.urgent == 0 || pending.urgent == pending.inputs.len() {
+    if !failure.is_full() || engine.in_doubt() || pending.urgent == 0 || pending.urgent == pending.inputs.len() {
         return Err(failure);
     }
+    pending.given = pending.urgent;
     let actions = engine.batch(now, &pending.inputs[..pending.urgent])?;
-    let took = pending.urgent;
-    pending.inputs.drain(..took);
-    pending.urgent = 0;
-    Ok((actions, took))
+    Ok((actions, pending.done()))
+}
+
+impl Pending {
+    /// The last batch is true; how many inputs it had.
+    fn done(&mut self) -> usize {
+        let took = std::mem::take(&mut self.given);
+        self.inputs.drain(..took);
+        self.urgent -= self.urgent.min(took);
+        took
+    }
 }
 
 impl Queue {
     /// Until something is there, or `wait` has passed.
-    fn wait(&self, wait: Duration) {
+    ///
+    /// In trouble only time passes: what is there would be there again at once, and the store needs a moment.
+    fn wait(&self, wait: Duration, troubled: bool) {
         let mut select = Select::new();
-        select.recv(&self.urgent);
-        select.recv(&self.arrivals);
+        if !troubled {
+            select.recv(&self.urgent);
+            select.recv(&self.arrivals);
+        }
         // Timed out or ready: either way the queues are looked at next.
         let _ = select.ready_timeout(wait);
     }

@@ -3,7 +3,7 @@
 //! Floor: engine.
 
 use super::Engine;
-use super::soft::in_force;
+use super::soft::{Flight, in_force};
 use crate::message::{Content, MessageId, Number, Reason};
 use crate::outbox::{Hold, StoreError};
 use crate::pace::{self, Class};
@@ -18,7 +18,15 @@ pub(super) const BY_OPERATOR: &str = "operator";
 
 impl Engine {
     /// What an answer says about more than its message and person.
-    pub(super) fn hold_as_told(&mut self, id: MessageId, verdict: &Verdict) -> Result<(), StoreError> {
+    pub(super) fn hold_as_told(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
+        let id = flight.message;
+        let by_token = |lift| matches!(lift, Lift::Token);
+        let token_stop = matches!(verdict.number, Some(OnNumber::Stop { lifted_by }) if by_token(lifted_by))
+            || matches!(verdict.account, Some(OnAccount::Stop { lifted_by }) if by_token(lifted_by));
+        if token_stop && flight.token != self.soft.token {
+            // It is the old token that was refused, and there is another by now.
+            return Ok(());
+        }
         let stop = |lifted_by| match lifted_by {
             Lift::Token => {
                 self.soft.token.map_or_else(|| "token:".to_owned(), |print| format!("token:{}", hex(&print)))
@@ -64,13 +72,19 @@ impl Engine {
         if wait.is_some() && known.is_some_and(|known| known.until.is_none()) {
             return Ok(());
         }
-        let strikes = known.map_or(0, |known| known.strikes) + 1;
+        // What was on its way when the hold began is told by the same outage: it counts once.
+        let holding = known.filter(|known| in_force(known, self.moment.boxed));
+        let strikes = known.map_or(0, |known| known.strikes) + u32::from(holding.is_none());
+        if holding.is_some_and(|known| known.reason == verdict.reason && known.lift == lift) {
+            return Ok(());
+        }
         let until = wait.map(|wait| {
             let long = match wait {
                 Wait::For(long) => long,
                 Wait::BackOff(class) => pace::backoff(class, strikes, self.random.u64(..)),
             };
-            self.moment.boxed + long
+            // Nor does one hold end another's.
+            holding.and_then(|known| known.until).unwrap_or(self.moment.boxed).max(self.moment.boxed + long)
         });
         let hold = Hold {
             key,
@@ -106,7 +120,9 @@ impl Engine {
 
     /// The platform took a message: back-offs of number and account start from the beginning next time.
     pub(super) fn number_works(&mut self) -> Result<(), StoreError> {
-        let over = |hold: &Hold| matches!(hold.key.as_str(), "number" | "account") && hold.lift == BY_TIME;
+        let now = self.moment.boxed;
+        // One that is in force stays: what was taken just now had left before it.
+        let over = |hold: &Hold| matches!(hold.key.as_str(), "number" | "account") && !in_force(hold, now);
         while let Some(key) = self.soft.holds.iter().find(|hold| over(hold)).map(|hold| hold.key.clone()) {
             self.lift(&key)?;
         }

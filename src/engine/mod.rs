@@ -18,6 +18,8 @@ mod hold;
 mod io;
 mod operate;
 mod soft;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 pub use drive::{Inbox, Queue, World, channel, run};
@@ -96,6 +98,13 @@ pub struct Engine {
     random: fastrand::Rng,
     /// The store must be copied before anything is acknowledged or posted: a sync failed.
     rebuild: bool,
+    /// A commit failed and the store could not be opened again: what was before, in case that it did not happen.
+    doubt: Option<Box<Soft>>,
+    /// The last batch happened, though its commit failed; its actions are still here.
+    happened: bool,
+    /// Something other than an arrival came: the turn cannot be skipped.
+    stirred: bool,
+    nobody: Arc<str>,
     out: Vec<Action>,
     tally: Vec<Tally>,
 }
@@ -125,6 +134,10 @@ impl Engine {
             moment,
             random: fastrand::Rng::with_seed(seed),
             rebuild: false,
+            doubt: None,
+            happened: false,
+            stirred: true,
+            nobody: Arc::from(""),
             out: Vec::new(),
             tally: Vec::new(),
         })
@@ -139,8 +152,7 @@ impl Engine {
         self.timezone = rooms.rules.timezone;
         self.outbox.reconfigure(rooms.outbox);
         self.soft.filters_changed = true;
-        // What waits may be let go by the new configuration: it is asked again, and parked again if not.
-        self.soft.releasing.push("clock".to_owned());
+        self.stirred = true;
     }
 
     /// Answers one operator on the store alone, when no daemon runs: nothing is posted, no attempt is judged.
@@ -163,30 +175,76 @@ impl Engine {
     ///
     /// After an error nothing of it is true, and the same inputs may be given again.
     pub fn batch(&mut self, now: Now, inputs: &[Input]) -> Result<Vec<Action>, Failure> {
-        if self.rebuild {
-            self.outbox.rebuild()?;
-            self.rebuild = false;
+        if let Some(actions) = self.mend()? {
+            return Ok(actions);
         }
         let before = self.soft.clone();
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);
-        let done = inputs.iter().try_for_each(|input| self.step(input)).and_then(|()| self.turn());
-        let result = match done {
-            Ok(()) => self.commit(),
-            Err(error) => Err(self.give_up(error)),
-        };
-        match result {
-            Ok(()) => {
-                self.count();
-                Ok(std::mem::take(&mut self.out))
+        let done = inputs.iter().try_for_each(|input| self.step(input)).and_then(|()| self.turn_if_due());
+        if let Err(error) = done {
+            self.take_back(before);
+            return Err(self.give_up(error));
+        }
+        if let Err(error) = self.outbox.commit(self.moment, self.mono, &self.boot) {
+            self.rebuild = matches!(error, StoreError::Disk(_));
+            // Whether it happened is told by the file alone.
+            match self.outbox.reopen() {
+                Ok(true) => self.happened = true,
+                Ok(false) => {
+                    self.take_back(before);
+                    return Err(error.into());
+                }
+                Err(open) => {
+                    self.doubt = Some(Box::new(before));
+                    return Err(open.into());
+                }
             }
-            Err(failure) => {
-                self.soft = before;
-                self.out.clear();
-                self.tally.clear();
-                Err(failure)
+            return Ok(self.mend()?.unwrap_or_default());
+        }
+        self.stirred = false;
+        self.count();
+        Ok(std::mem::take(&mut self.out))
+    }
+
+    /// Whether it is still open if the last batch happened: [`mend`](Self::mend) decides it, and no other inputs may come first.
+    pub fn in_doubt(&self) -> bool {
+        self.doubt.is_some() || self.happened
+    }
+
+    /// Puts right what a failure left behind. If the batch that was in doubt turns out to have happened: its actions.
+    pub fn mend(&mut self) -> Result<Option<Vec<Action>>, Failure> {
+        if !self.outbox.is_attached() {
+            let happened = self.outbox.reopen()?;
+            match self.doubt.take() {
+                Some(before) if !happened => self.take_back(*before),
+                Some(_) => self.happened = true,
+                None => {}
             }
         }
+        if self.rebuild {
+            self.outbox.rebuild()?;
+            self.rebuild = false;
+        }
+        if !std::mem::take(&mut self.happened) {
+            return Ok(None);
+        }
+        self.count();
+        Ok(Some(std::mem::take(&mut self.out)))
+    }
+
+    fn take_back(&mut self, before: Soft) {
+        self.soft = before;
+        self.stirred = true;
+        self.out.clear();
+        self.tally.clear();
+    }
+
+    /// A batch of arrivals that wrote nothing changes nothing that a turn looks at, unless time does.
+    fn turn_if_due(&mut self) -> Result<(), StoreError> {
+        let due = self.soft.wake.is_some_and(|at| at <= self.moment.boxed);
+        let clock = self.moment.wall.trusted().is_some() != self.soft.clock_told;
+        if self.stirred || due || clock || self.outbox.is_writing() { self.turn() } else { Ok(()) }
     }
 
     /// When time alone brings something to do; `None` if nothing is due before the next input.
@@ -201,6 +259,10 @@ impl Engine {
 
     /// The disk has no space: nothing is posted until a batch fits again.
     pub fn disk_full(&mut self, full: bool) {
+        if self.soft.disk_full && !full {
+            self.stirred = true;
+            self.soft.wake = Some(self.moment.boxed);
+        }
         self.soft.disk_full = full;
     }
 
@@ -215,6 +277,7 @@ impl Engine {
     }
 
     fn step(&mut self, input: &Input) -> Result<(), StoreError> {
+        self.stirred |= !matches!(input, Input::Arrived(_) | Input::Overrun(_) | Input::Woke);
         match input {
             Input::Arrived(arrival) => self.arrived(arrival),
             Input::Answered(attempt, answer) => self.answered(*attempt, answer),
@@ -237,19 +300,10 @@ impl Engine {
         }
     }
 
+    /// For one order without a daemon.
     fn commit(&mut self) -> Result<(), Failure> {
         let Err(error) = self.outbox.commit(self.moment, self.mono, &self.boot) else { return Ok(()) };
-        self.rebuild = matches!(error, StoreError::Disk(_));
-        // Whether it happened is told by the file alone.
-        let happened = self.outbox.reopen()?;
-        if !happened {
-            return Err(error.into());
-        }
-        if self.rebuild {
-            self.outbox.rebuild()?;
-            self.rebuild = false;
-        }
-        Ok(())
+        if self.outbox.reopen()? { Ok(()) } else { Err(error.into()) }
     }
 
     fn give_up(&mut self, error: StoreError) -> Failure {

@@ -58,7 +58,6 @@ impl Engine {
         let bytes = self.outbox.used_bytes()?;
         let max_bytes = self.outbox.settings().max_bytes;
         let share = |used: f64, of: f64| if of > 0.0 { (used / of).min(1.0) } else { 0.0 };
-        let sender_busy = self.soft.sender.ready(&self.pace, now.boxed) > now.boxed;
         Ok(Gauges {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             branch: self.branch.clone(),
@@ -79,7 +78,7 @@ impl Engine {
             max_bytes,
             free_bytes: self.soft.free_space,
             limits: vec![
-                LimitUse { limit: "sender".to_owned(), used: if sender_busy { 1.0 } else { 0.0 } },
+                LimitUse { limit: "sender".to_owned(), used: self.soft.sender.used(&self.pace, now.boxed) },
                 LimitUse {
                     limit: "in-flight".to_owned(),
                     used: share(self.soft.in_flight.len() as f64, self.pace.max_in_flight as f64),
@@ -533,7 +532,7 @@ fn ledger_row(row: outbox::LedgerRow, with_number: bool) -> LedgerRow {
         number: if with_number { format!("+{}", row.digits) } else { String::new() },
         purpose: row.entry.purpose,
         action: row.entry.action.code().to_owned(),
-        at: row.at.unwrap_or_default(),
+        at: row.at,
         source: row.entry.source,
         wording: row.entry.wording,
         expires: row.entry.expires,

@@ -3,11 +3,12 @@
 //! Floor: engine. Only ever a cache: what must survive is in the store, what is here is put back when a commit did not happen.
 
 use super::boxtime::BoxClock;
-use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Reason};
+use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Priority, Reason};
 use crate::outbox::{Hold, Outbox, StoreError};
 use crate::pace::{Circuit, SenderWindow};
 use crate::time::{BoxTime, Moment, Mono, Now, Wall};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// See the module.
@@ -21,7 +22,7 @@ pub(super) struct Soft {
     /// PUBACKs in the order of arrival: at most `mqtt.receive_maximum`, which the door keeps.
     pub owed: VecDeque<Owed>,
     /// Arrivals for which the store has no room: among those that are owed.
-    pub held: VecDeque<(u64, Arrival)>,
+    pub held: VecDeque<Held>,
     pub next_serial: u64,
     pub holds: Vec<Hold>,
     /// Holds that ended and whose parked messages come back, a slice at a time.
@@ -61,6 +62,17 @@ pub(super) struct Flight {
     /// When it was recorded: what the sender limit is refunded by.
     pub at: BoxTime,
     pub posted: Mono,
+    /// The token it went with.
+    pub token: Option<[u8; 8]>,
+}
+
+/// One arrival that waits for room.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub serial: u64,
+    pub arrival: Arc<Arrival>,
+    /// What it is worth: if there is no room for one, there is none for its equals.
+    pub priority: Priority,
 }
 
 /// One arrival to acknowledge.
@@ -82,7 +94,7 @@ impl Soft {
         let releasing: Vec<String> = outbox
             .parked_holds()?
             .into_iter()
-            .filter(|key| key != UNTIL && !holds.iter().any(|hold| &hold.key == key))
+            .filter(|key| key != UNTIL && key != CLOCK && !holds.iter().any(|hold| &hold.key == key))
             .collect();
         Ok(Soft {
             circuit: Circuit::new(moment.boxed),
@@ -131,6 +143,11 @@ impl Soft {
     /// The hold on `key`, if it is in force.
     pub fn hold(&self, key: &str, now: BoxTime) -> Option<&Hold> {
         self.holds.iter().find(|hold| hold.key == key && in_force(hold, now))
+    }
+
+    /// Number or account were held for a time that is over, and nothing was taken since: one is tried.
+    pub fn on_trial(&self, now: BoxTime) -> bool {
+        self.holds.iter().any(|hold| matches!(hold.key.as_str(), "number" | "account") && !in_force(hold, now))
     }
 
     /// What stops everything: an operator, the number or the account.

@@ -34,7 +34,7 @@ impl Engine {
         more |= self.housekeeping()?;
         let ended = self.dispatch()?;
         self.probe();
-        self.subscribe();
+        self.subscribe()?;
         self.publish_receipts()?;
         self.keep_receipts()?;
         self.publish_state()?;
@@ -92,6 +92,9 @@ impl Engine {
                 // Receipts that the old connection did not acknowledge are published again.
                 self.soft.published = self.soft.taken;
                 self.soft.state_shown.clear();
+                if *session_present {
+                    self.forget_held();
+                }
             }
             BrokerLink::Subscribed { epoch, refused } => {
                 if self.soft.broker.is_some_and(|(current, _)| current == *epoch) {
@@ -189,15 +192,19 @@ impl Engine {
         }
     }
 
-    fn subscribe(&mut self) {
-        let Some((epoch, _)) = self.soft.broker else { return };
+    fn subscribe(&mut self) -> Result<(), StoreError> {
+        let Some((epoch, _)) = self.soft.broker else { return Ok(()) };
         if !std::mem::take(&mut self.soft.filters_changed) {
-            return;
+            return Ok(());
         }
         let want = self.filters();
         let gone = self.outbox.row().filters.iter().filter(|known| !want.iter().any(|filter| &filter.filter == *known));
-        let gone = gone.cloned().collect();
+        let gone: Vec<String> = gone.cloned().collect();
+        // From here on the session may have both, whether or not the answer ever comes.
+        self.outbox
+            .set_filters(want.iter().map(|filter| filter.filter.clone()).chain(gone.iter().cloned()).collect())?;
         self.out.push(Action::Subscribe { epoch, want, gone });
+        Ok(())
     }
 
     /// Keeps a small window of receipts on their way to the broker.

@@ -285,8 +285,8 @@ pub struct LedgerRow {
     pub purpose: String,
     /// `grant` or `revoke`.
     pub action: String,
-    /// When it was given or taken back.
-    pub at: Wall,
+    /// When it was given or taken back; none until the clock of that time is confirmed.
+    pub at: Option<Wall>,
     /// Where.
     pub source: String,
     /// The wording that the person saw.

@@ -11,6 +11,14 @@ use crate::time::{BoxTime, Moment, Wall, millis};
 use rusqlite::{OptionalExtension, Row, params};
 use std::sync::Arc;
 
+/// The latest about one subject and person. A subject that is used for ever ("rack") must not make each event dearer; of what
+/// is older than these all but the one on its way was withdrawn already.
+const ABOUT: &str = "SELECT id, state, outcome, at_wall FROM message INDEXED BY message_subject
+     WHERE person = ?1 AND subject = ?2 ORDER BY id DESC LIMIT 64";
+
+/// Milliseconds by which box time and wall clock may drift apart before an expiry is worth writing again.
+const SLACK: i64 = 60_000;
+
 /// What people are told about a message: enough for a line of log, nothing personal but the masked number.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Found {
@@ -72,6 +80,17 @@ pub struct Attempt {
     pub priority: Priority,
     /// When it was recorded.
     pub at: BoxTime,
+}
+
+/// What an attempt that ended leaves of its spendings, as `attempt.spent` holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spent {
+    /// Surely not sent: nothing.
+    Refunded = 0,
+    /// Answered: all of it.
+    Kept = 1,
+    /// All of it, and nobody knows whether the message arrived: counted for `on_unknown`.
+    Unknown = 2,
 }
 
 /// Until when a draft is of use.
@@ -247,6 +266,9 @@ impl Outbox {
             draft.to().digits(),
             body
         ])?;
+        if state == state::SETTLED {
+            self.forgettable(id);
+        }
         Ok(MessageId(id))
     }
 
@@ -310,18 +332,18 @@ impl Outbox {
         Ok(Cleared::by_outbox(message, attempt, confirmed, token))
     }
 
-    /// Closes an attempt. `kept`: what it spent stays spent.
+    /// Closes an attempt.
     pub fn close(
         &mut self,
         attempt: AttemptId,
         reason: Reason,
         code: Option<i64>,
-        kept: bool,
+        spent: Spent,
         now: Moment,
     ) -> Result<(), StoreError> {
         self.write()?
             .prepare_cached("UPDATE attempt SET answered = ?1, reason = ?2, code = ?3, spent = ?4 WHERE id = ?5")?
-            .execute(params![now.boxed.0, reason.code(), code, kept, attempt.0])?;
+            .execute(params![now.boxed.0, reason.code(), code, spent as i64, attempt.0])?;
         Ok(())
     }
 
@@ -329,11 +351,8 @@ impl Outbox {
     pub fn unknown_attempts(&self, id: MessageId) -> Result<u32, StoreError> {
         Ok(self
             .db
-            .prepare_cached(
-                "SELECT count(*) FROM attempt WHERE message = ?1 AND reason IN
-                     ('no-answer', 'connection-lost', 'restarted', 'platform-fault', 'answer-unreadable')",
-            )?
-            .query_row([id.0], |row| row.get(0))?)
+            .prepare_cached("SELECT count(*) FROM attempt WHERE message = ?1 AND spent = ?2")?
+            .query_row(params![id.0, Spent::Unknown as i64], |row| row.get(0))?)
     }
 
     /// Attempts without an answer, oldest first.
@@ -366,7 +385,7 @@ impl Outbox {
             if at < since {
                 break;
             }
-            if row.get(1)? {
+            if row.get::<_, i64>(1)? != Spent::Refunded as i64 {
                 times.push(at);
             }
         }
@@ -385,7 +404,8 @@ impl Outbox {
     ) -> Result<(), StoreError> {
         self.write()?
             .prepare_cached(
-                "UPDATE message SET state = 0, hold = NULL, due = ?1, reason = ?2, detail = ?3, tries = tries - ?4 WHERE id = ?5",
+                "UPDATE message SET state = 0, hold = NULL, due = ?1, outcome = 'stored', reason = ?2, detail = ?3,
+                     tries = tries - ?4 WHERE id = ?5",
             )?
             .execute(params![due.0, reason.code(), detail, i64::from(!counted), id.0])?;
         Ok(())
@@ -412,6 +432,9 @@ impl Outbox {
 
     fn change(&mut self, id: MessageId, state: i64, settling: &Settling<'_>, now: Moment) -> Result<(), StoreError> {
         let wall = now.wall.reading();
+        if state == state::SETTLED {
+            self.forgettable(id.0);
+        }
         self.write()?
             .prepare_cached(
                 "UPDATE message SET state = ?1, hold = NULL, outcome = ?2, reason = ?3, detail = ?4,
@@ -437,28 +460,35 @@ impl Outbox {
         subject: &str,
         newer: MessageId,
     ) -> Result<Vec<MessageId>, StoreError> {
-        let mut query = self.db.prepare_cached(
-            "SELECT old.id FROM message AS old INDEXED BY message_subject JOIN message AS new ON new.id = ?3
-             WHERE old.person = ?1 AND old.subject = ?2 AND old.state IN (0, 3) AND old.id <> ?3
-               AND (old.at_wall IS NULL OR new.at_wall IS NULL OR old.at_wall <= new.at_wall)",
-        )?;
+        let mut query = self.db.prepare_cached(&format!(
+            "SELECT old.id FROM ({ABOUT}) AS old JOIN message AS new ON new.id = ?3
+             WHERE old.state IN (0, 3) AND old.id <> ?3
+               AND (old.at_wall IS NULL OR new.at_wall IS NULL OR old.at_wall <= new.at_wall)"
+        ))?;
         let rows = query.query_map(params![person.0, subject, newer.0], |row| row.get(0).map(MessageId))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Whether a newer message about the same subject waits already: asked when a message comes back into the queue, and
-    /// when an event comes late.
+    /// Whether something newer about the same subject waits, is on its way or has arrived: asked when a message comes back into
+    /// the queue, and when an event comes late.
     pub fn has_newer(&self, id: MessageId) -> Result<bool, StoreError> {
+        let own = self
+            .db
+            .prepare_cached("SELECT person, subject, at_wall FROM message WHERE id = ?1 AND subject IS NOT NULL")?
+            .query_row([id.0], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
+            })
+            .optional()?;
+        let Some((person, subject, at)) = own else { return Ok(false) };
         Ok(self
             .db
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM message AS own JOIN message AS new INDEXED BY message_subject
-                     ON new.person = own.person AND new.subject = own.subject AND new.state IN (0, 3) AND new.id <> own.id
-                 WHERE own.id = ?1 AND own.subject IS NOT NULL AND CASE
-                     WHEN own.at_wall IS NULL OR new.at_wall IS NULL OR own.at_wall = new.at_wall THEN new.id > own.id
-                     ELSE new.at_wall > own.at_wall END)",
-            )?
-            .query_row([id.0], |row| row.get(0))?)
+            .prepare_cached(&format!(
+                "SELECT EXISTS (SELECT 1 FROM ({ABOUT}) AS new
+                 WHERE new.id <> ?3 AND (new.state < 4 OR new.outcome IN ('accepted', 'delivered', 'read', 'unknown'))
+                   AND CASE WHEN ?4 IS NULL OR new.at_wall IS NULL OR new.at_wall = ?4 THEN new.id > ?3
+                            ELSE new.at_wall > ?4 END)"
+            ))?
+            .query_row(params![person, subject, id.0, at], |row| row.get(0))?)
     }
 
     /// Messages whose wait for a word of the platform is over, at most `limit`.
@@ -498,18 +528,25 @@ impl Outbox {
         Ok(expires.into_iter().chain(unknown).min().map(BoxTime))
     }
 
-    /// The clock became trusted: expiry that could only be bounded is now known.
+    /// The clock became trusted: expiry that could only be bounded is now known, and time spent off that box time could not
+    /// count is caught up with. It only ever comes closer.
     pub fn clock_trusted(&mut self, now: BoxTime, wall: Wall) -> Result<(), StoreError> {
-        let waiting: bool = self
-            .db
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE state IN (0, 3) AND unsynced)")?
-            .query_row([], |row| row.get(0))?;
-        if waiting {
-            self.write()?.execute(
-                "UPDATE message SET unsynced = 0, expires = min(expires, expires_wall - ?1 + ?2)
-                 WHERE state IN (0, 3) AND unsynced AND expires_wall IS NOT NULL",
-                params![wall.0, now.0],
-            )?;
+        for which in
+            ["INDEXED BY message_expiry WHERE state IN (0, 3)", "INDEXED BY message_open WHERE state IN (1, 2)"]
+        {
+            let ended = format!("{which} AND expires > expires_wall - ?1 + ?2 + ?3");
+            let slack = params![wall.0, now.0, SLACK];
+            let found: bool =
+                self.db
+                    .query_row(&format!("SELECT EXISTS (SELECT 1 FROM message {ended})"), slack, |row| row.get(0))?;
+            if found {
+                let update = format!("UPDATE message {ended}").replacen(
+                    "WHERE",
+                    "SET expires = expires_wall - ?1 + ?2 WHERE",
+                    1,
+                );
+                self.write()?.execute(&update, slack)?;
+            }
         }
         Ok(())
     }
@@ -531,11 +568,12 @@ impl Outbox {
             _ => newcomer.rank(),
         };
         while let Some(id) = self.displaceable.pop() {
-            let (rank, held): (i64, i64) = self
+            let found: Option<i64> = self
                 .db
-                .prepare_cached("SELECT rank, state FROM message WHERE id = ?1")?
-                .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if matches!(held, state::WAITING | state::PARKED) && rank >= lowest {
+                .prepare_cached("SELECT rank FROM message WHERE id = ?1 AND state IN (0, 3)")?
+                .query_row([id.0], |row| row.get(0))
+                .optional()?;
+            if found.is_some_and(|rank| rank >= lowest) {
                 return Ok(Some(id));
             }
         }
@@ -567,13 +605,17 @@ impl Outbox {
 
     /// Remembers an arrival without an id.
     pub fn remember(&mut self, print: &[u8; 16]) -> Result<(), StoreError> {
-        let serial: Option<i64> =
-            self.db.prepare_cached("SELECT max(serial) FROM repeat")?.query_row([], |row| row.get(0))?;
-        let serial = serial.unwrap_or(0) + 1;
+        let serial = self.next_repeat;
         self.write()?
             .prepare_cached("INSERT OR REPLACE INTO repeat (slot, serial, print) VALUES (?1, ?2, ?3)")?
             .execute(params![serial % crate::limits::REPEATS as i64, serial, print])?;
+        self.next_repeat += 1;
         Ok(())
+    }
+
+    pub(super) fn last_repeat(&self) -> Result<i64, StoreError> {
+        let serial: Option<i64> = self.db.query_row("SELECT max(serial) FROM repeat", [], |row| row.get(0))?;
+        Ok(serial.unwrap_or(0))
     }
 
     /// Messages by state: waiting, on their way, unknown, parked; and since when the oldest has been waiting.

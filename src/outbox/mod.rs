@@ -30,7 +30,7 @@ pub use hold::Hold;
 pub use lane::Lane;
 pub use ledger::LedgerRow;
 pub use look::Looked;
-pub use message::{Attempt, Found, Recorded, Settling};
+pub use message::{Attempt, Found, Recorded, Settling, Spent};
 pub use receipt::Receipt;
 pub use settings::*;
 
@@ -138,6 +138,18 @@ pub struct BoxRow {
     pub filters: Vec<String>,
 }
 
+/// What shall go wrong in a test.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Fault {
+    /// The next commit is reported as failed with this code of SQLite; whether it happens all the same.
+    pub commit: Option<(bool, i32)>,
+    /// So many times the file cannot be opened again.
+    pub opens: u32,
+    /// Copies made by `rebuild`.
+    pub rebuilt: u32,
+}
+
 /// The open store.
 pub struct Outbox {
     db: Connection,
@@ -149,6 +161,16 @@ pub struct Outbox {
     displaceable: Vec<crate::message::MessageId>,
     displaceable_rank: i64,
     next_receipt: i64,
+    /// The next serial of `repeat`.
+    next_repeat: i64,
+    /// Settled messages whose content could be forgotten early, and whether a scan would find more of them.
+    forgettable: Vec<i64>,
+    more_forgettable: bool,
+    /// Whether `db` is the file; otherwise it is a placeholder until `reopen` succeeds.
+    attached: bool,
+    /// What shall go wrong.
+    #[cfg(test)]
+    pub(crate) fault: Fault,
     _lock: File,
 }
 
@@ -159,6 +181,7 @@ impl Outbox {
     pub fn open(settings: Settings, letters: u64) -> Result<Outbox, OpenError> {
         let path = settings.path.clone();
         let lock = lock(&path)?;
+        finish_swap(&path)?;
         let db = connect(&path, settings.max_bytes)?;
         let failed = |error: StoreError| OpenError::Store { path: path.clone(), error };
         migrate(&db, &path, letters)?;
@@ -172,9 +195,15 @@ impl Outbox {
             displaceable: Vec::new(),
             displaceable_rank: 0,
             next_receipt: 0,
+            next_repeat: 0,
+            forgettable: Vec::new(),
+            more_forgettable: true,
+            attached: true,
+            #[cfg(test)]
+            fault: Fault::default(),
             _lock: lock,
         };
-        outbox.next_receipt = outbox.last_receipt().map_err(failed)? + 1;
+        outbox.forget_caches().map_err(failed)?;
         Ok(outbox)
     }
 
@@ -183,21 +212,51 @@ impl Outbox {
         let path = self.settings.path.clone();
         let failed = |error: StoreError| OpenError::Store { path: path.clone(), error };
         let expected = self.row.commits + 1;
-        // The old connection goes first: closing any descriptor of the file drops the process's locks on it (facts).
-        self.db = Connection::open_in_memory().map_err(|error| failed(error.into()))?;
+        self.detach()?;
+        finish_swap(&path)?;
+        #[cfg(test)]
+        if self.fault.opens > 0 {
+            self.fault.opens -= 1;
+            return Err(OpenError::File { path, why: "as the test asked".to_owned() });
+        }
         self.db = connect(&path, self.settings.max_bytes)?;
-        self.writing = false;
-        self.displaceable.clear();
-        self.row = read_box(&self.db).map_err(failed)?;
-        self.next_receipt = self.last_receipt().map_err(failed)? + 1;
+        let known = std::mem::replace(&mut self.row, read_box(&self.db).map_err(failed)?);
+        if let Err(error) = self.forget_caches() {
+            self.row = known;
+            return Err(failed(error));
+        }
+        self.attached = true;
         Ok(self.row.commits == expected)
+    }
+
+    /// Lets go of the file. The old connection goes first: closing any descriptor of the file drops the process's locks on it
+    /// (facts).
+    fn detach(&mut self) -> Result<(), OpenError> {
+        self.attached = false;
+        self.writing = false;
+        self.db = Connection::open_in_memory()
+            .map_err(|error| OpenError::Store { path: self.settings.path.clone(), error: error.into() })?;
+        Ok(())
+    }
+
+    /// What was remembered of the store's content is read again.
+    fn forget_caches(&mut self) -> Result<(), StoreError> {
+        self.displaceable.clear();
+        self.forgettable.clear();
+        self.more_forgettable = true;
+        self.next_receipt = self.last_receipt()? + 1;
+        self.next_repeat = self.last_repeat()? + 1;
+        Ok(())
     }
 
     /// After a failed sync the pages of the file cannot be trusted to be on the disk, whatever a later sync says: the store is
     /// copied to a new, synced file, which takes the place of the old one.
     pub fn rebuild(&mut self) -> Result<(), OpenError> {
+        if !self.attached {
+            self.reopen()?;
+        }
         let path = self.settings.path.clone();
-        let copy = beside(&path, "copy");
+        let (copy, whole) = (beside(&path, "copy"), beside(&path, "whole"));
         let failed = |error: rusqlite::Error| OpenError::Store { path: path.clone(), error: error.into() };
         let io = |why: std::io::Error| OpenError::File { path: path.clone(), why: why.to_string() };
         match std::fs::remove_file(&copy) {
@@ -209,18 +268,18 @@ impl Outbox {
             .ok_or_else(|| OpenError::File { path: copy.clone(), why: "the path is not UTF-8".to_owned() })?;
         self.db.execute("VACUUM INTO ?1", [target]).map_err(failed)?;
         File::open(&copy).and_then(|file| file.sync_all()).map_err(io)?;
-        self.db = Connection::open_in_memory().map_err(failed)?;
-        for leftover in ["-wal", "-shm"] {
-            match std::fs::remove_file(suffixed(&path, leftover)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-                _ => {}
-            }
-        }
-        std::fs::rename(&copy, &path).map_err(io)?;
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
+        // From here on the copy is the store: whatever stops us, `finish_swap` puts it into its place before anything else.
+        std::fs::rename(&copy, &whole).and_then(|()| sync_folder(&path)).map_err(io)?;
+        #[cfg(test)]
+        {
+            self.fault.rebuilt += 1;
         }
         self.reopen().map(|_| ())
+    }
+
+    /// Whether the file is open; otherwise [`reopen`](Self::reopen) comes before everything else.
+    pub fn is_attached(&self) -> bool {
+        self.attached
     }
 
     /// What the box knows about itself.
@@ -236,6 +295,8 @@ impl Outbox {
     /// Takes new settings at a reload; the path stays.
     pub fn reconfigure(&mut self, settings: Settings) {
         self.settings = Settings { path: self.settings.path.clone(), sender: self.settings.sender.clone(), ..settings };
+        // Below what is in use SQLite keeps the old bound, and above it there is nothing that could fail.
+        let _ = self.db.execute_batch(&format!("PRAGMA max_page_count = {}", pages(self.settings.max_bytes)));
     }
 
     /// The id that people see: `k3f9-1042`.
@@ -274,6 +335,8 @@ impl Outbox {
                 now.wall.reading().0,
                 now.wall.trusted().is_some()
             ])?;
+        #[cfg(test)]
+        self.faulty()?;
         self.db.execute_batch("COMMIT")?;
         self.writing = false;
         self.row.commits += 1;
@@ -284,6 +347,15 @@ impl Outbox {
         Ok(())
     }
 
+    #[cfg(test)]
+    fn faulty(&mut self) -> Result<(), StoreError> {
+        let Some((happens, code)) = self.fault.commit.take() else { return Ok(()) };
+        if happens {
+            self.db.execute_batch("COMMIT")?;
+        }
+        Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None).into())
+    }
+
     /// Takes everything back that was written since the last commit.
     pub fn rollback(&mut self) -> Result<(), StoreError> {
         // SQLite may have rolled back by itself (full disk); then there is nothing to take back.
@@ -291,10 +363,8 @@ impl Outbox {
             self.db.execute_batch("ROLLBACK")?;
         }
         self.writing = false;
-        self.displaceable.clear();
         self.row = read_box(&self.db)?;
-        self.next_receipt = self.last_receipt()? + 1;
-        Ok(())
+        self.forget_caches()
     }
 
     /// Remembers the filters that the broker's session may hold.
@@ -326,6 +396,34 @@ fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+fn pages(max_bytes: u64) -> u64 {
+    (max_bytes / PAGE).max(64)
+}
+
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
+}
+
+/// Puts a finished copy (see `rebuild`) into the place of the store. The old write-ahead log goes first: it would be
+/// replayed into the copy, which holds all of it already.
+fn finish_swap(path: &Path) -> Result<(), OpenError> {
+    let io = |why: std::io::Error| OpenError::File { path: path.to_owned(), why: why.to_string() };
+    let whole = beside(path, "whole");
+    if !whole.try_exists().map_err(io)? {
+        return Ok(());
+    }
+    for leftover in ["-wal", "-shm"] {
+        match std::fs::remove_file(suffixed(path, leftover)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
+    }
+    std::fs::rename(&whole, path).and_then(|()| sync_folder(path)).map_err(io)
+}
+
 fn lock(path: &Path) -> Result<File, OpenError> {
     let name = beside(path, "lock");
     let io = |why: std::io::Error| OpenError::File {
@@ -353,7 +451,7 @@ fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
          PRAGMA temp_store = MEMORY;
          PRAGMA journal_size_limit = 1048576;
          PRAGMA max_page_count = {};",
-        (max_bytes / PAGE).max(64)
+        pages(max_bytes)
     ))
     .map_err(failed)?;
     db.set_prepared_statement_cache_capacity(64);

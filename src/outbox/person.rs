@@ -3,8 +3,9 @@
 //! Floor: rooms. Brazil's ninth digit and Mexico's 1 are matched before anything is learned (`Number::forms`).
 
 use super::{Outbox, StoreError};
-use crate::message::{Number, PersonId};
+use crate::message::{Number, PersonId, Source};
 use rusqlite::{OptionalExtension, params};
+use std::sync::Arc;
 
 const DIGITS: i64 = 0;
 const USER: i64 = 1;
@@ -83,8 +84,26 @@ impl Outbox {
         Ok(())
     }
 
+    /// Repeats of events go by the person: they are recognised as before.
+    fn rekey(&mut self, into: PersonId, from: PersonId) -> Result<(), StoreError> {
+        let known: Vec<(i64, Source)> = self
+            .db
+            .prepare("SELECT id, rule, event FROM message WHERE person = ?1 AND dedupe IS NOT NULL")?
+            .query_map([from.0], |row| {
+                let (rule, event): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+                Ok((row.get(0)?, Source { rule: rule.into(), event: event.map(Arc::from), topic: "".into() }))
+            })?
+            .collect::<Result<_, _>>()?;
+        let mut update = self.write()?.prepare("UPDATE message SET dedupe = ?1 WHERE id = ?2")?;
+        for (id, source) in known {
+            update.execute(params![Outbox::dedupe_key(&source, into), id])?;
+        }
+        Ok(())
+    }
+
     /// Two rows turn out to be one person: the older one keeps everything of both, and of each limit and hold the stricter.
     fn unite(&mut self, into: PersonId, from: PersonId) -> Result<PersonId, StoreError> {
+        self.rekey(into, from)?;
         let db = self.write()?;
         for table in ["message", "ledger", "alias"] {
             db.execute(&format!("UPDATE {table} SET person = ?1 WHERE person = ?2"), params![into.0, from.0])?;

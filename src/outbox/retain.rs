@@ -5,10 +5,14 @@
 use super::{Outbox, StoreError, schema::state};
 use crate::message::MessageId;
 use crate::time::{BoxTime, millis};
-use rusqlite::params;
 
 /// Rows that one slice may delete: about 100 KiB of write-ahead log.
 const SLICE: i64 = 256;
+const OLD_CONTENTS: &str = "SELECT content.message, state, changed, arrived FROM content
+     CROSS JOIN message ON message.id = content.message ORDER BY content.message";
+/// The newest stays, so that no id is given twice.
+const OLD_MESSAGES: &str =
+    "SELECT id, state, changed, arrived FROM message WHERE id < (SELECT max(id) FROM message) ORDER BY id";
 
 impl Outbox {
     /// Deletes one slice of what is past its time; whether there may be more.
@@ -23,7 +27,21 @@ impl Outbox {
 
     /// Makes room by forgetting the contents of settled messages before their time, oldest first; how many.
     pub fn forget_early(&mut self) -> Result<i64, StoreError> {
-        self.forget_contents(i64::MAX, SLICE)
+        let mut ids = std::mem::take(&mut self.forgettable);
+        if ids.is_empty() && self.more_forgettable {
+            ids = self.ids(OLD_CONTENTS, i64::MAX, SLICE)?;
+            self.more_forgettable = ids.len() as i64 == SLICE;
+        }
+        self.delete(&ids, &["DELETE FROM content WHERE message = ?1"])
+    }
+
+    /// Remembers that the content of a message that just ended may go early.
+    pub(super) fn forgettable(&mut self, id: i64) {
+        if self.forgettable.len() < SLICE as usize {
+            self.forgettable.push(id);
+        } else {
+            self.more_forgettable = true;
+        }
     }
 
     /// Forgets the content of one settled message.
@@ -33,21 +51,12 @@ impl Outbox {
     }
 
     fn forget_contents(&mut self, before: i64, limit: i64) -> Result<i64, StoreError> {
-        let ids = self.ids(
-            "SELECT content.message FROM content JOIN message ON message.id = content.message
-             WHERE message.state = ?1 AND message.changed < ?2 AND message.arrived < ?2 ORDER BY content.message LIMIT ?3",
-            before,
-            limit,
-        )?;
+        let ids = self.ids(OLD_CONTENTS, before, limit)?;
         self.delete(&ids, &["DELETE FROM content WHERE message = ?1"])
     }
 
     fn forget_messages(&mut self, before: i64, limit: i64) -> Result<i64, StoreError> {
-        let ids = self.ids(
-            "SELECT id FROM message WHERE state = ?1 AND changed < ?2 AND arrived < ?2 ORDER BY id LIMIT ?3",
-            before,
-            limit,
-        )?;
+        let ids = self.ids(OLD_MESSAGES, before, limit)?;
         self.delete(
             &ids,
             &[
@@ -59,10 +68,21 @@ impl Outbox {
         )
     }
 
+    /// From the oldest up to the first that is too young: no slice looks at more than it deletes, and what still waits there.
     fn ids(&self, query: &str, before: i64, limit: i64) -> Result<Vec<i64>, StoreError> {
         let mut query = self.db.prepare_cached(query)?;
-        let rows = query.query_map(params![state::SETTLED, before, limit], |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let (mut rows, mut ids) = (query.query([])?, Vec::new());
+        while let Some(row) = rows.next()? {
+            let (id, state, changed, arrived): (i64, i64, i64, i64) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            if arrived >= before || ids.len() as i64 == limit {
+                break;
+            }
+            if state == state::SETTLED && changed < before {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
     }
 
     fn delete(&mut self, ids: &[i64], statements: &[&str]) -> Result<i64, StoreError> {

@@ -79,12 +79,12 @@ CREATE INDEX message_expiry ON message (expires) WHERE state IN (0, 3);
 CREATE INDEX message_open ON message (state, due) WHERE state IN (1, 2);
 CREATE INDEX message_parked ON message (hold, due) WHERE state = 3;
 CREATE INDEX message_dedupe ON message (dedupe) WHERE dedupe IS NOT NULL;
-CREATE INDEX message_subject ON message (person, subject) WHERE state IN (0, 3) AND subject IS NOT NULL;
+CREATE INDEX message_subject ON message (person, subject) WHERE subject IS NOT NULL;
 CREATE TABLE content (message INTEGER PRIMARY KEY, number TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE attempt (
     id INTEGER PRIMARY KEY, message INTEGER NOT NULL, try INTEGER NOT NULL,
     boxed INTEGER NOT NULL, wall INTEGER NOT NULL, boot TEXT NOT NULL,
-    spent INTEGER NOT NULL,             -- 1: pair and sender were spent and not refunded
+    spent INTEGER NOT NULL,             -- 0: refunded; 1: pair and sender are spent; 2: spent, and nobody knows whether it arrived
     answered INTEGER, reason TEXT, code INTEGER
 );
 CREATE INDEX attempt_message ON attempt (message);

@@ -57,6 +57,13 @@ impl SenderWindow {
         }
     }
 
+    /// How much of the limit the last second took, 0 to 1.
+    pub fn used(&self, settings: &Settings, now: BoxTime) -> f64 {
+        let Some(limit) = settings.sender_per_second else { return 0.0 };
+        let sent = self.sent.iter().rev().take_while(|&&at| at + WINDOW > now).count();
+        (sent as f64 / f64::from(limit.max(1))).min(1.0)
+    }
+
     /// One message.
     pub(super) fn spend(&mut self, now: BoxTime) {
         while self.sent.front().is_some_and(|&at| at + WINDOW <= now) || self.sent.is_full() {

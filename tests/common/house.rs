@@ -2,7 +2,7 @@
 
 use crate::mosquitto::{Mosquitto, PATIENCE};
 use branchline::demo::api::{Api, Control, Settings as ApiSettings, Tls};
-use branchline::demo::certs::{Authority, Validity};
+use branchline::demo::certs::{Authority, Identity, Validity};
 use branchline::time::Wall;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -27,6 +27,10 @@ pub struct House {
     pub more: String,
     /// Words in front of the binary: `faketime …`.
     pub wrapper: Vec<String>,
+    /// Words behind `branchline run`.
+    pub arguments: Vec<String>,
+    /// `BRANCHLINE_LOG`, unless the environment sets it.
+    pub level: String,
 }
 
 impl House {
@@ -46,7 +50,8 @@ impl House {
             keep: 100_000,
             ..ApiSettings::default()
         });
-        let api = ApiThread::start(&authority, settings);
+        let identity = authority.server(API_NAMES, Validity::around(now())).unwrap();
+        let api = ApiThread::start(&identity, settings);
         let house = House {
             daemon: None,
             broker: Mosquitto::start(),
@@ -56,6 +61,8 @@ impl House {
             runtime,
             more: more.to_owned(),
             wrapper: Vec::new(),
+            arguments: Vec::new(),
+            level: "info".to_owned(),
         };
         house.write("api-ca.pem", house.authority.certificate_pem());
         house.write("token", TOKEN);
@@ -109,7 +116,8 @@ impl House {
         let child = command
             .args(["run", "--config"])
             .arg(config)
-            .env("BRANCHLINE_LOG", std::env::var("BRANCHLINE_LOG").unwrap_or_else(|_| "info".to_owned()))
+            .args(&self.arguments)
+            .env("BRANCHLINE_LOG", std::env::var("BRANCHLINE_LOG").unwrap_or_else(|_| self.level.clone()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -199,7 +207,12 @@ impl House {
             if let Some(ended) = self.daemon.as_mut().and_then(|child| child.try_wait().unwrap()) {
                 panic!("the daemon ended ({ended}) before {what}:\n{}", self.log());
             }
-            assert!(Instant::now() < until, "{what}: not within {within:?}; status {:#?}\n{}", self.status(), self.log());
+            assert!(
+                Instant::now() < until,
+                "{what}: not within {within:?}; status {:#?}\n{}",
+                self.status(),
+                self.log()
+            );
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }
@@ -234,6 +247,65 @@ impl House {
     }
 }
 
+// What the trials of faults and of operating need besides.
+impl House {
+    /// A later layer of the configuration: `conf.d/NAME.toml`.
+    pub fn layer(&self, name: &str, text: &str) {
+        std::fs::create_dir_all(self.path().join("conf.d")).unwrap();
+        self.write(&format!("conf.d/{name}.toml"), text);
+    }
+
+    /// Ends the API and starts another at its address, with this certificate; its counters begin anew.
+    pub fn replace_api(&mut self, identity: &Identity) {
+        let listen = self.api.url.trim_start_matches("https://").parse().unwrap();
+        self.api.end();
+        let templates = serde_json::from_str(TEMPLATES).unwrap();
+        let settings = ApiSettings {
+            listen,
+            token: TOKEN.to_owned(),
+            templates: Some(templates),
+            keep: 100_000,
+            ..ApiSettings::default()
+        };
+        self.api = ApiThread::start(identity, settings);
+    }
+
+    /// `branchline …`, which must succeed: what it wrote.
+    pub fn said(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments);
+        let (text, errors) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {} {text} {errors}\n{}", output.status, self.log());
+        text
+    }
+
+    /// The same with `--json`, read.
+    pub fn data(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.said(&[arguments, &["--json"]].concat())).unwrap()
+    }
+
+    /// `branchline …`, which must end with this code: what it wrote to standard error.
+    pub fn refused(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.command(arguments);
+        let (said, errors) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said} {errors}");
+        errors
+    }
+
+    /// All problems of the status, as one text.
+    pub fn problems(&self) -> String {
+        self.status().map(|status| status["problems"].to_string()).unwrap_or_default()
+    }
+
+    /// The whole log.
+    pub fn whole_log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         if let Some(mut child) = self.daemon.take() {
@@ -252,9 +324,8 @@ struct ApiThread {
 }
 
 impl ApiThread {
-    fn start(authority: &Authority, settings: ApiSettings) -> ApiThread {
-        let identity = authority.server(&["127.0.0.1", "localhost"], Validity::around(now())).unwrap();
-        let settings = ApiSettings { tls: Some(Tls::from(&identity)), ..settings };
+    fn start(identity: &Identity, settings: ApiSettings) -> ApiThread {
+        let settings = ApiSettings { tls: Some(Tls::from(identity)), ..settings };
         let (started, ready) = std::sync::mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -272,6 +343,12 @@ impl ApiThread {
 
 impl Drop for ApiThread {
     fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl ApiThread {
+    fn end(&mut self) {
         if let (Some(stop), Some(thread)) = (self.stop.take(), self.thread.take()) {
             stop.send(()).ok();
             thread.join().ok();
@@ -279,11 +356,13 @@ impl Drop for ApiThread {
     }
 }
 
-fn runtime() -> Runtime {
+/// A runtime for one thread.
+pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-async fn publish(port: u16, events: Vec<(String, String)>) {
+/// Publishes each event at QoS 1; done when the broker has acknowledged all.
+pub async fn publish(port: u16, events: Vec<(String, String)>) {
     use rumqttc::v5::mqttbytes::{QoS, v5::Packet};
     use rumqttc::v5::{AsyncClient, Event, MqttOptions};
     let mut options = MqttOptions::new(format!("publisher-{:x}", fastrand::u64(..)), "127.0.0.1", port);
@@ -337,7 +416,11 @@ pub fn alarm(number: u32) -> (String, String) {
     ("node/n1/alarm".to_owned(), payload.to_string())
 }
 
-const RULES: &str = r#"
+/// What the API's certificate is for.
+pub const API_NAMES: &[&str] = &["127.0.0.1", "localhost"];
+
+/// The rules of every house.
+pub const RULES: &str = r#"
 [branch]
 id = "t-1"
 timezone = "America/Sao_Paulo"
@@ -379,7 +462,8 @@ template = "node_alarm"
 body = ["{{ node }}", "{{ payload.alarm }} {{ payload.value }}"]
 "#;
 
-const UPLINK: &str = r#"
+/// The rest of `[uplink]`.
+pub const UPLINK: &str = r#"
 phone_number_id = "106540352242922"
 token_file = "token"
 ca_file = "api-ca.pem"

@@ -12,7 +12,8 @@ mod store;
 
 use super::reader::Reader;
 use super::tree::Table;
-use super::{Config, Operate, Rooms};
+use super::{Config, Operate};
+use crate::engine::Rooms;
 use crate::message::Country;
 use jiff::tz::TimeZone;
 
@@ -46,8 +47,9 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<Config> {
         phone_number_id: uplink.phone_number_id,
         branch: branch.id.clone(),
     };
-    let rooms = Rooms { rules: rules?, policy: policy?.settings, pace: pace?, outbox: outbox?, whatsapp };
-    Some(Config { branch: branch.id, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms })
+    let rooms =
+        Rooms { branch: branch.id, rules: rules?, policy: policy?.settings, pace: pace?, outbox: outbox?, whatsapp };
+    Some(Config { mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms })
 }
 
 /// `[branch]`

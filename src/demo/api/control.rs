@@ -271,6 +271,11 @@ impl Control {
         self.0.lock().skew = seconds;
     }
 
+    /// Answers have no `Date` header, or have one again.
+    pub fn hide_date(&self, hidden: bool) {
+        self.0.lock().dateless = hidden;
+    }
+
     /// Waits until `done` says so of the requests seen; `false` if `within` passes first.
     pub async fn wait_for(&self, within: Duration, mut done: impl FnMut(&[Seen]) -> bool) -> bool {
         self.wait(within, |inner| done(inner.seen.make_contiguous())).await

@@ -142,7 +142,9 @@ fn response<B>(state: &State, reply: &Reply, body: B) -> http::Response<B> {
             headers.insert(name, value);
         }
     };
-    set(http::header::DATE, &state.date());
+    if let Some(date) = state.date() {
+        set(http::header::DATE, &date);
+    }
     set(http::header::CONTENT_TYPE, "application/json; charset=UTF-8");
     if let Some(location) = &reply.location {
         set(http::header::LOCATION, location);

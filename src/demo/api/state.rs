@@ -47,6 +47,8 @@ pub(super) struct Inner {
     pub(super) contents: HashSet<u64>,
     /// The `Date` header's error in seconds.
     pub(super) skew: i64,
+    /// No `Date` header at all.
+    pub(super) dateless: bool,
     /// Counts wamids and traces.
     pub(super) serial: u64,
 }
@@ -89,11 +91,14 @@ impl State {
         (self.settings.wa_id)(&digits)
     }
 
-    /// The `Date` header: the platform's clock, not the box's, so it may be read here.
-    pub(super) fn date(&self) -> String {
-        let skew = jiff::SignedDuration::from_secs(self.lock().skew);
+    /// The `Date` header, unless it is hidden: the platform's clock, not the box's, so it may be read here.
+    pub(super) fn date(&self) -> Option<String> {
+        let (skew, hidden) = {
+            let inner = self.lock();
+            (jiff::SignedDuration::from_secs(inner.skew), inner.dateless)
+        };
         let at = jiff::Timestamp::now().saturating_add(skew).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap_or_default()
+        if hidden { None } else { jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok() }
     }
 }
 

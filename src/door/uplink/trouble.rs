@@ -82,7 +82,8 @@ fn tls_text(error: &rustls::Error) -> String {
             "the server's certificate is not for {}: check uplink.base_url, or who answers under that name",
             expected.to_str()
         ),
-        rustls::Error::InvalidCertificate(UnknownIssuer) => {
+        // The second where an authority was made anew under its old name.
+        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
             "the server's certificate comes from an issuer that is not trusted: \
             a network that inspects TLS, or a gateway with a CA of its own, needs uplink.ca_file"
                 .to_owned()

@@ -1,0 +1,1 @@
+//! What the platform itself says: its limits kept, its refusals obeyed.

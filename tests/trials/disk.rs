@@ -1,0 +1,187 @@
+//! A disk without space, and a store that has reached its own bound.
+
+use crate::house::{House, alarm, customer, order};
+use branchline::demo::api::Fault;
+use serde_json::json;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(90);
+
+/// A small file system of its own; gone when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None`, and why on standard error, where mounting is not permitted.
+    fn mount(at: &Path, size: &str) -> Option<SmallDisk> {
+        std::fs::create_dir_all(at).unwrap();
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at).output();
+        match done {
+            Ok(output) if output.status.success() => Some(SmallDisk(at.to_owned())),
+            refused => {
+                eprintln!("SKIPPED, NOT TESTED: no file system can be mounted here (run as root): {refused:?}");
+                None
+            }
+        }
+    }
+
+    /// Takes all space but so many bytes.
+    fn fill_but(&self, left: u64) {
+        let free = self.free();
+        let mut ballast = File::options().create(true).append(true).open(self.ballast()).unwrap();
+        let mut still = free.saturating_sub(left);
+        let block = vec![0x55; 4096];
+        while still > 0 {
+            let part = still.min(4096) as usize;
+            match ballast.write_all(&block[..part]) {
+                Ok(()) => still -= part as u64,
+                Err(error) => {
+                    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
+                    break;
+                }
+            }
+        }
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.ballast()).unwrap();
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.0.join("ballast")
+    }
+
+    fn free(&self) -> u64 {
+        let stat = rustix::fs::statvfs(&self.0).unwrap();
+        stat.f_bavail * stat.f_frsize
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let done = Command::new("umount").arg("-l").arg(&self.0).status();
+        assert!(std::thread::panicking() || done.unwrap().success());
+    }
+}
+
+#[test]
+fn a_full_disk_holds_events_and_loses_none() {
+    let mut house = House::new("");
+    let Some(disk) = SmallDisk::mount(&house.path().join("small"), "12m") else { return };
+    house.layer("disk", "[outbox]\npath = \"small/outbox.db\"\n");
+    house.start();
+    house.publish((1..=20).map(order));
+    house.wait_for_accepted(20, LONG);
+    house.wait("twenty have left", |house| house.backlog() == 0);
+
+    // Eight posts are on their way when the space goes; their answers come while there is hardly any.
+    house.control().fault(Fault::SlowAnswer(Duration::from_secs(3)), Some(8));
+    house.publish((21..=28).map(order));
+    house.wait("eight are on their way", |house| house.control().counters().whole >= 28 + 1);
+    disk.fill_but(96 * 1024);
+    let crowd = 400;
+    house.publish((29..=crowd).map(order).chain([alarm(1)]));
+    house.wait_for("the full disk is told", LONG, |house| {
+        house.problems().contains("free space on the file system of outbox.path")
+            && house.whole_log().contains("nothing is acknowledged or sent until the store takes it")
+    });
+    let text = house.said(&["status"]);
+    assert!(text.contains("disk"), "{text}");
+    house.wait_for("the eight are settled", LONG, |house| {
+        house.data(&["outbox", "list", "--outcome", "accepted", "--limit", "200"])["rows"].as_array().unwrap().len()
+            >= 28
+    });
+    assert!(house.control().counters().accepted < u64::from(crowd), "nothing new leaves");
+
+    disk.empty();
+    house.wait_for_accepted(u64::from(crowd) + 1, LONG);
+    house.wait_for("nothing waits", LONG, |house| house.backlog() == 0);
+    assert_eq!(house.control().repeats().len(), 0);
+    assert_eq!(house.control().counters().accepted, u64::from(crowd) + 1);
+    house.wait("the problem is over", |house| house.status().unwrap()["problems"] == json!([]));
+    assert!(house.whole_log().contains("the store takes everything again"), "{}", house.log());
+    assert!(house.stop().success());
+}
+
+/// So many that 1 MiB cannot hold them.
+const MANY: u32 = 1000;
+
+const LONG_TEXTS: &str = r#"
+[rules.long]
+inherit = "order"
+topic = "long/{order}"
+[rules.long.message]
+template = "order_ready"
+body = ["{{ payload.name }}", "{{ order }}"]
+"#;
+
+/// An order with a text that fills the template.
+fn long(number: u32) -> (String, String) {
+    let payload = json!({
+        "event_id": format!("l{number}"), "name": "Ana ".repeat(200),
+        "customer": {"phone": customer(number), "whatsapp_opt_in": true},
+    });
+    (format!("long/{number}"), payload.to_string())
+}
+
+#[test]
+fn a_full_store_holds_the_rest_at_the_broker_and_critical_ones_pass() {
+    let mut house = House::new(LONG_TEXTS);
+    house.layer("full", "[outbox]\nmax_bytes = \"1 MiB\"\n[limits]\nsender_per_second = 1000\n");
+    house.control().fault(Fault::RefuseConnections, None);
+    house.launch();
+    house
+        .wait("the broker is up", |house| house.status().is_some_and(|status| status["links"][0]["up"] == json!(true)));
+    house.publish((1..=MANY).map(long));
+    house.wait("the store is full", |house| house.problems().contains("store full"));
+    let text = house.said(&["status"]);
+    assert!(text.contains("wait unacknowledged") && text.contains("STORE"), "{text}");
+    let stored = house.backlog();
+    assert!(stored > 100 && stored < u64::from(MANY), "{stored}");
+    let bytes = house.status().unwrap()["bytes"].as_u64().unwrap();
+    assert!(bytes <= 1 << 20, "{bytes}");
+    house.control().clear_faults().unwrap();
+    house.wait_for_accepted(u64::from(MANY), LONG);
+    house.wait_for("nothing waits", LONG, |house| house.backlog() == 0);
+    assert_eq!((house.control().counters().accepted, house.control().repeats().len()), (u64::from(MANY), 0));
+    assert!(house.stop().success());
+}
+
+#[test]
+fn a_full_store_displaces_the_oldest_when_told_to_and_never_a_critical_one() {
+    let mut house = House::new("");
+    house.layer(
+        "full",
+        "[outbox]\nmax_bytes = \"1 MiB\"\nwhen_full = \"displace\"\n[limits]\nsender_per_second = 1000\n",
+    );
+    house.control().fault(Fault::RefuseConnections, None);
+    house.launch();
+    house
+        .wait("the broker is up", |house| house.status().is_some_and(|status| status["links"][0]["up"] == json!(true)));
+    house.publish([alarm(1)]);
+    house.publish((1..=MANY).map(long));
+    house.publish([alarm(2)]);
+    house.wait("the last is stored", |house| house.said(&["outbox", "list", "--limit", "1"]).contains("critical"));
+    let displaced = |house: &House| {
+        let counts = house.status().unwrap()["counts"].as_array().cloned().unwrap();
+        counts
+            .iter()
+            .filter(|count| count["outcome"] == "displaced")
+            .filter_map(|count| count["messages"].as_u64())
+            .sum()
+    };
+    let (gone, kept): (u64, u64) = (displaced(&house), house.backlog());
+    assert!(gone > 100 && gone + kept == u64::from(MANY) + 2, "{gone} + {kept}");
+    house.control().clear_faults().unwrap();
+    house.wait_for_accepted(kept, LONG);
+    let accepted = house.control().accepted();
+    assert_eq!(accepted.iter().filter(|seen| seen.template.as_deref() == Some("node_alarm")).count(), 2);
+    assert!(accepted.iter().any(|seen| seen.text.contains(&format!("pedido {MANY} "))), "the newest were kept");
+    assert!(!accepted.iter().any(|seen| seen.text.contains("pedido 1 ")), "the oldest gave way");
+    house.wait_for("nothing waits", LONG, |house| house.backlog() == 0);
+    assert_eq!(house.control().repeats().len(), 0);
+    assert!(house.stop().success());
+}
