@@ -3,7 +3,7 @@
 use crate::house::{self, RULES, TEMPLATES, TOKEN, UPLINK};
 use branchline::config;
 use branchline::door::clock::SystemClock;
-use branchline::engine::{Action, BrokerLink, Engine, Input, Link, Rooms};
+use branchline::engine::{Action, BrokerLink, Engine, Input, Link};
 use branchline::message::{Answer, Arrival, Delivery, Epoch, Payload};
 use branchline::outbox::Outbox;
 use branchline::rules::Rules;
@@ -39,14 +39,6 @@ impl Inside {
         let outbox = Outbox::open(rooms.outbox.clone(), 1).unwrap();
         let rules = Rules::compile(&rooms.rules).unwrap_or_else(|_| panic!("the configuration was checked"));
         let clock = SystemClock::start(None);
-        let rooms = Rooms {
-            branch: loaded.config.branch,
-            rules: rooms.rules,
-            policy: rooms.policy,
-            pace: rooms.pace,
-            outbox: rooms.outbox,
-            whatsapp: rooms.whatsapp,
-        };
         let engine = Engine::new(rooms, rules, outbox, clock.now(), clock.boot_id(), 1).unwrap();
         Inside { engine, clock, packet: 0 }
     }
