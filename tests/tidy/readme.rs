@@ -98,6 +98,27 @@ fn every_documented_command_is_one() {
     assert!(output.status.success() && output.stdout.starts_with(b"Usage: tests/run"));
 }
 
+/// Profiles, benchmarks and features that documented cargo commands name.
+#[test]
+fn documented_cargo_commands_find_what_they_name() {
+    let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
+    let benches = manifest["bench"].as_array().unwrap();
+    let mut seen = 0;
+    for line in of_kind("sh").iter().flat_map(|block| block.lines()).filter(|line| line.starts_with("cargo ")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        for pair in words.windows(2) {
+            let known = match pair[0] {
+                "--profile" => manifest["profile"].get(pair[1]).is_some(),
+                "--bench" => benches.iter().any(|bench| bench["name"].as_str() == Some(pair[1])),
+                _ => continue,
+            };
+            assert!(known, "{line}: no {} in Cargo.toml", pair[1]);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 2);
+}
+
 /// The steps of "The first rule", done as they are written.
 #[test]
 fn the_first_rule_works_as_told() {
@@ -110,7 +131,8 @@ fn the_first_rule_works_as_told() {
     }
     std::fs::write(folder.path().join("whatsapp-token"), "not-a-real-token\n").unwrap();
 
-    let steps: Vec<_> = commands(README).into_iter().filter(|typed| typed.contains(&"branchline.toml".to_owned())).collect();
+    let steps: Vec<_> =
+        commands(README).into_iter().filter(|typed| typed.contains(&"branchline.toml".to_owned())).collect();
     let mut answers = steps.iter().map(|typed| {
         let output = branchline(folder.path(), &typed.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(output.status.success(), "{typed:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -140,7 +162,9 @@ fn links_lead_somewhere() {
         let anchors: Vec<String> = text
             .lines()
             .filter_map(|line| line.strip_prefix('#').map(|rest| rest.trim_start_matches('#').trim().to_lowercase()))
-            .map(|heading| heading.chars().filter(|sign| sign.is_alphanumeric() || " -".contains(*sign)).collect::<String>())
+            .map(|heading| {
+                heading.chars().filter(|sign| sign.is_alphanumeric() || " -".contains(*sign)).collect::<String>()
+            })
             .map(|heading| heading.replace(' ', "-"))
             .collect();
         for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
@@ -150,7 +174,9 @@ fn links_lead_somewhere() {
             };
             assert!(found, "{name}: {target} leads nowhere");
         }
-        for word in blocks(text).iter().filter(|block| block.kind == "sh").flat_map(|block| block.text.split_whitespace()) {
+        for word in
+            blocks(text).iter().filter(|block| block.kind == "sh").flat_map(|block| block.text.split_whitespace())
+        {
             if ["config/", "boards/", "tests/"].iter().any(|folder| word.starts_with(folder)) {
                 assert!(root.join(word).exists(), "{name}: {word} is not there");
             }
@@ -161,7 +187,8 @@ fn links_lead_somewhere() {
 fn toml_files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    let files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
     assert!(!files.is_empty());
     files
 }

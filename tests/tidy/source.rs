@@ -1,4 +1,4 @@
-//! The house as text: its files, and Rust source as tokens that know their line, their module and whether they are tests.
+//! The house as text: its files, and Rust source as tokens that know their line, how deep they stand and whether they are tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ pub struct File {
 pub struct Token {
     pub text: String,
     pub line: usize,
-    /// The module it stands in, `["rules", "apply"]`.
-    pub module: Vec<String>,
+    /// How many modules it stands in: 2 in `rules::apply`.
+    pub depth: usize,
     /// Under `#[cfg(test)]`, or in a file of tests.
     pub test: bool,
 }
@@ -60,7 +60,10 @@ impl File {
     /// A file that is only compiled for tests.
     pub fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap();
-        self.path.starts_with("tests/") || name == "tests.rs" || name.ends_with("_tests.rs") || self.path.contains("/tests/")
+        self.path.starts_with("tests/")
+            || name == "tests.rs"
+            || name.ends_with("_tests.rs")
+            || self.path.contains("/tests/")
     }
 
     /// The module that the file is: `src/rules/apply.rs` is `["rules", "apply"]`, `src/lib.rs` is `[]`.
@@ -75,30 +78,29 @@ impl File {
 
     /// The code as tokens.
     pub fn tokens(&self) -> Vec<Token> {
-        let (file_module, file_test) = (self.module(), self.is_test());
+        let (file_depth, file_test) = (self.module().len(), self.is_test());
         let mut tokens: Vec<Token> = Vec::new();
-        // Inline modules that are open: at which depth, and whether they are tests.
-        let mut open: Vec<(usize, String, bool)> = Vec::new();
-        let mut depth = 0;
+        // Inline modules that are open: how many braces around them, and whether they are tests.
+        let mut open: Vec<(usize, bool)> = Vec::new();
+        let mut braces = 0;
         for (text, line) in words(&self.text) {
             match text.as_str() {
                 "{" => {
                     let before: Vec<&str> = tokens.iter().rev().take(9).map(|token| token.text.as_str()).collect();
                     if before.len() > 1 && before[1] == "mod" {
                         let test = before[2..].starts_with(&["]", ")", "test", "(", "cfg", "[", "#"]);
-                        open.push((depth, before[0].to_owned(), test));
+                        open.push((braces, test));
                     }
-                    depth += 1;
+                    braces += 1;
                 }
                 "}" => {
-                    depth -= 1;
-                    open.retain(|(at, ..)| *at < depth);
+                    braces -= 1;
+                    open.retain(|(around, _)| *around < braces);
                 }
                 _ => {}
             }
-            let module = file_module.iter().cloned().chain(open.iter().map(|(_, name, _)| name.clone())).collect();
-            let test = file_test || open.iter().any(|(.., test)| *test);
-            tokens.push(Token { text, line, module, test });
+            let test = file_test || open.iter().any(|(_, test)| *test);
+            tokens.push(Token { text, line, depth: file_depth + open.len(), test });
         }
         tokens
     }
@@ -184,7 +186,8 @@ fn after_raw_string(signs: &[char], at: usize) -> usize {
         return at;
     }
     let mut end = at + hashes + 1;
-    let closes = |end: usize| signs[end] == '"' && signs[end + 1..].iter().take(hashes).filter(|s| **s == '#').count() == hashes;
+    let closes =
+        |end: usize| signs[end] == '"' && signs[end + 1..].iter().take(hashes).filter(|s| **s == '#').count() == hashes;
     while end < signs.len() && !closes(end) {
         end += 1;
     }
@@ -197,7 +200,7 @@ fn source_is_read_as_it_is_meant() {
                 #[cfg(test)]\nmod tests { use super::i; }\nmod j { k }\n'{' l '\\''";
     let file = File { path: "src/room/part.rs".to_owned(), text: text.to_owned() };
     let tokens = file.tokens();
-    let seen: Vec<_> = tokens.iter().map(|token| (token.text.as_str(), token.line, token.module.len(), token.test)).collect();
+    let seen: Vec<_> = tokens.iter().map(|token| (token.text.as_str(), token.line, token.depth, token.test)).collect();
     let at = |text: &str| seen.iter().find(|token| token.0 == text).copied();
     assert_eq!(at("b"), Some(("b", 1, 2, false)));
     assert_eq!([at("c"), at("e"), at("f"), at("h")], [None; 4]);

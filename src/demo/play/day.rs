@@ -54,7 +54,8 @@ impl<'a> Day<'a> {
         self.settled(MORNING.iter().chain(NOON), SOON).await?;
 
         self.say.chapter("The uplink is cut");
-        self.say.happens("", "The line fails: connections to the API are refused from now on. The broker is in the shop.");
+        self.say
+            .happens("", "The line fails: connections to the API are refused from now on. The broker is in the shop.");
         self.stage.control().fault(Fault::RefuseConnections, None);
         // The connection that is open was reset; whoever posts before hearing of it could not know whether that arrived.
         self.pause(BEAT).await?;
@@ -62,13 +63,19 @@ impl<'a> Day<'a> {
         let kept = CUT.iter().flat_map(|event| rows_of(event.id)).filter(|row| !row.text.is_empty()).count();
 
         self.say.chapter("The uplink is back");
-        self.say.happens("", &format!("The line works again; {kept} messages wait on the box. The daemon will find out by itself."));
+        self.say.happens(
+            "",
+            &format!("The line works again; {kept} messages wait on the box. The daemon will find out by itself."),
+        );
         self.stage.control().clear_faults().map_err(|error| format!("the simulated API's port: {error}"))?;
         let restored = Instant::now();
         self.until(BACKLOG, |record| record.uplink_up).await?;
         let found = restored.elapsed();
         self.settled(CUT.iter(), BACKLOG).await?;
-        self.say.happens("", &format!("The backlog is gone. The daemon had noticed the line after {:.1} s.", found.as_secs_f64()));
+        self.say.happens(
+            "",
+            &format!("The backlog is gone. The daemon had noticed the line after {:.1} s.", found.as_secs_f64()),
+        );
         self.events(EVENING).await?;
         self.settled(EVENING.iter(), SOON).await?;
         // What should not come would come now.
@@ -145,7 +152,10 @@ impl<'a> Day<'a> {
         let again = self.published.contains_key(event.id);
         self.published.entry(event.id).or_insert_with(Instant::now);
         self.watch.publish(event.topic, event.id, event.payload(self.stage.now())).await?;
-        if let Some(row) = EXPECTED.iter().find(|row| row.ends.0 == COUNTED && names(row, event.id) && again == row.event.contains("again")) {
+        if let Some(row) = EXPECTED
+            .iter()
+            .find(|row| row.ends.0 == COUNTED && names(row, event.id) && again == row.event.contains("again"))
+        {
             return self.counted(row).await;
         }
         if !self.until(WONDER, |record| rows_of(event.id).all(|row| over(row, record))).await? {
@@ -190,7 +200,11 @@ impl<'a> Day<'a> {
     }
 
     /// Waits until nothing more can come of these events.
-    async fn settled(&mut self, events: impl Iterator<Item = &'static Event> + Clone, within: Duration) -> Result<(), String> {
+    async fn settled(
+        &mut self,
+        events: impl Iterator<Item = &'static Event> + Clone,
+        within: Duration,
+    ) -> Result<(), String> {
         self.until(within, |record| events.clone().all(|event| rows_of(event.id).all(|row| over(row, record)))).await?;
         // If it did not come in time, the comparison says so.
         Ok(())
@@ -304,7 +318,11 @@ impl<'a> Day<'a> {
     fn totals(&mut self, record: &Record, right: bool) {
         let count = |outcome: Outcome| record.receipts.iter().filter(|receipt| receipt.outcome == outcome).count();
         let repeats = record.messages.iter().filter(|message| message.repeat.is_some()).count();
-        let longest = record.messages.iter().filter_map(|message| Some((self.waited(message)?, message))).max_by_key(|(waited, _)| *waited);
+        let longest = record
+            .messages
+            .iter()
+            .filter_map(|message| Some((self.waited(message)?, message)))
+            .max_by_key(|(waited, _)| *waited);
         self.say.line("");
         self.say.line(&format!(
             "{} events, {} messages, {} withheld, {} withdrawn, {} unreadable, {repeats} repeats; {:.0} s in all.",
@@ -351,8 +369,13 @@ impl<'a> Day<'a> {
         self.say.line("Another order (give each event an event_id of its own, or it is taken for a repeat):");
         self.say.line("");
         for line in [
-            format!("mosquitto_pub -V mqttv5 -h {} -p {} -q 1 -t pos/1/order/B-1/placed -m '", broker.ip(), broker.port()),
-            r#"  {"event_id": "mine-1", "total": 42.5, "currency": "BRL", "customer": {"name": "Joana Reis","#.to_owned(),
+            format!(
+                "mosquitto_pub -V mqttv5 -h {} -p {} -q 1 -t pos/1/order/B-1/placed -m '",
+                broker.ip(),
+                broker.port()
+            ),
+            r#"  {"event_id": "mine-1", "total": 42.5, "currency": "BRL", "customer": {"name": "Joana Reis","#
+                .to_owned(),
             r#"   "phone": "(11) 95555-0100", "country": "BR", "lang": "pt", "whatsapp_opt_in": true}}'"#.to_owned(),
             String::new(),
             "And what an operator sees:".to_owned(),

@@ -120,7 +120,11 @@ pub(super) fn promises(expected: &[Row], counters: &[(&str, &str, u64)], record:
                 codes => format!("{}, with {codes:?}", codes.len()),
             },
         ),
-        line("events by rule and result, as the daemon counts them", counted(hand.collect()), counted(metrics.collect())),
+        line(
+            "events by rule and result, as the daemon counts them",
+            counted(hand.collect()),
+            counted(metrics.collect()),
+        ),
     ]
 }
 

@@ -58,7 +58,10 @@ pub(super) struct Record {
 impl Record {
     /// Where the message of this event to this person stands: the last receipt.
     pub(super) fn stands(&self, event: &str, to: Option<&str>) -> Option<&Receipt> {
-        self.receipts.iter().rev().find(|receipt| receipt.event.as_deref() == Some(event) && receipt.to.as_deref() == to)
+        self.receipts
+            .iter()
+            .rev()
+            .find(|receipt| receipt.event.as_deref() == Some(event) && receipt.to.as_deref() == to)
     }
 }
 
@@ -160,7 +163,8 @@ impl Watch {
                 Heard::Uplink(up) => self.record.uplink_up = up,
                 Heard::Odd(what) | Heard::Lost(what) => return Err(what),
                 // Published at least once: the last one said the same.
-                Heard::Receipt(receipt) if self.record.receipts.contains(&receipt) && receipt.outcome != Outcome::Stored => {}
+                Heard::Receipt(receipt)
+                    if self.record.receipts.contains(&receipt) && receipt.outcome != Outcome::Stored => {}
                 Heard::Receipt(receipt) => {
                     self.record.receipts.push(receipt.clone());
                     news.push(News::Receipt(receipt));
