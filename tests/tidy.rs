@@ -208,20 +208,15 @@ fn starts_with_any(path: &str, beginnings: &[&str]) -> bool {
 fn banned_words() {
     let mut broken = Vec::new();
     for file in files().into_iter().filter(|file| file.path.ends_with(".rs")) {
+        let here = |ban: &&Ban| starts_with_any(&file.path, ban.within) && !starts_with_any(&file.path, ban.except);
+        let bans: Vec<&Ban> = BANS.iter().filter(here).collect();
         let tokens = file.tokens();
-        for ban in BANS
-            .iter()
-            .filter(|ban| starts_with_any(&file.path, ban.within) && !starts_with_any(&file.path, ban.except))
-        {
-            for at in tokens.windows(ban.tokens.len()).filter(|at| at.iter().map(|token| &token.text).eq(ban.tokens)) {
-                if ban.tests || !at[0].test {
-                    broken.push(format!(
-                        "{}:{}: {} is banned here: {}",
-                        file.path,
-                        at[0].line,
-                        ban.tokens.concat(),
-                        ban.instead
-                    ));
+        for (at, token) in tokens.iter().enumerate() {
+            for ban in bans.iter().filter(|ban| ban.tokens[0] == token.text && (ban.tests || !token.test)) {
+                let rest = tokens[at..].iter().map(|token| token.text.as_str());
+                if rest.take(ban.tokens.len()).eq(ban.tokens.iter().copied()) {
+                    let word = ban.tokens.concat();
+                    broken.push(format!("{}:{}: {word} is banned here: {}", file.path, token.line, ban.instead));
                 }
             }
         }
