@@ -59,10 +59,19 @@ fn rows(head: &str) -> BTreeMap<String, usize> {
 
 #[test]
 fn every_outcome_and_reason_stands_in_the_tables() {
-    let outcomes = Outcome::ALL.iter().map(|outcome| (outcome.code().to_owned(), 2)).collect();
-    assert_eq!(rows("outcome"), outcomes, "README, \"Reading outcomes\"");
-    let reasons = Reason::ALL.iter().map(|reason| (reason.code().to_owned(), 3)).collect();
-    assert_eq!(rows("reason"), reasons, "README, \"Reading outcomes\"");
+    let mut wrong = Vec::new();
+    let tables = [
+        ("outcome", 2, Outcome::ALL.iter().map(|outcome| outcome.code()).collect::<Vec<_>>()),
+        ("reason", 3, Reason::ALL.iter().map(|reason| reason.code()).collect()),
+    ];
+    for (head, columns, codes) in tables {
+        let rows = rows(head);
+        let missing = codes.iter().filter(|code| rows.get(**code) != Some(&columns));
+        wrong.extend(missing.map(|code| format!("{head} {code}: no row with {columns} filled cells")));
+        let unknown = rows.keys().filter(|row| !codes.contains(&row.as_str()));
+        wrong.extend(unknown.map(|row| format!("{head} {row}: the program knows none of that name")));
+    }
+    assert!(wrong.is_empty(), "README, \"Reading outcomes\":\n{}", wrong.join("\n"));
 }
 
 /// `branchline …` in blocks of sh and between backticks, as the words that are typed.
