@@ -70,13 +70,14 @@ impl Outbox {
             let held = if rank >= lane.held_rank { lane.held_until.0 } else { 0 };
             (rank, due.0.max(pair_ready.0).max(held))
         });
-        let sender = self.sender.0;
+        let (sender, seen) = (self.sender.0, self.row.boxed.0);
         self.write()?
             .prepare_cached(
-                "INSERT INTO lane (sender, person, rank, due, pair_started, pair_count, strikes, held_until, held_rank, pair_last)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                "INSERT INTO lane (sender, person, rank, due, pair_started, pair_count, strikes, held_until, held_rank,
+                     pair_last, seen)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                  ON CONFLICT DO UPDATE SET rank = ?3, due = ?4, pair_started = ?5, pair_count = ?6, strikes = ?7,
-                                           held_until = ?8, held_rank = ?9, pair_last = ?10",
+                                           held_until = ?8, held_rank = ?9, pair_last = ?10, seen = ?11",
             )?
             .execute(params![
                 sender,
@@ -89,6 +90,7 @@ impl Outbox {
                 lane.held_until.0,
                 lane.held_rank,
                 lane.pair.last.0,
+                seen,
             ])?;
         Ok(())
     }
@@ -137,12 +139,13 @@ impl Outbox {
     }
 
     fn mark(&mut self, person: PersonId, column: &'static str, value: i64) -> Result<(), StoreError> {
-        let sender = self.sender.0;
+        let (sender, seen) = (self.sender.0, self.row.boxed.0);
         self.write()?.execute(
             &format!(
-                "INSERT INTO lane (sender, person, {column}) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET {column} = ?3"
+                "INSERT INTO lane (sender, person, {column}, seen) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET {column} = ?3, seen = ?4"
             ),
-            params![sender, person.0, value],
+            params![sender, person.0, value, seen],
         )?;
         Ok(())
     }

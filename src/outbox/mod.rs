@@ -167,6 +167,8 @@ pub struct Outbox {
     /// Settled messages whose content could be forgotten early, and whether a scan would find more of them.
     forgettable: Vec<i64>,
     more_forgettable: bool,
+    /// Where the next look for people to forget begins.
+    people_looked_at: i64,
     /// Whether `db` is the file; otherwise it is a placeholder until `reopen` succeeds.
     attached: bool,
     /// What shall go wrong.
@@ -199,6 +201,7 @@ impl Outbox {
             next_repeat: 0,
             forgettable: Vec::new(),
             more_forgettable: true,
+            people_looked_at: 0,
             attached: true,
             #[cfg(test)]
             fault: Fault::default(),
