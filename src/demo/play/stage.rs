@@ -36,7 +36,8 @@ pub(super) struct Stage {
 impl Stage {
     /// Starts everything; the daemon is not connected yet.
     pub(super) async fn set_up(started: Instant) -> Result<Stage, String> {
-        let folder = Folder::new().map_err(|error| format!("no temporary folder: {error}; set TMPDIR to a usable one"))?;
+        let folder =
+            Folder::new().map_err(|error| format!("no temporary folder: {error}; set TMPDIR to a usable one"))?;
         log_to(&folder.path("daemon.log"))?;
         let now = SystemClock::start(None).now().wall.reading();
         let broker = Broker::start().map_err(|error| format!("the embedded broker does not start: {error}"))?;
@@ -57,7 +58,8 @@ impl Stage {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
             format!("the demo's own configuration has problems: {}", lines.join("; "))
         })?;
-        let daemon = Daemon::start(loaded.config).await.map_err(|error| format!("the daemon does not start: {error}"))?;
+        let daemon =
+            Daemon::start(loaded.config).await.map_err(|error| format!("the daemon does not start: {error}"))?;
         Ok(Stage { daemon, api, broker, folder, api_started, started })
     }
 
@@ -107,8 +109,10 @@ async fn api(now: Wall, token: &str) -> Result<(Api, Authority), String> {
 /// The terminal belongs to the story. rumqttd calls every lost connection an error, so it is left out.
 fn log_to(path: &Path) -> Result<(), String> {
     let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let filter =
-        Targets::new().with_default(LevelFilter::WARN).with_target("branchline", LevelFilter::INFO).with_target("rumqttd", LevelFilter::OFF);
+    let filter = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("branchline", LevelFilter::INFO)
+        .with_target("rumqttd", LevelFilter::OFF);
     let lines = fmt::layer().with_ansi(false).with_target(false).with_writer(Arc::new(file)).with_filter(filter);
     // Somebody who started a log before us keeps it.
     let _ = tracing::subscriber::set_global_default(registry().with(lines));
