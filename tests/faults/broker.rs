@@ -58,7 +58,8 @@ fn absent_when_the_daemon_starts() {
     house.launch();
     house.wait("the uplink is up, the broker is not", |house| {
         let status = house.status().unwrap_or_default();
-        status["links"].as_array().is_some_and(|links| links.iter().any(|link| link["up"] == true)) && !broker_is_up(house)
+        status["links"].as_array().is_some_and(|links| links.iter().any(|link| link["up"] == true))
+            && !broker_is_up(house)
     });
     house.broker.resume();
     house.wait("the daemon finds the broker", broker_is_up);

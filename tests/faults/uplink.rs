@@ -95,6 +95,10 @@ fn one(row: &Row) {
     assert!(sum.unknown <= row.unknown, "{fault:?}: {sum:?}");
     assert!(row.takes || sum.repeats == 0, "{fault:?}: {sum:?}");
     assert_eq!(control.repeats().len(), sum.repeats, "{fault:?}: the API counts as the books do");
-    assert_eq!(sum.accepted + sum.not_repeated * usize::from(!row.takes), (BEFORE + DURING) as usize, "{fault:?}: {sum:?}");
+    assert_eq!(
+        sum.accepted + sum.not_repeated * usize::from(!row.takes),
+        (BEFORE + DURING) as usize,
+        "{fault:?}: {sum:?}"
+    );
     assert!(highest <= MEMORY_KIB, "{fault:?}: {highest} KiB");
 }

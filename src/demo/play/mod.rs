@@ -7,15 +7,17 @@
 //! scenario   who, which event, what must come of it      stage    broker, API, daemon, folder
 //!        └──────────► day: publishes, waits for conditions, tells ◄──────────┘
 //!                      │ watch: receipts, the API's record, counters
-//!                      └─► verdict: expected against seen
+//!                      └─► verdict: expected against seen ─► sum: the table
 //! ```
 
 mod day;
 mod say;
 mod scenario;
 mod stage;
+mod sum;
 mod verdict;
 mod watch;
+mod words;
 
 use day::Day;
 use say::Say;
@@ -57,7 +59,7 @@ async fn on(stage: &Stage, say: &mut Say, serve: bool) -> Result<bool, String> {
         say.line("");
         say.line("Ending in order.");
     } else {
-        day::hints(say);
+        sum::hints(say);
     }
     Ok(right)
 }
