@@ -27,6 +27,18 @@ fn assert_discreet(text: &str) {
     assert!(text.split("demo-").skip(1).all(|part| hexadecimal(part) < 16), "a token:\n{text}");
 }
 
+/// What the example command does.
+fn publish(port: u16, topic: &str, payload: &str) {
+    use rumqttc::v5::mqttbytes::{QoS, v5::Packet};
+    use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, mut events) = AsyncClient::new(MqttOptions::new("stranger", "127.0.0.1", port), 8);
+        client.publish(topic, QoS::AtLeastOnce, false, payload.to_owned()).await.unwrap();
+        while !matches!(events.poll().await.unwrap(), Event::Incoming(Packet::PubAck(_))) {}
+    });
+}
+
 #[test]
 fn a_day_goes_as_it_should() {
     let folder = tempfile::tempdir().unwrap();
@@ -69,7 +81,11 @@ fn with_serve_it_stays_up_and_ends_in_order() {
     let socket = lines.find_map(|line| Some(line.strip_prefix("operators' socket")?.trim().to_owned())).unwrap();
     let status = Command::new(env!("CARGO_BIN_EXE_branchline")).args(["status", "--socket", &socket]).output().unwrap();
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
-    assert!(lines.any(|line| line.contains("branchline status --socket")));
+    let command = lines.find(|line| line.starts_with("mosquitto_pub")).unwrap();
+    let port = command.split(" -p ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let example: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    publish(port, "pos/1/order/B-1/placed", example.join("").trim_end_matches('\''));
+    assert!(lines.any(|line| line.contains("+55…00 reads: “Oi, Joana! Recebemos seu pedido B-1")));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(lines.any(|line| line == "Ending in order."));

@@ -2,11 +2,12 @@
 //!
 //! Floor: beside the roof.
 
-use super::say::{Look, Say, WIDTH};
-use super::scenario::{COUNTED, COUNTERS, CUT, DIEGO, EVENING, EXPECTED, Event, MORNING, Row};
+use super::say::{Look, Say};
+use super::scenario::{COUNTED, CUT, DIEGO, EVENING, EXPECTED, Event, MORNING, Row, rows_of};
 use super::stage::Stage;
-use super::verdict::{self, Line};
-use super::watch::{Message, News, Receipt, Record, Watch, masked, person};
+use super::sum;
+use super::watch::{Message, News, Receipt, Record, Watch, masked};
+use super::words::{in_words, who};
 use crate::demo::api::Fault;
 use crate::message::{Outcome, Reason};
 use crate::operate::{ImportReport, LedgerLine, Request, StatusReport};
@@ -78,12 +79,12 @@ impl<'a> Day<'a> {
         // What should not come would come now.
         self.pause(BEAT).await?;
         self.watch.count().await?;
-        self.sum_up()
+        Ok(self.sum_up())
     }
 
     /// Stays up and tells what comes of events that others publish.
     pub(super) async fn serve(&mut self) -> Result<(), String> {
-        self.addresses();
+        sum::addresses(self.say, self.stage);
         loop {
             self.pause(WONDER).await?;
             let before = self.watch.record.counters.clone();
@@ -256,148 +257,16 @@ impl<'a> Day<'a> {
         self.say.follows(Look::Plain, &text);
     }
 
+    fn sum_up(&mut self) -> bool {
+        let record = &self.watch.record;
+        let longest = record.messages.iter().filter_map(|message| Some((self.waited(message)?, message)));
+        let longest = longest.max_by_key(|(waited, _)| *waited);
+        sum::up(self.say, record, self.events, self.stage.started.elapsed(), longest)
+    }
+
     fn waited(&self, message: &Message) -> Option<Duration> {
         self.published.get(message.event.as_str()).map(|at| message.at.saturating_duration_since(*at))
     }
-
-    /// The table, the totals, and what to do next.
-    fn sum_up(&mut self) -> Result<bool, String> {
-        let record = self.watch.record.clone();
-        let rows = verdict::rows(EXPECTED, &record);
-        let promises = verdict::promises(EXPECTED, COUNTERS, CUT, &record);
-        self.say.chapter("What came of each event");
-        self.say.look(
-            Look::Faint,
-            &format!("{:<5}{:<17}{:<16}{:<30}seen (texts word by word)", "", "about", "who", "expected"),
-        );
-        rows.iter().for_each(|line| self.table_row(line));
-        self.say.line("");
-        for line in &promises {
-            if line.ok() {
-                let figure = if line.expected.len() < 10 { line.expected.as_str() } else { "as expected" };
-                self.say.line(&format!("{:<84} {figure:>11}  ok", line.what));
-            } else {
-                self.say.look(Look::Bad, &format!("{:<97} NO", line.what));
-                self.differs(line);
-            }
-        }
-        let right = rows.iter().chain(&promises).all(Line::ok);
-        self.totals(&record, right);
-        Ok(right)
-    }
-
-    fn table_row(&mut self, line: &Line) {
-        let text = ", text as expected";
-        let (expected, seen) = (line.expected.replace(text, ""), line.seen.replace(text, ""));
-        if line.ok() {
-            let Line { event, what, who, .. } = line;
-            self.say.line(&format!("{event:<5}{what:<17}{who:<16}{expected:<30}{seen:<30}ok"));
-        } else {
-            self.say.look(Look::Bad, &format!("{:<5}{:<17}{:<76}NO", line.event, line.what, line.who));
-            self.differs(line);
-        }
-    }
-
-    fn differs(&mut self, line: &Line) {
-        for (label, text) in [("expected", &line.expected), ("seen", &line.seen)] {
-            for part in super::say::wrap(&format!("{label}: {text}"), WIDTH - 10) {
-                self.say.look(Look::Bad, &format!("          {part}"));
-            }
-        }
-    }
-
-    fn totals(&mut self, record: &Record, right: bool) {
-        let count = |outcome: Outcome| record.receipts.iter().filter(|receipt| receipt.outcome == outcome).count();
-        let repeats = record.messages.iter().filter(|message| message.repeat.is_some()).count();
-        let longest = record
-            .messages
-            .iter()
-            .filter_map(|message| Some((self.waited(message)?, message)))
-            .max_by_key(|(waited, _)| *waited);
-        self.say.line("");
-        self.say.line(&format!(
-            "{} events, {} messages, {} withheld, {} withdrawn, {} unreadable, {repeats} repeats; {:.0} s in all.",
-            self.events,
-            record.messages.len(),
-            count(Outcome::Withheld),
-            count(Outcome::Withdrawn),
-            count(Outcome::Unreadable),
-            self.stage.started.elapsed().as_secs_f64(),
-        ));
-        if let Some((waited, message)) = longest {
-            let what = rows_of(&message.event).next().map_or("", |row| row.what);
-            let cut = CUT.iter().any(|event| event.id == message.event);
-            self.say.line(&format!(
-                "The longest wait was {:.1} s: “{what}” to {}{}.",
-                waited.as_secs_f64(),
-                who(Some(&message.to)),
-                if cut { ", published while the uplink was away" } else { "" },
-            ));
-        }
-        self.say.line("");
-        if right {
-            self.say.look(Look::Good, "Every event had exactly the expected outcome.");
-        } else {
-            self.say.look(Look::Bad, "Not every event had the expected outcome: see the lines with NO.");
-        }
-    }
-
-    fn addresses(&mut self) {
-        let page = self.stage.daemon().page().map_or("off".to_owned(), |page| format!("http://{page}/"));
-        let broker = self.stage.broker().addr();
-        let socket = self.stage.file("branchline.sock");
-        let rows = [
-            ("broker", self.stage.broker().url()),
-            ("simulated API", self.stage.api_url()),
-            ("status page", page),
-            ("operators' socket", socket.display().to_string()),
-            ("configuration", self.stage.file("demo.toml").display().to_string()),
-            ("daemon's log", self.stage.file("daemon.log").display().to_string()),
-        ];
-        self.say.chapter("Everything stays up until Ctrl-C; what comes of your events is told below");
-        for (name, address) in rows {
-            self.say.line(&format!("{name:<20}{address}"));
-        }
-        self.say.line("");
-        self.say.line("Another order (give each event an event_id of its own, or it is taken for a repeat):");
-        self.say.line("");
-        for line in [
-            format!(
-                "mosquitto_pub -V mqttv5 -h {} -p {} -q 1 -t pos/1/order/B-1/placed -m '",
-                broker.ip(),
-                broker.port()
-            ),
-            r#"  {"event_id": "mine-1", "total": 42.5, "currency": "BRL", "customer": {"name": "Joana Reis","#
-                .to_owned(),
-            r#"   "customer": {"name": "Joana Reis", "phone": "(11) 95555-0100", "country": "BR", "lang": "pt","#
-                .to_owned(),
-            r#"                "whatsapp_opt_in": true}}'"#.to_owned(),
-            String::new(),
-            "And what an operator sees:".to_owned(),
-            String::new(),
-            format!("branchline status --socket {}", socket.display()),
-            String::new(),
-        ] {
-            self.say.line(&line);
-        }
-    }
-}
-
-/// What to do next, for whoever watched.
-pub(super) fn hints(say: &mut Say) {
-    say.line("");
-    for (what, text) in [
-        ("branchline demo --serve", "the same, then everything stays up for events of your own"),
-        ("config/demo.toml", "the rules that made these messages"),
-        ("config/examples/", "configurations by trade: a shop, a network node, both"),
-        ("README.md", "installing on a box, the first rule, connecting a real number"),
-    ] {
-        say.line(&format!("  {what:<26}{text}"));
-    }
-}
-
-fn rows_of(event: &str) -> impl Iterator<Item = &'static Row> {
-    EXPECTED.iter().filter(move |row| row.event == event)
 }
 
 /// Whether nothing more can come of this row, right or wrong.
@@ -409,27 +278,4 @@ fn over(row: &Row, record: &Record) -> bool {
     record
         .stands(row.event, to.as_deref())
         .is_some_and(|receipt| !matches!(receipt.outcome, Outcome::Stored | Outcome::Unknown))
-}
-
-/// `Beatriz +55…42`
-fn who(masked: Option<&str>) -> String {
-    let masked = masked.unwrap_or("nobody");
-    person(masked).map_or_else(|| masked.to_owned(), |person| format!("{} {masked}", person.name))
-}
-
-/// A reason as one says it, with its code.
-fn in_words(code: &str) -> String {
-    let words = match code {
-        "no-consent" => "never agreed to messages about orders",
-        "consent-revoked" => "wrote STOP; an opt_in from the till does not lift that",
-        "superseded" => "a newer message about the same order takes its place",
-        "payload-unreadable" => "the payload is no JSON; recorded, and nothing behind it waits",
-        "duplicate" => "known already: nobody is messaged twice",
-        "when-false" => "the rule wants a total above 0: nobody is messaged",
-        "not-repeated" | "connection-lost" | "no-answer" => "nobody knows whether it arrived",
-        "template-failed" => "a text of the rule needs what the event lacks; the daemon's log says what",
-        "number-unreadable" => "the recipient is no phone number",
-        _ => return code.to_owned(),
-    };
-    format!("{words} ({code})")
 }

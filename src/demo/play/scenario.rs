@@ -182,6 +182,11 @@ pub(super) const EXPECTED: &[Row] = &[
          "Todo en orden, Ximena: tu pedido A-1047 fue entregado. ¡Gracias por tu compra!"),
 ];
 
+/// What must come of one event.
+pub(super) fn rows_of(event: &str) -> impl Iterator<Item = &'static Row> {
+    EXPECTED.iter().filter(move |row| row.event == event)
+}
+
 /// `branchline_events_total` at the end: every event is heard by one rule, once. An event is `matched` also when what it
 /// says to a person is a repeat.
 #[rustfmt::skip]
