@@ -282,6 +282,8 @@ fn what_was_in_flight_when_the_platform_failed_is_one_strike() {
         for attempt in flights {
             kit.answer(attempt, answer.clone());
         }
+        kit.order("pos/1/ready", CAIO, "9");
+        assert_eq!(kit.sent.len(), 9);
         kit.run(until * 1_000);
         assert_eq!(
             kit.sent.len(),
