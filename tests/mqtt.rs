@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "common/mosquitto.rs"]
+#[allow(dead_code, reason = "the kit serves several test programs, none of which needs all of it")]
 mod mosquitto;
 
 use branchline::door::clock::SystemClock;
