@@ -72,13 +72,19 @@ impl Engine {
         if wait.is_some() && known.is_some_and(|known| known.until.is_none()) {
             return Ok(());
         }
-        let strikes = known.map_or(0, |known| known.strikes) + 1;
+        // What was on its way when the hold began is told by the same outage: it counts once.
+        let holding = known.filter(|known| in_force(known, self.moment.boxed));
+        let strikes = known.map_or(0, |known| known.strikes) + u32::from(holding.is_none());
+        if holding.is_some_and(|known| known.reason == verdict.reason && known.lift == lift) {
+            return Ok(());
+        }
         let until = wait.map(|wait| {
             let long = match wait {
                 Wait::For(long) => long,
                 Wait::BackOff(class) => pace::backoff(class, strikes, self.random.u64(..)),
             };
-            self.moment.boxed + long
+            // Nor does one hold end another's.
+            holding.and_then(|known| known.until).unwrap_or(self.moment.boxed).max(self.moment.boxed + long)
         });
         let hold = Hold {
             key,

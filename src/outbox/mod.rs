@@ -36,6 +36,7 @@ pub use settings::*;
 
 use crate::message::SenderId;
 use crate::time::{BoxTime, Clock, Moment, Mono, Wall};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -441,6 +442,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
     let db = Connection::open(path).map_err(failed)?;
+    ours(&db, path)?;
     // 512 KiB of cache: with 50,000 stored messages the interior pages of all indexes fit; the budget is 12 MiB in all.
     db.execute_batch(&format!(
         "PRAGMA page_size = {PAGE};
@@ -454,22 +456,31 @@ fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
         pages(max_bytes)
     ))
     .map_err(failed)?;
-    db.set_prepared_statement_cache_capacity(64);
+    // Without it SQLite plans a statement anew whenever a parameter is bound that the planner has looked at, and half of the
+    // engine's time goes into parsing (measured: five statements a message). The plans here depend on no value.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
+    db.set_prepared_statement_cache_capacity(128);
     Ok(db)
+}
+
+/// Whether the file is a store that we know, or none yet: asked before anything is changed in it.
+fn ours(db: &Connection, path: &Path) -> Result<(), OpenError> {
+    let read = |what: &str| -> Result<i64, OpenError> {
+        db.query_row(what, [], |row| row.get(0))
+            .map_err(|error| OpenError::Store { path: path.to_owned(), error: error.into() })
+    };
+    let tables = read("SELECT count(*) FROM sqlite_schema")?;
+    if tables > 0 && read("PRAGMA application_id")? != i64::from(schema::APPLICATION) {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let (found, known) = (read("PRAGMA user_version")?, schema::STEPS.len() as i64);
+    if found > known { Err(OpenError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
 }
 
 fn migrate(db: &Connection, path: &Path, letters: u64) -> Result<(), OpenError> {
     let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
     let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).map_err(failed);
-    let (application, found) = (pragma("application_id")?, pragma("user_version")?);
-    let known = schema::STEPS.len() as i64;
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
-    if tables > 0 && application != i64::from(schema::APPLICATION) {
-        return Err(OpenError::Foreign(path.to_owned()));
-    }
-    if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
-    }
+    let found = pragma("user_version")?;
     for (version, step) in schema::STEPS.iter().enumerate().skip(found as usize) {
         db.execute_batch(&format!(
             "BEGIN IMMEDIATE; PRAGMA application_id = {}; {step}; PRAGMA user_version = {}; {}; COMMIT;",

@@ -46,7 +46,8 @@ CREATE TABLE lane (                     -- what hangs on one (sender, person)
     sender INTEGER NOT NULL, person INTEGER NOT NULL,
     rank INTEGER NOT NULL DEFAULT 0,    -- priority of the message whose turn is next
     due INTEGER,                        -- when its turn comes; null: nothing waits, or one is on its way
-    pair_started INTEGER NOT NULL DEFAULT 0, pair_count INTEGER NOT NULL DEFAULT 0, strikes INTEGER NOT NULL DEFAULT 0,
+    pair_started INTEGER NOT NULL DEFAULT 0, pair_last INTEGER NOT NULL DEFAULT 0,
+    pair_count INTEGER NOT NULL DEFAULT 0, strikes INTEGER NOT NULL DEFAULT 0,
     held_until INTEGER NOT NULL DEFAULT 0, held_rank INTEGER NOT NULL DEFAULT 0,   -- holds messages of this rank and below
     window_wall INTEGER,                -- end of the 24-hour service window
     undeliverable INTEGER, not_before INTEGER, marketing_stopped INTEGER NOT NULL DEFAULT 0,

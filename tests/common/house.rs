@@ -361,11 +361,13 @@ impl ApiThread {
     }
 }
 
-fn runtime() -> Runtime {
+/// A runtime for one thread.
+pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-async fn publish(port: u16, events: Vec<(String, String)>) {
+/// Publishes each event at QoS 1; done when the broker has acknowledged all.
+pub async fn publish(port: u16, events: Vec<(String, String)>) {
     use rumqttc::v5::mqttbytes::{QoS, v5::Packet};
     use rumqttc::v5::{AsyncClient, Event, MqttOptions};
     let mut options = MqttOptions::new(format!("publisher-{:x}", fastrand::u64(..)), "127.0.0.1", port);
@@ -422,7 +424,8 @@ pub fn alarm(number: u32) -> (String, String) {
 /// What the API's certificate is for.
 pub const API_NAMES: &[&str] = &["127.0.0.1", "localhost"];
 
-const RULES: &str = r#"
+/// The rules of every house.
+pub const RULES: &str = r#"
 [branch]
 id = "t-1"
 timezone = "America/Sao_Paulo"
@@ -464,7 +467,8 @@ template = "node_alarm"
 body = ["{{ node }}", "{{ payload.alarm }} {{ payload.value }}"]
 "#;
 
-const UPLINK: &str = r#"
+/// The rest of `[uplink]`.
+pub const UPLINK: &str = r#"
 phone_number_id = "106540352242922"
 token_file = "token"
 ca_file = "api-ca.pem"

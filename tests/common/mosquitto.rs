@@ -67,6 +67,13 @@ impl Mosquitto {
         }
     }
 
+    /// SIGKILL: what it had not written down is gone.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Starts it again on the same port with the same sessions.
     pub fn resume(&mut self) {
         let config = self.folder.path().join("mosquitto.conf");

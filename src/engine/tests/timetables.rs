@@ -265,6 +265,51 @@ fn a_locked_account_waits_for_an_operator() {
     assert_eq!(kit.sent.len(), 2);
 }
 
+/// Found with the real binary: eight refusals of one outage were eight strikes, and the number rested for minutes.
+#[test]
+fn what_was_in_flight_when_the_platform_failed_is_one_strike() {
+    for (answer, until) in [(http(503, ""), 2), (http(307, ""), 2), (code(131016), 2), (code(130429), 2), (code(4), 60)]
+    {
+        let mut kit = Kit::new();
+        let mut from = 0;
+        kit.order("pos/1/ready", ANA, "0");
+        accept_all(&mut kit, &mut from);
+        for person in 0..8 {
+            kit.order("pos/1/ready", &format!("+55219876511{person:02}"), &person.to_string());
+        }
+        assert_eq!(kit.sent.len(), 9);
+        let flights: Vec<_> = kit.sent[1..].iter().map(|sent| sent.attempt).collect();
+        for attempt in flights {
+            kit.answer(attempt, answer.clone());
+        }
+        kit.order("pos/1/ready", CAIO, "9");
+        assert_eq!(kit.sent.len(), 9);
+        kit.run(until * 1_000);
+        assert_eq!(
+            kit.sent.len(),
+            10,
+            "one is tried after the first step of the back-off, at most {until} s: {answer:?}"
+        );
+    }
+}
+
+/// Several requests under way may learn the same: it is told once.
+#[test]
+fn a_stop_is_told_once() {
+    let mut kit = Kit::new();
+    let mut from = 0;
+    kit.order("pos/1/ready", ANA, "0");
+    accept_all(&mut kit, &mut from);
+    kit.order("pos/1/ready", BIA, "1");
+    kit.order("pos/1/ready", CAIO, "2");
+    for flight in [1, 2] {
+        let attempt = kit.sent[flight].attempt;
+        kit.answer(attempt, code(131031));
+    }
+    let loud = kit.told.iter().filter(|told| told.loud && told.outcome.is_none()).count();
+    assert_eq!(loud, 1);
+}
+
 #[test]
 fn a_rest_for_spam_is_not_lifted_by_what_left_before_it() {
     let mut kit = Kit::new();

@@ -1,0 +1,89 @@
+//! Bytes that reach the device for one message from arrival to accepted: on a file system of its own, counted by the kernel.
+
+use super::Size;
+use crate::house;
+use crate::inside::Inside;
+use crate::report::{Report, Verdict};
+use crate::world::proc_field;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const KIB: f64 = 1024.0;
+/// Of `/sys/block/*/stat`, whatever the device's own sectors are.
+const SECTOR: u64 = 512;
+const FILE_SYSTEM: u64 = 256 << 20;
+
+/// An ext4 on a file, mounted; given back when it is dropped.
+struct Disk {
+    device: String,
+    mounted: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Disk {
+    /// Needs root and a kernel with loop devices.
+    fn new() -> Option<Disk> {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, mounted) = (folder.path().join("image"), folder.path().join("disk"));
+        std::fs::File::create(&image).unwrap().set_len(FILE_SYSTEM).unwrap();
+        std::fs::create_dir(&mounted).unwrap();
+        // Nothing of its own may be written later: inode tables and journal are made now.
+        let lazy = "lazy_itable_init=0,lazy_journal_init=0";
+        run(&["mkfs.ext4", "-q", "-E", lazy, image.to_str()?])?;
+        let device = run(&["losetup", "--find", "--show", image.to_str()?])?;
+        let disk = Disk { device: device.trim().to_owned(), mounted, _folder: folder };
+        run(&["mount", &disk.device, disk.mounted.to_str()?])?;
+        Some(disk)
+    }
+
+    fn written(&self) -> u64 {
+        rustix::fs::sync();
+        let name = self.device.trim_start_matches("/dev/");
+        let stat = std::fs::read_to_string(format!("/sys/block/{name}/stat")).unwrap();
+        stat.split_whitespace().nth(6).unwrap().parse::<u64>().unwrap() * SECTOR
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        run(&["umount", &self.mounted.to_string_lossy()]);
+        run(&["losetup", "--detach", &self.device]);
+    }
+}
+
+fn run(command: &[&str]) -> Option<String> {
+    let output = Command::new(command[0]).args(&command[1..]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+pub fn device(size: Size, report: &mut Report) {
+    let disk = Disk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (place, how) = match &disk {
+        Some(disk) => (disk.mounted.as_path(), "sectors of a loop device with ext4"),
+        None => (folder.path(), "write_bytes of /proc/self/io: no loop device here"),
+    };
+    let written = || match &disk {
+        Some(disk) => disk.written(),
+        None => proc_field("/proc/self/io", "write_bytes"),
+    };
+    let singly = bytes(&place.join("singly"), 1, size.of(2_000, 20), written);
+    let together = bytes(&place.join("together"), 64, size.of(6_400, 128), written);
+    let figure = |bytes: f64| format!("{bytes:.1} KiB");
+    report.add("device bytes a message, singly", "≤ 32 KiB", figure(singly), Verdict::of(singly <= 32.0));
+    report.add("device bytes a message, 64 a commit", "≤ 8 KiB", figure(together), Verdict::of(together <= 8.0));
+    report.show("device bytes are", how);
+}
+
+/// KiB for each of `count` messages, so many to a commit, checkpoints included.
+fn bytes(folder: &Path, together: usize, count: u32, written: impl Fn() -> u64) -> f64 {
+    std::fs::create_dir(folder).unwrap();
+    let mut inside = Inside::fresh(folder, together);
+    inside.connect();
+    let events: Vec<_> = (1..=count).map(house::order).collect();
+    let before = written();
+    for events in events.chunks(together) {
+        inside.through(events);
+    }
+    (written() - before) as f64 / f64::from(count) / KIB
+}
