@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "the kit serves several test programs, none of which needs all of it")]
 mod house;
 #[path = "common/mosquitto.rs"]
-#[allow(dead_code, reason = "the kit serves several test programs, none of which needs all of it")]
+#[allow(dead_code, reason = "as above")]
 mod mosquitto;
 
 use house::House;

@@ -5,9 +5,11 @@
 mod books;
 mod broker;
 #[path = "../common/house.rs"]
+#[allow(dead_code, reason = "the kit serves several test programs, none of which needs all of it")]
 mod house;
 mod kill;
 #[path = "../common/mosquitto.rs"]
+#[allow(dead_code, reason = "as above")]
 mod mosquitto;
 mod platform;
 mod uplink;

@@ -99,7 +99,7 @@ fn a_full_disk_holds_events_and_loses_none() {
     disk.empty();
     house.wait_for_accepted(u64::from(crowd) + 1, LONG);
     house.wait_for("nothing waits", LONG, |house| house.backlog() == 0);
-    assert_eq!(house.control().repeats().len(), 0);
+    assert_eq!(house.same_again(), 0);
     assert_eq!(house.control().counters().accepted, u64::from(crowd) + 1);
     house.wait("the problem is over", |house| house.status().unwrap()["problems"] == json!([]));
     assert!(house.whole_log().contains("the store takes everything again"), "{}", house.log());
@@ -146,7 +146,7 @@ fn a_full_store_holds_the_rest_at_the_broker_and_critical_ones_pass() {
     house.control().clear_faults().unwrap();
     house.wait_for_accepted(u64::from(MANY), LONG);
     house.wait_for("nothing waits", LONG, |house| house.backlog() == 0);
-    assert_eq!((house.control().counters().accepted, house.control().repeats().len()), (u64::from(MANY), 0));
+    assert_eq!((house.control().counters().accepted, house.same_again()), (u64::from(MANY), 0));
     assert!(house.stop().success());
 }
 
@@ -180,6 +180,6 @@ fn a_full_store_displaces_the_oldest_when_told_to_and_never_a_critical_one() {
     assert!(accepted.iter().any(|seen| seen.text.contains(&format!("pedido {MANY} "))), "the newest were kept");
     assert!(!accepted.iter().any(|seen| seen.text.contains("pedido 1 ")), "the oldest gave way");
     house.wait_for("nothing waits", LONG, |house| house.backlog() == 0);
-    assert_eq!(house.control().repeats().len(), 0);
+    assert_eq!(house.same_again(), 0);
     assert!(house.stop().success());
 }

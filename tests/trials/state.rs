@@ -100,11 +100,13 @@ fn receipts_outlive_a_restart_of_the_broker_and_of_the_daemon() {
     house.control().clear_faults().unwrap();
     // Their receipts have nowhere to go.
     house.wait_for_accepted(30, LONG);
+    house.wait("nothing waits", |house| house.backlog() == 0);
     house.kill();
     house.broker.resume();
     house.start();
-    house.wait_for("a receipt for every change", LONG, |_| {
+    house.wait_for("a receipt for every change", Duration::from_secs(15), |_| {
         let stories = stories(&ear);
+
         let told = |story: &Vec<String>| story.iter().all(|outcome| outcome == "accepted");
         stories.len() == 30 && stories.values().all(told)
     });
