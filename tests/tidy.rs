@@ -186,7 +186,7 @@ const BANS: &[Ban] = &[
     Ban { tokens: &["thread", "::", "sleep"], within: &["src/", "tests/"], except: &["src/demo/broker.rs"], tests: true,
           instead: "wait for a condition, with a deadline" },
     Ban { tokens: &["tokio", "::", "time", "::", "sleep"], within: &["tests/"],
-          except: &["tests/trials/ear.rs"], tests: true, // its pause before it connects again
+          except: &["tests/branch/trials/ear.rs"], tests: true, // its pause before it connects again
           instead: "wait for a condition, with a deadline" },
     // Rooms and words are synchronous, silent and alone; the engine likewise.
     Ban { tokens: &["async"], within: QUIET, except: &[], tests: true, instead: "a door: rooms and engine are synchronous" },

@@ -1,18 +1,14 @@
 //! The access rules for mosquitto that README recommends: each user publishes what is his, and nobody else anything.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/mosquitto.rs"]
-#[allow(dead_code, reason = "the kit serves several test programs, none of which needs all of it")]
-mod mosquitto;
 
-use mosquitto::{Mosquitto, PATIENCE};
+use crate::mosquitto::{Mosquitto, PATIENCE};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use std::process::Command;
 use tokio::time::timeout;
 
-const RULES: &str = include_str!("../config/examples/mosquitto.acl");
+const RULES: &str = include_str!("../../config/examples/mosquitto.acl");
 const USERS: &[&str] = &["relay", "dashboard", "node-7", "till-3"];
 
 fn broker() -> Mosquitto {

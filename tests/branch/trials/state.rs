@@ -1,6 +1,6 @@
 //! What others hear over MQTT: the retained state, the last will, receipts.
 
-use crate::ear::{Ear, Heard};
+use crate::trials::ear::{Ear, Heard};
 use crate::house::{House, alarm, customer, order, order_for};
 use branchline::demo::api::Fault;
 use serde_json::{Value, json};
