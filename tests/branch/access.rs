@@ -1,6 +1,5 @@
 //! The access rules for mosquitto that README recommends: each user publishes what is his, and nobody else anything.
 
-
 use crate::mosquitto::{Mosquitto, PATIENCE};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;

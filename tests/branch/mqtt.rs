@@ -1,13 +1,12 @@
 //! The MQTT door against Debian's mosquitto, at the door's own border.
 
-
+use crate::mosquitto::{Mosquitto, PATIENCE};
 use branchline::door::clock::SystemClock;
 use branchline::door::mqtt::{self, Arrivals, Mqtt, Settings, Timing};
 use branchline::door::secret::Secret;
 use branchline::engine::{BrokerLink, Link, Publish};
 use branchline::message::{Arrival, Delivery, Epoch, Filter, Payload, ReceiptId};
 use bytes::BytesMut;
-use crate::mosquitto::{Mosquitto, PATIENCE};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnAckProperties, ConnectReturnCode, Packet, Publish as Came, PublishProperties, SubAck,

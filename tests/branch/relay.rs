@@ -1,6 +1,5 @@
 //! The built binary with mosquitto and the simulated Cloud API: an event becomes a message.
 
-
 use crate::house::House;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! SIGKILL, as a power cut does it, at random instants.
 
-use crate::house::{House, order};
 use crate::faults::{FAST, MEMORY_KIB, books, fast_house, ids, publish_beside, wait_until_drained};
+use crate::house::{House, order};
 use branchline::demo::api::Fault;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! What the platform itself says: its limits kept, its refusals obeyed.
 
-use crate::house::{House, TOKEN, alarm, order, order_for};
 use crate::faults::{books, wait_until_drained};
+use crate::house::{House, TOKEN, alarm, order, order_for};
 use branchline::demo::api::{Control, Fault};
 use serde_json::Value;
 use std::time::Duration;

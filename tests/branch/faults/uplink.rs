@@ -1,7 +1,7 @@
 //! Faults on the way to the API: each for some seconds, with a hundred events for as many people, then gone.
 
-use crate::house::order;
 use crate::faults::{FAST, MEMORY_KIB, books, fast_house, ids, wait_until_drained};
+use crate::house::order;
 use branchline::demo::api::Fault;
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! No output holds a secret or a whole phone number: the ledger's own export is the only exception.
 
-use crate::trials::ear::Ear;
 use crate::house::{House, TOKEN, alarm, customer, order, order_for};
 use crate::mosquitto::{Mosquitto, free_port};
+use crate::trials::ear::Ear;
 use crate::trials::operate::get;
 use branchline::demo::api::Fault;
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! What others hear over MQTT: the retained state, the last will, receipts.
 
-use crate::trials::ear::{Ear, Heard};
 use crate::house::{House, alarm, customer, order, order_for};
+use crate::trials::ear::{Ear, Heard};
 use branchline::demo::api::Fault;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
