@@ -1,18 +1,33 @@
 //! Branchline: MQTT events of a branch office become WhatsApp messages, and none is lost.
 //!
-//! The map of this house. Arrows point down only:
+//! The map of this house. Arrows point down only; `tests/tidy.rs` checks it:
 //!
 //! ```text
-//! roof    main, cli, app       arguments, wiring, exit codes
+//! roof    main, cli, app                              arguments, wiring, exit codes     beside it: demo
 //!           │
-//! doors   door/…               the only network, files of the system and real time
-//! engine  engine               joins the rooms; synchronous, no clock
-//! config  config               layers → raw → checked settings
+//! config  config                                      layers → tree → checked settings, or all problems at once
 //!           │
-//! rooms   rules policy outbox pace whatsapp status      decisions; no log, no clock, no async, no `Config`
+//! doors   door: mqtt uplink operate clock secret tls  the only network, files of the system and real time
 //!           │
-//! words   message operate time limits
+//! engine  engine                                      joins the rooms; synchronous, no network, no clock
+//!           │
+//! rooms   rules policy outbox pace whatsapp status    decisions; no log, no clock, no async, no `Config`, no other room
+//!           │
+//! words   message operate time limits                 what all of them speak about
 //! ```
+//!
+//! How one event goes through it:
+//!
+//! 1. [`door::mqtt`] takes it from the broker and hands it to the [`engine`], unacknowledged.
+//! 2. [`rules`] say whom it concerns and what each person reads, [`policy`] whether that is right, and the [`outbox`] stores it.
+//!    One commit, and only then the acknowledgement.
+//! 3. When [`pace`] and, once more, [`policy`] agree, the attempt is recorded; [`whatsapp`] makes the request, [`door::uplink`]
+//!    sends it, once.
+//! 4. The answer comes back as an input. [`whatsapp`] says what it means, the [`outbox`] keeps it, a receipt tells it.
+//!
+//! Operators ask in the words of [`operate`]: [`cli`] over the socket of [`door::operate`], or on the store when no daemon runs;
+//! [`status`] is how people read what it tells. `demo` is a broker, a simulated Cloud API and certificates for trials, tests and
+//! the day that `branchline demo` plays; board builds leave it out.
 //!
 //! Start reading at [`engine`]: inputs come in, a step decides, a commit makes it true, actions go out.
 #![forbid(unsafe_code)]

@@ -164,6 +164,24 @@ impl Request {
             Request::Explain { .. } => "explain",
         }
     }
+
+    /// Whether it changes nothing: such a question can be answered when the store takes no writing.
+    pub fn only_looks(&self) -> bool {
+        match self {
+            Request::Status
+            | Request::Metrics
+            | Request::OutboxList { .. }
+            | Request::OutboxShow { .. }
+            | Request::ConsentShow { .. }
+            | Request::ConsentExport { .. }
+            | Request::Explain { .. } => true,
+            Request::Pause { .. }
+            | Request::Resume { .. }
+            | Request::ConsentGrant(_)
+            | Request::ConsentRevoke { .. }
+            | Request::ConsentImport { .. } => false,
+        }
+    }
 }
 
 impl Reply {

@@ -9,12 +9,12 @@
 
 #[path = "../floor/bridge.rs"]
 mod floor;
-#[path = "../../tests/common/house.rs"]
+#[path = "../../tests/branch/house.rs"]
 #[expect(dead_code, reason = "the kit serves several programs, each of which uses a part of it")]
 mod house;
 mod inside;
 mod measure;
-#[path = "../../tests/common/mosquitto.rs"]
+#[path = "../../tests/branch/mosquitto.rs"]
 #[expect(dead_code, reason = "as above")]
 mod mosquitto;
 mod report;

@@ -137,7 +137,7 @@ pub fn paused(report: &PauseReport, resume: bool, zone: &TimeZone) -> String {
         (true, true) => format!("{what}: goes on. {n} messages may leave, as fast as the limits allow.\n"),
         (true, false) => format!("{what}: was not held.\n"),
     };
-    section(&mut text, "Still held", holds(&report.holds, zone));
+    section(&mut text, if resume { "Still held" } else { "Held now" }, holds(&report.holds, zone));
     text
 }
 

@@ -101,7 +101,7 @@ impl Engine {
                 pace::pair_refund(&mut lane.pair);
                 self.soft.sender.refund(flight.at);
             }
-            _ => pace::pair_answered(&self.pace, &mut lane.pair, self.moment.boxed),
+            _ => pace::pair_answered(&mut lane.pair, self.moment.boxed),
         }
         match (&verdict.message, verdict.person) {
             (Fate::Accepted { .. }, _) => pace::pair_succeeded(&mut lane.pair),
@@ -236,7 +236,7 @@ impl Engine {
         for attempt in self.outbox.open_attempts()? {
             self.outbox.close(attempt.id, Reason::Restarted, None, Spent::Unknown, self.moment)?;
             let mut lane = self.outbox.lane(attempt.person)?;
-            pace::pair_answered(&self.pace, &mut lane.pair, self.moment.boxed);
+            pace::pair_answered(&mut lane.pair, self.moment.boxed);
             self.outbox.settle_lane(lane, self.moment.boxed, false)?;
             let detail = "the daemon ended before the answer came";
             self.not_known(attempt.message, attempt.person, None, Reason::Restarted, detail)?;

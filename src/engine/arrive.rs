@@ -81,9 +81,11 @@ impl Engine {
     /// All that follows from one arrival; or, if the store has no room for something of this priority, nothing of it.
     fn handle(&mut self, arrival: &Arrival) -> Result<Option<Priority>, StoreError> {
         let rules = Arc::clone(&self.rules);
+        // `event.at` is the box's reading even while nobody vouches for it: an alarm with a wrong hour in its text is better
+        // than none. Expiry and order go by what the event itself says, or by box time.
         let applied: Vec<(Arc<str>, Applied)> = rules
             .matching(&arrival.topic, &arrival.subscriptions)
-            .map(|rule| (Arc::clone(rule.name()), rules.apply(rule, arrival, self.moment.wall.trusted())))
+            .map(|rule| (Arc::clone(rule.name()), rules.apply(rule, arrival, Some(self.moment.wall.reading()))))
             .collect();
         if applied.is_empty() {
             self.tally.push(Tally::Event(self.nobody.clone(), Reason::NoRule.code()));
@@ -216,7 +218,8 @@ impl Engine {
         match policy::permit(&self.policy, draft, &standing, self.moment) {
             Err((draft, reason)) => {
                 let id = self.outbox.withhold(&draft, person, reason, self.moment)?;
-                self.tell_id(id, Outcome::Withheld, reason, "")
+                self.tell_id(id, Outcome::Withheld, reason, "")?;
+                self.refresh(person)
             }
             Ok(permitted) => {
                 let recorded = self.outbox.store(&permitted, person, self.moment)?;

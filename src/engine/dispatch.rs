@@ -61,7 +61,7 @@ impl Engine {
 
     /// Bytes that must stay free so that the answers of all posts in flight can be committed: 32 KiB each is the budget of a
     /// whole message, and the write-ahead log needs its own MiB.
-    fn reserve(&self) -> u64 {
+    pub(super) fn reserve(&self) -> u64 {
         self.pace.max_in_flight as u64 * 32 * 1024 + 1024 * 1024
     }
 

@@ -100,18 +100,20 @@ pub fn run(engine: &mut Engine, queue: &Queue, world: &mut impl World, patience:
         world.reload(engine);
         let (started, now) = (world.stopwatch(), world.now());
         match attempt(engine, now, &mut pending) {
-            Ok((actions, took)) => {
+            Ok(Done { actions, took, refused }) => {
                 if took > 0 {
                     engine.status_mut().committed(world.stopwatch().saturating_sub(started), took);
                 }
-                if std::mem::take(&mut troubled) {
-                    world.trouble(None);
-                }
                 actions.into_iter().for_each(|action| world.release(action));
+                if troubled != refused.is_some() {
+                    world.trouble(refused.as_ref());
+                }
+                troubled = refused.is_some();
             }
             Err(failure) => {
                 troubled = true;
                 world.trouble(Some(&failure));
+                pending.look(engine, now).into_iter().for_each(|action| world.release(action));
             }
         }
         if stop_by.is_some_and(|by| world.now().mono >= by || (engine.is_idle() && pending.inputs.is_empty())) {
@@ -120,18 +122,26 @@ pub fn run(engine: &mut Engine, queue: &Queue, world: &mut impl World, patience:
     }
 }
 
+/// What became true.
+struct Done {
+    actions: Vec<Action>,
+    took: usize,
+    /// Why the arrivals were left out, which wait on.
+    refused: Option<Failure>,
+}
+
 /// One batch. When the store has no space for all, what is on its way is settled first: answers alone, then arrivals again.
-fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<(Vec<Action>, usize), Failure> {
+fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done, Failure> {
     if engine.in_doubt()
         && let Some(actions) = engine.mend()?
     {
-        return Ok((actions, pending.done()));
+        return Ok(Done { actions, took: pending.done(), refused: None });
     }
     pending.given = pending.inputs.len();
     let failure = match engine.batch(now, &pending.inputs) {
         Ok(actions) => {
             engine.disk_full(false);
-            return Ok((actions, pending.done()));
+            return Ok(Done { actions, took: pending.done(), refused: None });
         }
         Err(failure) => failure,
     };
@@ -141,10 +151,31 @@ fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<(Vec<
     }
     pending.given = pending.urgent;
     let actions = engine.batch(now, &pending.inputs[..pending.urgent])?;
-    Ok((actions, pending.done()))
+    Ok(Done { actions, took: pending.done(), refused: Some(failure) })
 }
 
 impl Pending {
+    /// Who only wants to look is answered although the store takes nothing: that is when it matters.
+    fn look(&mut self, engine: &mut Engine, now: Now) -> Vec<Action> {
+        if engine.in_doubt() {
+            return Vec::new();
+        }
+        let mut actions = Vec::new();
+        let before = self.inputs.len();
+        self.inputs.retain(|input| match input {
+            Input::Operator(ticket, request) => match engine.look(now, request) {
+                Some(reply) => {
+                    actions.push(Action::Done(*ticket, reply));
+                    false
+                }
+                None => true,
+            },
+            _ => true,
+        });
+        self.urgent -= before - self.inputs.len();
+        actions
+    }
+
     /// The last batch is true; how many inputs it had.
     fn done(&mut self) -> usize {
         let took = std::mem::take(&mut self.given);

@@ -171,6 +171,16 @@ impl Engine {
         Ok(reply.unwrap_or_else(|| Reply::Refused("nothing was answered".to_owned())))
     }
 
+    /// Answers who only wants to look, while the store takes nothing. `None`: it is an order, or the store cannot be read.
+    pub fn look(&mut self, now: Now, request: &Request) -> Option<Reply> {
+        if !request.only_looks() {
+            return None;
+        }
+        self.mono = now.mono;
+        self.moment = self.soft.time.read(now);
+        self.answer_operator(request).ok()
+    }
+
     /// Takes inputs, does what time brings, lets go what may leave, and commits once for all of it.
     ///
     /// After an error nothing of it is true, and the same inputs may be given again.

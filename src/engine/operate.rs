@@ -14,6 +14,7 @@ use crate::operate::{
 use crate::outbox::{self, StoreError};
 use crate::policy;
 use crate::rules::Explained;
+use crate::status::show;
 use crate::time::{BoxTime, Moment, Wall, millis};
 use crate::{limits, pace};
 
@@ -26,7 +27,7 @@ impl Engine {
         Ok(())
     }
 
-    fn answer_operator(&mut self, request: &Request) -> Answered {
+    pub(super) fn answer_operator(&mut self, request: &Request) -> Answered {
         match request {
             Request::Status => {
                 let gauges = self.gauges()?;
@@ -136,6 +137,16 @@ impl Engine {
                 loud: true,
             });
         }
+        if let Some(note) = self.disk_trouble() {
+            holds.push(Hold {
+                what: "everything".to_owned(),
+                reason: Reason::DiskReserve,
+                since: None,
+                until: None,
+                note,
+                loud: true,
+            });
+        }
         if !self.soft.held.is_empty() {
             holds.push(Hold {
                 what: "new events".to_owned(),
@@ -147,6 +158,19 @@ impl Engine {
             });
         }
         holds
+    }
+
+    /// Why the disk stops what is new: events wait at the broker, nothing is posted.
+    fn disk_trouble(&self) -> Option<String> {
+        match self.soft.free_space {
+            Some(free) if free < self.reserve() => Some(format!(
+                "{} free on the store's disk, below the {} that answers on their way need",
+                show::bytes(free),
+                show::bytes(self.reserve())
+            )),
+            _ if self.soft.disk_full => Some("the store takes nothing new: see the log".to_owned()),
+            _ => None,
+        }
     }
 
     fn outbox_list(&self, outcome: Option<&str>, before: Option<i64>, limit: u32) -> Answered {

@@ -76,6 +76,8 @@ impl LedgerAction {
 pub struct Pair {
     /// When the current burst began.
     pub started: BoxTime,
+    /// When its latest message was received at the latest.
+    pub last: BoxTime,
     /// Messages of the current burst.
     pub count: u32,
     /// Refusals by 131056 in a row.

@@ -24,7 +24,7 @@ impl Outbox {
     /// The lane whose turn is next at `now`: most urgent first, then the one that has been able to go for longest.
     pub fn next_lane(&self, now: BoxTime) -> Result<Option<Lane>, StoreError> {
         let mut pick = self.db.prepare_cached(
-            "SELECT person, pair_started, pair_count, strikes, held_until, held_rank FROM lane INDEXED BY lane_due
+            "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank FROM lane INDEXED BY lane_due
              WHERE rank = ?1 AND due <= ?2 ORDER BY due LIMIT 1",
         )?;
         for priority in Priority::ALL {
@@ -54,7 +54,7 @@ impl Outbox {
         let found = self
             .db
             .prepare_cached(
-                "SELECT person, pair_started, pair_count, strikes, held_until, held_rank FROM lane
+                "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank FROM lane
                  WHERE sender = ?1 AND person = ?2",
             )?
             .query_row(params![self.sender.0, person.0], read)
@@ -70,13 +70,14 @@ impl Outbox {
             let held = if rank >= lane.held_rank { lane.held_until.0 } else { 0 };
             (rank, due.0.max(pair_ready.0).max(held))
         });
-        let sender = self.sender.0;
+        let (sender, seen) = (self.sender.0, self.row.boxed.0);
         self.write()?
             .prepare_cached(
-                "INSERT INTO lane (sender, person, rank, due, pair_started, pair_count, strikes, held_until, held_rank)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                "INSERT INTO lane (sender, person, rank, due, pair_started, pair_count, strikes, held_until, held_rank,
+                     pair_last, seen)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                  ON CONFLICT DO UPDATE SET rank = ?3, due = ?4, pair_started = ?5, pair_count = ?6, strikes = ?7,
-                                           held_until = ?8, held_rank = ?9",
+                                           held_until = ?8, held_rank = ?9, pair_last = ?10, seen = ?11",
             )?
             .execute(params![
                 sender,
@@ -88,6 +89,8 @@ impl Outbox {
                 lane.pair.strikes,
                 lane.held_until.0,
                 lane.held_rank,
+                lane.pair.last.0,
+                seen,
             ])?;
         Ok(())
     }
@@ -136,12 +139,13 @@ impl Outbox {
     }
 
     fn mark(&mut self, person: PersonId, column: &'static str, value: i64) -> Result<(), StoreError> {
-        let sender = self.sender.0;
+        let (sender, seen) = (self.sender.0, self.row.boxed.0);
         self.write()?.execute(
             &format!(
-                "INSERT INTO lane (sender, person, {column}) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET {column} = ?3"
+                "INSERT INTO lane (sender, person, {column}, seen) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET {column} = ?3, seen = ?4"
             ),
-            params![sender, person.0, value],
+            params![sender, person.0, value, seen],
         )?;
         Ok(())
     }
@@ -150,8 +154,13 @@ impl Outbox {
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Lane> {
     Ok(Lane {
         person: PersonId(row.get(0)?),
-        pair: Pair { started: BoxTime(row.get(1)?), count: row.get(2)?, strikes: row.get(3)? },
-        held_until: BoxTime(row.get(4)?),
-        held_rank: row.get(5)?,
+        pair: Pair {
+            started: BoxTime(row.get(1)?),
+            last: BoxTime(row.get(2)?),
+            count: row.get(3)?,
+            strikes: row.get(4)?,
+        },
+        held_until: BoxTime(row.get(5)?),
+        held_rank: row.get(6)?,
     })
 }

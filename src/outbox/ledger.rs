@@ -56,6 +56,21 @@ impl Outbox {
         Ok(())
     }
 
+    /// Consent that came while no clock could be trusted gets its date: box time tells how long ago that was.
+    pub(super) fn date_consent(&mut self, now: BoxTime, wall: Wall) -> Result<(), StoreError> {
+        let undated: bool = self
+            .db
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM ledger INDEXED BY ledger_undated WHERE at_wall IS NULL)")?
+            .query_row([], |row| row.get(0))?;
+        if undated {
+            self.write()?.execute(
+                "UPDATE ledger SET at_wall = ?1 - (?2 - boxed) WHERE at_wall IS NULL",
+                params![wall.0, now.0],
+            )?;
+        }
+        Ok(())
+    }
+
     /// Where a person stands on one purpose.
     pub fn standing(&self, person: PersonId, purpose: &str) -> Result<Standing, StoreError> {
         let mut standing = self

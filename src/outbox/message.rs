@@ -97,7 +97,6 @@ pub enum Spent {
 struct Ends {
     boxed: BoxTime,
     wall: Option<Wall>,
-    unsynced: bool,
 }
 
 impl Ends {
@@ -116,7 +115,7 @@ impl Ends {
             boxed = boxed.min(now.boxed + left);
             wall = wall.map(|wall| wall_now.map_or(wall, |now| wall.min(now + left)));
         }
-        Ends { boxed, wall, unsynced: wall_now.is_none() && at.is_some() }
+        Ends { boxed, wall }
     }
 }
 
@@ -194,8 +193,8 @@ impl Outbox {
         let db = self.write()?;
         db.prepare_cached(
             "INSERT INTO message (state, sender, rank, due, tries, expires, rule, event, topic, purpose, category, template,
-                 arrived, arrived_wall, unsynced, outcome, reason, detail, changed, changed_wall)
-             VALUES (4, ?1, ?2, 0, 0, 0, ?3, ?4, ?5, '', '', '', ?6, ?7, 0, ?8, ?9, ?10, ?6, ?7)",
+                 arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
+             VALUES (4, ?1, ?2, 0, 0, 0, ?3, ?4, ?5, '', '', '', ?6, ?7, ?8, ?9, ?10, ?6, ?7)",
         )?
         .execute(params![
             sender,
@@ -233,9 +232,9 @@ impl Outbox {
         let db = self.write()?;
         db.prepare_cached(
             "INSERT INTO message (state, sender, person, rank, due, tries, expires, expires_wall, rule, event, topic, dedupe,
-                 subject, purpose, category, template, arrived, arrived_wall, at_wall, unsynced, outcome, reason, detail,
+                 subject, purpose, category, template, arrived, arrived_wall, at_wall, outcome, reason, detail,
                  changed, changed_wall)
-             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?15, ?16)",
+             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?15, ?16)",
         )?
         .execute(params![
             state,
@@ -255,7 +254,6 @@ impl Outbox {
             now.boxed.0,
             now.wall.reading().0,
             terms.at.map(|at| at.0),
-            ends.unsynced,
             told.outcome.code(),
             told.reason.code(),
             told.detail,
@@ -548,7 +546,7 @@ impl Outbox {
                 self.write()?.execute(&update, slack)?;
             }
         }
-        Ok(())
+        self.date_consent(now, wall)
     }
 
     /// Whether there is room for another message. A tenth of `outbox.max_bytes` is kept for critical messages, notices and

@@ -167,6 +167,8 @@ pub struct Outbox {
     /// Settled messages whose content could be forgotten early, and whether a scan would find more of them.
     forgettable: Vec<i64>,
     more_forgettable: bool,
+    /// Where the next look for people to forget begins.
+    people_looked_at: i64,
     /// Whether `db` is the file; otherwise it is a placeholder until `reopen` succeeds.
     attached: bool,
     /// What shall go wrong.
@@ -199,6 +201,7 @@ impl Outbox {
             next_repeat: 0,
             forgettable: Vec::new(),
             more_forgettable: true,
+            people_looked_at: 0,
             attached: true,
             #[cfg(test)]
             fault: Fault::default(),
@@ -442,6 +445,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
     let db = Connection::open(path).map_err(failed)?;
+    ours(&db, path)?;
     // 512 KiB of cache: with 50,000 stored messages the interior pages of all indexes fit; the budget is 12 MiB in all.
     db.execute_batch(&format!(
         "PRAGMA page_size = {PAGE};
@@ -462,18 +466,24 @@ fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
     Ok(db)
 }
 
+/// Whether the file is a store that we know, or none yet: asked before anything is changed in it.
+fn ours(db: &Connection, path: &Path) -> Result<(), OpenError> {
+    let read = |what: &str| -> Result<i64, OpenError> {
+        db.query_row(what, [], |row| row.get(0))
+            .map_err(|error| OpenError::Store { path: path.to_owned(), error: error.into() })
+    };
+    let tables = read("SELECT count(*) FROM sqlite_schema")?;
+    if tables > 0 && read("PRAGMA application_id")? != i64::from(schema::APPLICATION) {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let (found, known) = (read("PRAGMA user_version")?, schema::STEPS.len() as i64);
+    if found > known { Err(OpenError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
+}
+
 fn migrate(db: &Connection, path: &Path, letters: u64) -> Result<(), OpenError> {
     let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
     let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).map_err(failed);
-    let (application, found) = (pragma("application_id")?, pragma("user_version")?);
-    let known = schema::STEPS.len() as i64;
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
-    if tables > 0 && application != i64::from(schema::APPLICATION) {
-        return Err(OpenError::Foreign(path.to_owned()));
-    }
-    if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
-    }
+    let found = pragma("user_version")?;
     for (version, step) in schema::STEPS.iter().enumerate().skip(found as usize) {
         db.execute_batch(&format!(
             "BEGIN IMMEDIATE; PRAGMA application_id = {}; {step}; PRAGMA user_version = {}; {}; COMMIT;",

@@ -114,7 +114,8 @@ impl Outbox {
         )?;
         db.execute(
             "UPDATE lane SET
-                 pair_started = max(lane.pair_started, other.pair_started), pair_count = lane.pair_count + other.pair_count,
+                 pair_started = max(lane.pair_started, other.pair_started),
+                 pair_last = max(lane.pair_last, other.pair_last), pair_count = lane.pair_count + other.pair_count,
                  strikes = max(lane.strikes, other.strikes), held_until = max(lane.held_until, other.held_until),
                  held_rank = min(lane.held_rank, other.held_rank), due = min(lane.due, other.due),
                  window_wall = max(coalesce(lane.window_wall, other.window_wall), coalesce(other.window_wall, lane.window_wall)),

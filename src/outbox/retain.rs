@@ -1,10 +1,11 @@
-//! What is forgotten, and when: contents, settled messages, receipts of forgotten messages. In slices, so that no step takes long.
+//! What is forgotten, and when: contents, settled messages with their receipts, people of whom nothing is left. In slices, so that no step takes long.
 //!
 //! Floor: rooms.
 
 use super::{Outbox, StoreError, schema::state};
 use crate::message::MessageId;
 use crate::time::{BoxTime, millis};
+use rusqlite::params;
 
 /// Rows that one slice may delete: about 100 KiB of write-ahead log.
 const SLICE: i64 = 256;
@@ -22,7 +23,37 @@ impl Outbox {
         let contents = now.0 - millis(self.settings.keep_content);
         let settled = now.0 - millis(self.settings.keep_settled);
         let more = self.forget_contents(contents, SLICE)? == SLICE;
-        Ok(self.forget_messages(settled, SLICE)? == SLICE || more)
+        let more = self.forget_messages(settled, SLICE)? == SLICE || more;
+        self.forget_people(settled, now)?;
+        Ok(more)
+    }
+
+    /// Deletes people to whom nothing happened since `before`: their messages are forgotten by then. Who stands in the ledger
+    /// stays, and so does whom the platform told us to leave alone. Looks at one slice of people a call, and at the next at the next.
+    fn forget_people(&mut self, before: i64, now: BoxTime) -> Result<(), StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT lane.person, lane.seen < ?3 AND due IS NULL AND NOT marketing_stopped
+                 AND coalesce(undeliverable, 0) <= ?4 AND coalesce(not_before, 0) <= ?4
+                 AND NOT EXISTS (SELECT 1 FROM ledger WHERE ledger.sender = lane.sender AND ledger.person = lane.person)
+             FROM lane WHERE sender = ?1 AND lane.person > ?2 ORDER BY lane.person LIMIT ?5",
+        )?;
+        let looked: Vec<(i64, bool)> = query
+            .query_map(params![self.sender.0, self.people_looked_at, before, now.0, SLICE], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        drop(query);
+        self.people_looked_at = if looked.len() as i64 == SLICE { looked.last().map_or(0, |last| last.0) } else { 0 };
+        let gone: Vec<i64> = looked.into_iter().filter(|(_, gone)| *gone).map(|(person, _)| person).collect();
+        self.delete(
+            &gone,
+            &[
+                "DELETE FROM alias WHERE person = ?1",
+                "DELETE FROM lane WHERE person = ?1",
+                "DELETE FROM person WHERE id = ?1",
+            ],
+        )?;
+        Ok(())
     }
 
     /// Makes room by forgetting the contents of settled messages before their time, oldest first; how many.

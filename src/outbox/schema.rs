@@ -46,10 +46,12 @@ CREATE TABLE lane (                     -- what hangs on one (sender, person)
     sender INTEGER NOT NULL, person INTEGER NOT NULL,
     rank INTEGER NOT NULL DEFAULT 0,    -- priority of the message whose turn is next
     due INTEGER,                        -- when its turn comes; null: nothing waits, or one is on its way
-    pair_started INTEGER NOT NULL DEFAULT 0, pair_count INTEGER NOT NULL DEFAULT 0, strikes INTEGER NOT NULL DEFAULT 0,
+    pair_started INTEGER NOT NULL DEFAULT 0, pair_last INTEGER NOT NULL DEFAULT 0,
+    pair_count INTEGER NOT NULL DEFAULT 0, strikes INTEGER NOT NULL DEFAULT 0,
     held_until INTEGER NOT NULL DEFAULT 0, held_rank INTEGER NOT NULL DEFAULT 0,   -- holds messages of this rank and below
     window_wall INTEGER,                -- end of the 24-hour service window
     undeliverable INTEGER, not_before INTEGER, marketing_stopped INTEGER NOT NULL DEFAULT 0,
+    seen INTEGER NOT NULL DEFAULT 0,    -- when something last happened here, as of the commit before
     PRIMARY KEY (sender, person)
 ) WITHOUT ROWID;
 CREATE INDEX lane_due ON lane (rank, due) WHERE due IS NOT NULL;
@@ -61,6 +63,7 @@ CREATE TABLE ledger (                   -- every grant and revocation, in order
     at_wall INTEGER, boxed INTEGER NOT NULL, expires_wall INTEGER
 );
 CREATE INDEX ledger_person ON ledger (sender, person);
+CREATE INDEX ledger_undated ON ledger (id) WHERE at_wall IS NULL;
 CREATE TABLE message (
     id INTEGER PRIMARY KEY,
     state INTEGER NOT NULL,
@@ -70,7 +73,7 @@ CREATE TABLE message (
     hold TEXT,
     rule TEXT NOT NULL, event TEXT, topic TEXT NOT NULL,
     dedupe BLOB, subject TEXT, purpose TEXT NOT NULL, category TEXT NOT NULL, template TEXT NOT NULL,
-    arrived INTEGER NOT NULL, arrived_wall INTEGER NOT NULL, at_wall INTEGER, unsynced INTEGER NOT NULL,
+    arrived INTEGER NOT NULL, arrived_wall INTEGER NOT NULL, at_wall INTEGER,
     outcome TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
     changed INTEGER NOT NULL, changed_wall INTEGER NOT NULL, wamid TEXT
 );

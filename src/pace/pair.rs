@@ -4,13 +4,13 @@
 //!
 //! The platform's rule (facts 2.2): one message per 6 s; a burst is an advance on future quota, and after a burst of n
 //! comes n × 6 s of silence. How credit returns in between is documented nowhere, so this is the strict reading: no
-//! credit returns before a burst is repaid in full, `started` + `count` × `pair_interval`.
+//! credit returns before a burst is repaid in full by silence after its last message, `last` + `count` × `pair_interval`.
 //!
 //! The platform counts when *it* receives a message: some instant between our spending and the end of the attempt.
 //! So each end is read the expensive way:
 //!
-//! - the first answer of a burst moves `started` to its own time, and any later answer makes sure that the message it
-//!   is for is followed by at least one `pair_interval`: silence is never counted from before a reception;
+//! - an answer moves `last` to its own time: silence is never counted from before a reception;
+//! - the first answer of a burst moves `started` too;
 //! - a burst takes further messages only in the first half of `pair_interval`; the other half is for the network. The
 //!   burst is a burst to the platform as well while the first exchange and the one in question take no longer than
 //!   that half together (3 s). Beyond it a third message may be answered 131056: surely not sent, one strike;
@@ -19,7 +19,7 @@
 
 use super::Settings;
 use crate::message::Pair;
-use crate::time::{BoxTime, millis};
+use crate::time::BoxTime;
 use std::time::Duration;
 
 /// Strikes after which waiting grows no further: 4^5 s is 17 minutes, well below the shortest default `expires` (4 h).
@@ -35,7 +35,7 @@ pub fn pair_ready(settings: &Settings, pair: &Pair, since: BoxTime, now: BoxTime
 
 /// When nothing is owed any more.
 fn repaid(pair: &Pair, interval: Duration) -> BoxTime {
-    pair.started + interval.saturating_mul(pair.count)
+    pair.last + interval.saturating_mul(pair.count)
 }
 
 /// One message, to a person who is ready.
@@ -43,17 +43,19 @@ pub(super) fn pair_spend(settings: &Settings, pair: &mut Pair, now: BoxTime) {
     let owes = settings.pair_interval.is_some_and(|interval| pair.count > 0 && now < repaid(pair, interval));
     if owes {
         pair.count = pair.count.saturating_add(1);
+        pair.last = pair.last.max(now);
     } else {
-        *pair = Pair { started: now, count: 1, strikes: pair.strikes };
+        *pair = Pair { started: now, last: now, count: 1, strikes: pair.strikes };
     }
 }
 
 /// An attempt ended at `at` and was, or may have been, received: any answer, a timeout, a broken connection, and for
 /// attempts without an answer at start, the start.
-pub fn pair_answered(settings: &Settings, pair: &mut Pair, at: BoxTime) {
-    let Some(interval) = settings.pair_interval else { return };
-    let before = millis(interval.saturating_mul(pair.count.saturating_sub(1)));
-    pair.started = pair.started.max(BoxTime(at.0.saturating_sub(before)));
+pub fn pair_answered(pair: &mut Pair, at: BoxTime) {
+    pair.last = pair.last.max(at);
+    if pair.count <= 1 {
+        pair.started = pair.started.max(at);
+    }
 }
 
 /// The latest message surely did not leave.

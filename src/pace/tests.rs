@@ -28,14 +28,14 @@ fn a_burst_is_repaid_in_full_before_the_next() {
         (0, None),
         (1_000, None),
         (2_999, None),
-        (2_999, Some(18_000)),
-        (17_999, Some(18_000)),
-        (18_000, None),         // a new burst
-        (21_000, Some(24_000)), // the half interval is over: one message is owed for
-        (24_000, None),
-        (24_001, None),
-        (27_000, Some(36_000)),
-        (36_000, None),
+        (2_999, Some(20_999)), // three times 6 s of silence after the last
+        (20_998, Some(20_999)),
+        (20_999, None),         // a new burst
+        (23_999, Some(26_999)), // the half interval is over: one message is owed for
+        (26_999, None),
+        (27_001, None),
+        (29_999, Some(39_001)),
+        (39_001, None),
     ];
     for (now, expected) in table {
         let got = spend(&settings, &mut pair, &mut sender, at(now)).err();
@@ -50,16 +50,16 @@ fn silence_is_counted_from_the_answers() {
     // (spent, answered) of one burst, and when the next may go
     let table: &[(&[(i64, i64)], i64)] = &[
         (&[(0, 0)], 6_000),
-        (&[(0, 4_000)], 10_000),             // received perhaps as late as 4 s
-        (&[(0, 500), (500, 600)], 12_500),   // the first answer moves the start, the second does not
-        (&[(0, 0), (2_900, 9_000)], 15_000), // a late second is followed by an interval of its own
-        (&[(0, 0), (10, 20), (20, 15_000)], 21_000),
+        (&[(0, 4_000)], 10_000), // received perhaps as late as 4 s
+        (&[(0, 500), (500, 600)], 12_600),
+        (&[(0, 0), (2_900, 9_000)], 21_000),
+        (&[(0, 0), (10, 20), (20, 15_000)], 33_000),
     ];
     for (burst, ready) in table {
         let (mut pair, mut sender) = (Pair::default(), SenderWindow::default());
         for &(spent, answered) in *burst {
             spend(&settings, &mut pair, &mut sender, at(spent)).unwrap();
-            pair_answered(&settings, &mut pair, at(answered));
+            pair_answered(&mut pair, at(answered));
         }
         let (_, last) = burst[burst.len() - 1];
         let closed = at(last + 3_000); // the half interval is over, even if the answer moved the start
@@ -75,7 +75,7 @@ fn a_restart_ends_a_burst() {
     spend(&settings, &mut pair, &mut sender, at(1)).unwrap();
     let mut sender = SenderWindow::rebuilt(at(1), [at(0), at(1)]);
     let wait = spend(&settings, &mut pair, &mut sender, at(2)).unwrap_err();
-    assert_eq!(wait, Wait { until: at(12_000), reason: Reason::PairLimit });
+    assert_eq!(wait, Wait { until: at(12_001), reason: Reason::PairLimit });
 }
 
 #[test]
@@ -185,19 +185,21 @@ fn back_off_stays_between_its_floor_and_its_bound() {
 /// The platform as the facts describe it, in the strict reading, counting at its own reception.
 #[derive(Default)]
 struct Oracle {
-    burst: Option<(i64, i64)>,
+    /// First and last message, and how many.
+    burst: Option<(i64, i64, i64)>,
 }
 
 impl Oracle {
     /// A message received at `now`; whether the limit allows it.
     fn receive(&mut self, now: i64, burst_max: i64) -> bool {
         match &mut self.burst {
-            Some((start, count)) if now < *start + *count * 6_000 => {
+            Some((start, last, count)) if now < *last + *count * 6_000 => {
                 *count += 1;
+                *last = now;
                 now < *start + 6_000 && *count <= burst_max
             }
             other => {
-                *other = Some((now, 1));
+                *other = Some((now, now, 1));
                 true
             }
         }
@@ -258,7 +260,7 @@ proptest! {
                 behind += missed;
                 sender = SenderWindow::rebuilt(at(real - behind), recorded.iter().copied());
             }
-            pair_answered(&settings, pair, at(real - behind));
+            pair_answered(pair, at(real - behind));
         }
     }
 

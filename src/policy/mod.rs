@@ -1,6 +1,6 @@
 //! Whether a person may be messaged: consent, suppression by the platform, the service window.
 //!
-//! Floor: rooms. Decides from what the ledger says ([`Standing`](crate::message::Standing), filled by `outbox`) and never reads or writes it.
+//! Floor: rooms. Decides from what the ledger says ([`Standing`], filled by `outbox`) and never reads or writes it.
 //!
 //! Asked twice: [`permit`] when a message is stored, [`confirm`] in the instant of sending. What withholds, in this
 //! order: a revocation, the person's stop of marketing, a person who cannot be reached, consent that is missing or has

@@ -1,6 +1,6 @@
 //! The platform's error codes: one table (facts 3.3), one row per code or run of codes.
 //!
-//! Floor: rooms. Says what a code means; what follows from its class is in [`read`](super::read). To add a code: a row here and a row in
+//! Floor: rooms. Says what a code means; what follows from its class is in [`read`](mod@super::read). To add a code: a row here and a row in
 //! `tests::every_code`, written from the platform's page and not from this file.
 
 use super::verdict::{BackOffClass, Lift};

@@ -2,23 +2,26 @@
 //!
 //! Floor: beside the roof.
 
-use super::say::{Look, Say, WIDTH};
-use super::scenario::{COUNTED, COUNTERS, CUT, DIEGO, EVENING, EXPECTED, Event, MORNING, NOON, Row};
+use super::say::{Look, Say};
+use super::scenario::{COUNTED, CUT, DIEGO, EVENING, EXPECTED, Event, MORNING, Row, rows_of};
 use super::stage::Stage;
-use super::verdict::{self, Line};
-use super::watch::{Message, News, Receipt, Record, Watch, masked, person};
+use super::sum;
+use super::watch::{Message, News, Receipt, Record, Watch, masked};
+use super::words::{in_words, who};
 use crate::demo::api::Fault;
 use crate::message::{Outcome, Reason};
-use crate::operate::{ImportReport, LedgerLine, Reply, Request, StatusReport};
+use crate::operate::{ImportReport, LedgerLine, Request, StatusReport};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Between two looks at what is new.
 const LOOK: Duration = Duration::from_millis(20);
 /// So that a person can read along.
-const BEAT: Duration = Duration::from_millis(350);
+const BEAT: Duration = Duration::from_millis(450);
+/// Shorter where the daemon's pauses grow meanwhile.
+const SHORT_BEAT: Duration = Duration::from_millis(250);
 /// After this time without an end it is told what a message waits for.
-const WONDER: Duration = Duration::from_millis(500);
+const WONDER: Duration = Duration::from_millis(250);
 /// For what needs no waiting, on a machine that is busy with something else.
 const SOON: Duration = Duration::from_secs(20);
 /// For a backlog: the daemon's longest pause between two tries of the uplink here (16 s after five failures) and two turns of
@@ -42,6 +45,8 @@ impl<'a> Day<'a> {
         let mut day = Day { stage, say, watch, published: HashMap::new(), events: 0 };
         day.say.chapter("The shop opens");
         day.until_connected().await?;
+        // What the daemon says of its uplink is news from here on.
+        day.watch.until_up(SOON).await?;
         day.say.happens("", "The daemon has subscribed at the broker and has reached the API (HTTP/2 over TLS).");
         Ok(day)
     }
@@ -49,47 +54,47 @@ impl<'a> Day<'a> {
     /// Plays it; whether everything was as expected.
     pub(super) async fn play(&mut self) -> Result<bool, String> {
         self.record_stop().await?;
-        self.events(MORNING).await?;
-        self.events(NOON).await?;
-        self.settled(MORNING.iter().chain(NOON), SOON).await?;
+        self.events(MORNING, BEAT).await?;
+        self.settled(MORNING.iter(), SOON).await?;
 
         self.say.chapter("The uplink is cut");
-        self.say
-            .happens("", "The line fails: connections to the API are refused from now on. The broker is in the shop.");
+        self.say.happens("", "The line fails: from now on the API cannot be reached. Tills, node and broker go on.");
         self.stage.control().fault(Fault::RefuseConnections, None);
         // The connection that is open was reset; whoever posts before hearing of it could not know whether that arrived.
-        self.pause(BEAT).await?;
-        self.events(CUT).await?;
-        let kept = CUT.iter().flat_map(|event| rows_of(event.id)).filter(|row| !row.text.is_empty()).count();
+        self.pause(SHORT_BEAT).await?;
+        self.events(CUT, SHORT_BEAT).await?;
+        let kept = CUT.iter().flat_map(|event| rows_of(event.number)).filter(|row| !row.text.is_empty()).count();
 
         self.say.chapter("The uplink is back");
-        self.say.happens(
-            "",
-            &format!("The line works again; {kept} messages wait on the box. The daemon will find out by itself."),
+        let text = format!(
+            "The line works again; {kept} messages wait on the box. The daemon finds out by itself: it tries after \
+             pauses drawn at random, of at most 1 s, 2 s, 4 s and so on."
         );
+        self.say.happens("", &text);
         self.stage.control().clear_faults().map_err(|error| format!("the simulated API's port: {error}"))?;
-        let restored = Instant::now();
-        self.until(BACKLOG, |record| record.uplink_up).await?;
-        let found = restored.elapsed();
         self.settled(CUT.iter(), BACKLOG).await?;
-        self.say.happens(
-            "",
-            &format!("The backlog is gone. The daemon had noticed the line after {:.1} s.", found.as_secs_f64()),
-        );
-        self.events(EVENING).await?;
+        self.say.happens("", "The backlog has left.");
+        self.events(EVENING, BEAT).await?;
         self.settled(EVENING.iter(), SOON).await?;
         // What should not come would come now.
         self.pause(BEAT).await?;
         self.watch.count().await?;
-        self.sum_up()
+        Ok(self.sum_up())
     }
 
     /// Stays up and tells what comes of events that others publish.
     pub(super) async fn serve(&mut self) -> Result<(), String> {
-        self.addresses();
+        sum::addresses(self.say, self.stage);
         loop {
-            self.look().await?;
-            tokio::time::sleep(LOOK).await;
+            self.pause(WONDER).await?;
+            let before = self.watch.record.counters.clone();
+            self.watch.count().await?;
+            for ((rule, result), count) in &self.watch.record.counters {
+                let silent = matches!(result.as_str(), "duplicate" | "when-false" | "no-rule" | "retained-ignored");
+                if silent && before.get(&(rule.clone(), result.clone())) != Some(count) {
+                    self.say.follows(Look::Plain, &format!("rule {rule}: {}", in_words(result)));
+                }
+            }
         }
     }
 
@@ -105,14 +110,9 @@ impl<'a> Day<'a> {
             wording: String::new(),
             expires: String::new(),
         };
-        match self.watch.ask(Request::ConsentImport { rows: vec![line] }).await? {
-            Reply::Data(data) => {
-                let report: ImportReport = serde_json::from_value(data).map_err(|error| error.to_string())?;
-                if report.recorded != 1 {
-                    return Err(format!("the ledger took nothing: {:?}", report.problems));
-                }
-            }
-            other => return Err(format!("the ledger: {other:?}")),
+        let report: ImportReport = self.watch.data(Request::ConsentImport { rows: vec![line] }).await?;
+        if report.recorded != 1 {
+            return Err(format!("the ledger took nothing: {:?}", report.problems));
         }
         let who = format!("{} {}", DIEGO.name, masked(DIEGO.number));
         self.say.happens("", &format!("An operator records in the ledger of consents that {who} wrote STOP."));
@@ -122,46 +122,42 @@ impl<'a> Day<'a> {
     async fn until_connected(&mut self) -> Result<(), String> {
         let until = Instant::now() + SOON;
         loop {
-            if let Reply::Data(data) = self.watch.ask(Request::Status).await? {
-                let status: StatusReport = serde_json::from_value(data).map_err(|error| error.to_string())?;
-                let links = &status.gauges.links;
-                if !links.is_empty() && links.iter().all(|link| link.up) {
-                    return Ok(());
-                }
-                if Instant::now() > until {
-                    let why: Vec<_> = links.iter().map(|link| format!("{}: {}", link.link, link.why)).collect();
-                    return Err(format!("the daemon does not connect within {} s: {}", SOON.as_secs(), why.join("; ")));
-                }
+            let status: StatusReport = self.watch.data(Request::Status).await?;
+            let links = &status.gauges.links;
+            if !links.is_empty() && links.iter().all(|link| link.up) {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                let why: Vec<_> = links.iter().map(|link| format!("{}: {}", link.link, link.why)).collect();
+                return Err(format!("the daemon does not connect within {} s: {}", SOON.as_secs(), why.join("; ")));
             }
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    async fn events(&mut self, events: &'static [Event]) -> Result<(), String> {
+    async fn events(&mut self, events: &'static [Event], beat: Duration) -> Result<(), String> {
         for event in events {
             self.event(event).await?;
+            self.pause(beat).await?;
         }
         Ok(())
     }
 
     /// One event: published, and what comes of it at once.
     async fn event(&mut self, event: &'static Event) -> Result<(), String> {
-        self.look().await?;
-        self.say.happens(event.topic, event.meaning);
+        self.say.happens(&format!("{} {}", event.number, event.topic), event.meaning);
         self.events += 1;
-        let again = self.published.contains_key(event.id);
         self.published.entry(event.id).or_insert_with(Instant::now);
         self.watch.publish(event.topic, event.id, event.payload(self.stage.now())).await?;
-        if let Some(row) = EXPECTED
-            .iter()
-            .find(|row| row.ends.0 == COUNTED && names(row, event.id) && again == row.event.contains("again"))
-        {
+        if let Some(row) = rows_of(event.number).find(|row| row.ends.0 == COUNTED) {
             return self.counted(row).await;
         }
-        if !self.until(WONDER, |record| rows_of(event.id).all(|row| over(row, record))).await? {
-            self.tell_waits(event.id).await?;
+        if !self.until(WONDER, |record| rows_of(event.number).all(|row| over(row, record))).await? {
+            for (to, reason) in self.watch.waiting(event.id).await? {
+                self.tell_wait(&to, reason);
+            }
         }
-        self.pause(BEAT).await
+        Ok(())
     }
 
     /// An event that makes no message: the daemon's counters say what came of it.
@@ -173,30 +169,19 @@ impl<'a> Day<'a> {
             self.watch.count().await?;
         }
         if told(&self.watch.record) {
-            self.say.follows(Look::Faint, &in_words(row.ends.1));
+            self.say.follows(Look::Plain, &in_words(row.ends.1));
         }
-        self.pause(BEAT).await
+        Ok(())
     }
 
     /// Why what is stored has not left.
-    async fn tell_waits(&mut self, event: &str) -> Result<(), String> {
-        let rows = rows_of(event).filter_map(|row| row.to);
-        let stored: Vec<Receipt> = rows
-            .filter_map(|to| self.watch.record.stands(event, Some(&masked(to.number))))
-            .filter(|receipt| receipt.outcome == Outcome::Stored)
-            .cloned()
-            .collect();
-        for receipt in stored {
-            let Some(reason) = self.watch.waits_for(&receipt.message).await? else { continue };
-            let why = match reason {
-                Reason::UplinkDown | Reason::InFlightLimit => "the uplink is down".to_owned(),
-                Reason::PairLimit => "at most one message per person every 6 s".to_owned(),
-                other => in_words(other.code()),
-            };
-            let who = who(receipt.to.as_deref());
-            self.say.follows(Look::Faint, &format!("{who}: kept on the box, {why} ({reason})"));
-        }
-        Ok(())
+    fn tell_wait(&mut self, to: &str, reason: Reason) {
+        let why = match reason {
+            Reason::UplinkDown | Reason::InFlightLimit => "stored, as the uplink is down",
+            Reason::PairLimit => "waits, as one person gets at most one message in 6 s",
+            _ => "stored",
+        };
+        self.say.follows(Look::Faint, &format!("{}: {why} ({reason})", who(Some(to))));
     }
 
     /// Waits until nothing more can come of these events.
@@ -205,7 +190,8 @@ impl<'a> Day<'a> {
         events: impl Iterator<Item = &'static Event> + Clone,
         within: Duration,
     ) -> Result<(), String> {
-        self.until(within, |record| events.clone().all(|event| rows_of(event.id).all(|row| over(row, record)))).await?;
+        self.until(within, |record| events.clone().all(|event| rows_of(event.number).all(|row| over(row, record))))
+            .await?;
         // If it did not come in time, the comparison says so.
         Ok(())
     }
@@ -235,6 +221,8 @@ impl<'a> Day<'a> {
             match news {
                 News::Message(message) => self.tell_message(&message),
                 News::Receipt(receipt) => self.tell_receipt(&receipt),
+                News::Uplink(false) => self.say.follows(Look::Bad, "the daemon says: the uplink is down"),
+                News::Uplink(true) => self.say.follows(Look::Good, "the daemon says: the uplink is up"),
             }
         }
         Ok(())
@@ -269,144 +257,16 @@ impl<'a> Day<'a> {
         self.say.follows(Look::Plain, &text);
     }
 
+    fn sum_up(&mut self) -> bool {
+        let record = &self.watch.record;
+        let longest = record.messages.iter().filter_map(|message| Some((self.waited(message)?, message)));
+        let longest = longest.max_by_key(|(waited, _)| *waited);
+        sum::up(self.say, record, self.events, self.stage.started.elapsed(), longest)
+    }
+
     fn waited(&self, message: &Message) -> Option<Duration> {
         self.published.get(message.event.as_str()).map(|at| message.at.saturating_duration_since(*at))
     }
-
-    /// The table, the totals, and what to do next.
-    fn sum_up(&mut self) -> Result<bool, String> {
-        let record = self.watch.record.clone();
-        let rows = verdict::rows(EXPECTED, &record);
-        let promises = verdict::promises(EXPECTED, COUNTERS, &record);
-        self.say.chapter("What came of each event: expected / seen");
-        rows.iter().for_each(|line| self.table_row(line));
-        self.say.line("");
-        for line in &promises {
-            if line.ok() {
-                let figure = if line.expected == "0" { "0" } else { "as expected" };
-                self.say.line(&format!("{:<84} {figure:>11}  ok", line.what));
-            } else {
-                self.say.look(Look::Bad, &format!("{:<97} NO", line.what));
-                self.differs(line);
-            }
-        }
-        let right = rows.iter().chain(&promises).all(Line::ok);
-        self.totals(&record, right);
-        Ok(right)
-    }
-
-    fn table_row(&mut self, line: &Line) {
-        let text = ", text as expected";
-        let (expected, seen) = (line.expected.replace(text, ""), line.seen.replace(text, ""));
-        if line.ok() {
-            let Line { event, what, who, .. } = line;
-            self.say.line(&format!("{event:<10}{what:<18}{who:<16}{expected:<28}{seen:<26}ok"));
-        } else {
-            self.say.look(Look::Bad, &format!("{:<10}{:<18}{:<69}NO", line.event, line.what, line.who));
-            self.differs(line);
-        }
-    }
-
-    fn differs(&mut self, line: &Line) {
-        for (label, text) in [("expected", &line.expected), ("seen", &line.seen)] {
-            for part in super::say::wrap(&format!("{label}: {text}"), WIDTH - 10) {
-                self.say.look(Look::Bad, &format!("          {part}"));
-            }
-        }
-    }
-
-    fn totals(&mut self, record: &Record, right: bool) {
-        let count = |outcome: Outcome| record.receipts.iter().filter(|receipt| receipt.outcome == outcome).count();
-        let repeats = record.messages.iter().filter(|message| message.repeat.is_some()).count();
-        let longest = record
-            .messages
-            .iter()
-            .filter_map(|message| Some((self.waited(message)?, message)))
-            .max_by_key(|(waited, _)| *waited);
-        self.say.line("");
-        self.say.line(&format!(
-            "{} events, {} messages, {} withheld, {} withdrawn, {} unreadable, {repeats} repeats; {:.0} s in all.",
-            self.events,
-            record.messages.len(),
-            count(Outcome::Withheld),
-            count(Outcome::Withdrawn),
-            count(Outcome::Unreadable),
-            self.stage.started.elapsed().as_secs_f64(),
-        ));
-        if let Some((waited, message)) = longest {
-            let what = rows_of(&message.event).next().map_or("", |row| row.what);
-            self.say.line(&format!(
-                "The longest wait was {:.1} s: “{what}” to {}, published while the uplink was away.",
-                waited.as_secs_f64(),
-                who(Some(&message.to)),
-            ));
-        }
-        self.say.line("");
-        if right {
-            self.say.look(Look::Good, "Every event had exactly the expected outcome.");
-        } else {
-            self.say.look(Look::Bad, "Not every event had the expected outcome: see the lines with NO.");
-        }
-    }
-
-    fn addresses(&mut self) {
-        let page = self.stage.daemon().page().map_or("off".to_owned(), |page| format!("http://{page}/"));
-        let broker = self.stage.broker().addr();
-        let socket = self.stage.file("branchline.sock");
-        let rows = [
-            ("broker", self.stage.broker().url()),
-            ("simulated API", self.stage.api_url()),
-            ("status page", page),
-            ("operators' socket", socket.display().to_string()),
-            ("configuration", self.stage.file("demo.toml").display().to_string()),
-            ("daemon's log", self.stage.file("daemon.log").display().to_string()),
-        ];
-        self.say.chapter("Everything stays up until Ctrl-C; what comes of your events is told below");
-        for (name, address) in rows {
-            self.say.line(&format!("{name:<20}{address}"));
-        }
-        self.say.line("");
-        self.say.line("Another order (give each event an event_id of its own, or it is taken for a repeat):");
-        self.say.line("");
-        for line in [
-            format!(
-                "mosquitto_pub -V mqttv5 -h {} -p {} -q 1 -t pos/1/order/B-1/placed -m '",
-                broker.ip(),
-                broker.port()
-            ),
-            r#"  {"event_id": "mine-1", "total": 42.5, "currency": "BRL", "customer": {"name": "Joana Reis","#
-                .to_owned(),
-            r#"   "phone": "(11) 95555-0100", "country": "BR", "lang": "pt", "whatsapp_opt_in": true}}'"#.to_owned(),
-            String::new(),
-            "And what an operator sees:".to_owned(),
-            String::new(),
-            format!("branchline status --socket {}", socket.display()),
-            String::new(),
-        ] {
-            self.say.line(&line);
-        }
-    }
-}
-
-/// What to do next, for whoever watched.
-pub(super) fn hints(say: &mut Say) {
-    say.line("");
-    for (what, text) in [
-        ("branchline demo --serve", "the same, and everything stays up for events of your own"),
-        ("config/demo.toml", "the rules that made these messages, in 90 lines"),
-        ("config/examples/", "configurations by trade: a shop, a network node, both"),
-        ("README.md", "installing on a box, the first rule, connecting a real number"),
-    ] {
-        say.line(&format!("  {what:<26}{text}"));
-    }
-}
-
-fn names(row: &Row, event: &str) -> bool {
-    row.event.split(' ').next() == Some(event)
-}
-
-fn rows_of(event: &str) -> impl Iterator<Item = &'static Row> {
-    EXPECTED.iter().filter(move |row| row.event == event)
 }
 
 /// Whether nothing more can come of this row, right or wrong.
@@ -418,25 +278,4 @@ fn over(row: &Row, record: &Record) -> bool {
     record
         .stands(row.event, to.as_deref())
         .is_some_and(|receipt| !matches!(receipt.outcome, Outcome::Stored | Outcome::Unknown))
-}
-
-/// `Beatriz +55…42`
-fn who(masked: Option<&str>) -> String {
-    let masked = masked.unwrap_or("nobody");
-    person(masked).map_or_else(|| masked.to_owned(), |person| format!("{} {masked}", person.name))
-}
-
-/// A reason as one says it, with its code.
-fn in_words(code: &str) -> String {
-    let words = match code {
-        "no-consent" => "never agreed to messages about orders",
-        "consent-revoked" => "wrote STOP; an opt_in from the till does not lift that",
-        "superseded" => "a newer message about the same order takes its place",
-        "payload-unreadable" => "the payload is no JSON; recorded, and nothing behind it waits",
-        "duplicate" => "known already: nobody is messaged twice",
-        "when-false" => "the rule wants a total above 0: nobody is messaged",
-        "not-repeated" | "connection-lost" | "no-answer" => "nobody knows whether it arrived",
-        _ => return code.to_owned(),
-    };
-    format!("{words} ({code})")
 }

@@ -7,19 +7,22 @@
 //! scenario   who, which event, what must come of it      stage    broker, API, daemon, folder
 //!        └──────────► day: publishes, waits for conditions, tells ◄──────────┘
 //!                      │ watch: receipts, the API's record, counters
-//!                      └─► verdict: expected against seen
+//!                      └─► verdict: expected against seen ─► sum: the table
 //! ```
 
 mod day;
 mod say;
 mod scenario;
 mod stage;
+mod sum;
 mod verdict;
 mod watch;
+mod words;
 
 use day::Day;
 use say::Say;
 use stage::Stage;
+use std::cell::Cell;
 use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -36,28 +39,33 @@ pub async fn play(serve: bool) -> Result<bool, String> {
         stage = Stage::set_up(started) => stage?,
         () = told_to_end() => return Err(INTERRUPTED.to_owned()),
     };
+    // What the day came to, once it only serves.
+    let serving = Cell::new(None);
     let played = tokio::select! {
-        // In this order, so that who only serves ends well.
-        biased;
-        played = on(&stage, &mut say, serve) => played,
-        () = told_to_end() => Err(INTERRUPTED.to_owned()),
+        played = on(&stage, &mut say, serve, &serving) => Some(played),
+        () = told_to_end() => None,
+    };
+    let played = match (played, serving.get()) {
+        (Some(played), _) => played,
+        (None, None) => Err(INTERRUPTED.to_owned()),
+        (None, Some(right)) => {
+            say.line("");
+            say.line("Ending in order.");
+            Ok(right)
+        }
     };
     stage.strike().await;
     played
 }
 
-async fn on(stage: &Stage, say: &mut Say, serve: bool) -> Result<bool, String> {
+async fn on(stage: &Stage, say: &mut Say, serve: bool, serving: &Cell<Option<bool>>) -> Result<bool, String> {
     let mut day = Day::dawn(stage, say).await?;
     let right = day.play().await?;
     if serve {
-        tokio::select! {
-            ended = day.serve() => ended?,
-            () = told_to_end() => {}
-        }
-        say.line("");
-        say.line("Ending in order.");
+        serving.set(Some(right));
+        day.serve().await?;
     } else {
-        day::hints(say);
+        sum::hints(say);
     }
     Ok(right)
 }

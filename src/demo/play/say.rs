@@ -73,8 +73,8 @@ impl Say {
 
     /// Something happens to the branch: an event arrives, the uplink is cut.
     pub(super) fn happens(&mut self, what: &str, meaning: &str) {
-        let text = if what.is_empty() { meaning.to_owned() } else { format!("{what:<30} {meaning}") };
-        self.told(Look::Strong, &format!("{}  ", self.clock()), &text, 8 + if what.is_empty() { 0 } else { 31 });
+        let text = if what.is_empty() { meaning.to_owned() } else { format!("{what:<33} {meaning}") };
+        self.told(Look::Strong, &format!("{}  ", self.clock()), &text, 8 + if what.is_empty() { 0 } else { 34 });
     }
 
     /// What follows from it.

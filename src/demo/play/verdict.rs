@@ -2,7 +2,7 @@
 //!
 //! Floor: beside the roof. A function of two values; what was seen and not expected is a line of its own that is not right.
 
-use super::scenario::{COUNTED, Row};
+use super::scenario::{COUNTED, Event, Row};
 use super::watch::{Message, Receipt, Record, masked, person};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ pub(super) fn rows(expected: &[Row], record: &Record) -> Vec<Line> {
 
 fn line(row: &Row, record: &Record) -> Line {
     let to = row.to.map(|person| masked(person.number));
-    let ends = |outcome: &str, reason: &str| format!("{outcome}: {reason}");
+    let ends = |outcome: &str, reason: &str| format!("{outcome} {reason}");
     let (outcome, reason) = row.ends;
     let seen = if outcome == COUNTED {
         match record.counters.iter().filter(|((_, result), _)| result == reason).map(|(_, count)| count).sum::<u64>() {
@@ -81,7 +81,7 @@ fn unexpected(expected: &[Row], record: &Record) -> Vec<Line> {
             what: "not in the scenario".to_owned(),
             who: person(who).map_or(String::new(), |person| format!("{} ", person.name)) + who,
             expected: "nothing".to_owned(),
-            seen: seen.map_or("a message".to_owned(), |of| format!("{}: {}", of.outcome, of.reason)),
+            seen: seen.map_or("a message".to_owned(), |of| format!("{} {}", of.outcome, of.reason)),
             event,
         }
     };
@@ -89,7 +89,7 @@ fn unexpected(expected: &[Row], record: &Record) -> Vec<Line> {
 }
 
 /// What must hold of the day as a whole.
-pub(super) fn promises(expected: &[Row], counters: &[(&str, &str, u64)], record: &Record) -> Vec<Line> {
+pub(super) fn promises(expected: &[Row], counters: &[(&str, &str, u64)], cut: &[Event], record: &Record) -> Vec<Line> {
     let line = |what: &str, expected: String, seen: String| Line {
         event: String::new(),
         what: what.to_owned(),
@@ -108,9 +108,12 @@ pub(super) fn promises(expected: &[Row], counters: &[(&str, &str, u64)], record:
     };
     let hand = counters.iter().map(|(rule, result, count)| ((*rule).to_owned(), (*result).to_owned(), *count));
     let metrics = record.counters.iter().map(|((rule, result), count)| (rule.clone(), result.clone(), *count));
+    let during_cut = |message: &&Message| cut.iter().any(|event| event.id == message.event);
+    let first = record.messages.iter().find(during_cut).map_or("nothing", |message| what(expected, &message.event));
     let repeats = record.messages.iter().filter(|message| message.repeat.is_some()).count();
     vec![
         line("each person's messages in the order of the events", wanted, came),
+        line("the first message after the cut is about", "alarm".to_owned(), first.to_owned()),
         line("messages that anybody got twice", "0".to_owned(), repeats.to_string()),
         line(
             "messages that the API refused (limits, form, token)",
@@ -128,7 +131,11 @@ pub(super) fn promises(expected: &[Row], counters: &[(&str, &str, u64)], record:
     ]
 }
 
-/// `+55…42: e01 e10 e16; …`
+fn what(expected: &[Row], event: &str) -> &'static str {
+    expected.iter().find(|row| row.event == event).map_or("", |row| row.what)
+}
+
+/// `+55…42: e02 e10 e16; …`
 fn order(messages: impl Iterator<Item = (String, String)>) -> String {
     let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (to, event) in messages {
@@ -140,7 +147,7 @@ fn order(messages: impl Iterator<Item = (String, String)>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scenario::{COUNTERS, EXPECTED};
+    use super::super::scenario::{COUNTERS, CUT, EXPECTED};
     use super::*;
     use crate::demo::api::Repeat;
     use crate::message::{Outcome, Reason};
@@ -170,13 +177,15 @@ mod tests {
                 });
             }
         }
+        // The alarm overtook: to others only.
+        record.messages.sort_by_key(|message| (message.event.as_str() > "e10", message.event != "e15"));
         let counters = COUNTERS.iter().map(|(rule, result, count)| (((*rule).into(), (*result).into()), *count));
         record.counters = counters.collect();
         record
     }
 
     fn wrong(record: &Record) -> Vec<String> {
-        let lines = rows(EXPECTED, record).into_iter().chain(promises(EXPECTED, COUNTERS, record));
+        let lines = rows(EXPECTED, record).into_iter().chain(promises(EXPECTED, COUNTERS, CUT, record));
         lines.filter(|line| !line.ok()).map(|line| format!("{} {} {}", line.event, line.what, line.seen)).collect()
     }
 
@@ -192,23 +201,26 @@ mod tests {
     fn whatever_differs_is_told() {
         #[rustfmt::skip]
         let table: &[(Spoil, &str)] = &[
-            (|day| day.receipts[0].reason = Reason::Due, "e01 A-1042 placed accepted: due"),
-            (|day| day.receipts[2].outcome = Outcome::Accepted, "e03 A-1044 placed accepted: no-consent"),
-            (|day| { day.receipts.remove(4); }, "e05 no JSON nothing"),
-            (|day| { day.messages.pop(); }, "e18 A-1047 delivered accepted: taken, no message"),
-            (|day| day.messages[0].text.push('!'), "e01 A-1042 placed accepted: taken, “Oi, Beatriz!"),
-            (|day| day.messages.swap(0, 5), "each person's messages in the order"),
+            (|day| day.receipts[2].reason = Reason::Due, "e02 A-1042 placed accepted due"),
+            (|day| day.receipts[4].outcome = Outcome::Accepted, "e04 A-1044 placed accepted no-consent"),
+            (|day| { day.receipts.remove(6); }, "e06 no JSON nothing"),
+            (|day| { day.messages.pop(); }, "e18 A-1047 delivered accepted taken, no message"),
+            (|day| day.messages[2].text.push('!'), "e02 A-1042 placed accepted taken, “Oi, Beatriz!"),
+            (|day| day.messages.swap(2, 5), "each person's messages in the order"),
+            (|day| { let alarm = day.messages.iter().position(|of| of.event == "e15").unwrap(); day.messages.remove(alarm);
+                     day.messages.remove(alarm); },
+             "the first message after the cut is about A-1043 ready"),
             (|day| day.messages[3].repeat = Some(Repeat::Content), "messages that anybody got twice 1"),
             (|day| day.refused.push(131056), "1, with [131056]"),
-            (|day| day.counters.clear(), "e02 again A-1043 placed nothing"),
+            (|day| day.counters.clear(), "e08 e03 once more nothing"),
             (|day| { day.counters.insert((String::new(), "no-rule".into()), 1); }, "no-rule 1"),
-            (|day| { let extra = Message { to: "+52…58".into(), ..day.messages[1].clone() }; day.messages.push(extra); },
-             "e02 not in the scenario a message"),
-            (|day| { let extra = Receipt { event: Some("x".into()), ..day.receipts[1].clone() }; day.receipts.push(extra); },
-             "x not in the scenario accepted: taken"),
-            (|day| { let extra = Message { event: "e03".into(), to: "+55…63".into(), ..day.messages[1].clone() };
+            (|day| { let extra = Message { to: "+52…58".into(), ..day.messages[3].clone() }; day.messages.push(extra); },
+             "e03 not in the scenario a message"),
+            (|day| { let extra = Receipt { event: Some("x".into()), ..day.receipts[3].clone() }; day.receipts.push(extra); },
+             "x not in the scenario accepted taken"),
+            (|day| { let extra = Message { event: "e04".into(), to: "+55…63".into(), ..day.messages[3].clone() };
                      day.messages.push(extra); },
-             "e03 A-1044 placed withheld: no-consent, and 1 message(s)"),
+             "e04 A-1044 placed withheld no-consent, and 1 message(s)"),
             (|day| { let again = day.messages[4].clone(); day.messages.push(again); }, "taken, 2 messages"),
         ];
         for (number, (spoil, told)) in table.iter().enumerate() {

@@ -116,7 +116,8 @@ fn text(error: &reqwest::Error) -> String {
     let mut said: Vec<String> = Vec::new();
     for cause in chain(error).skip(1) {
         let text = cause.to_string();
-        if !said.iter().any(|earlier| earlier.contains(&text)) {
+        // hyper's "client error (Connect)" tells a person nothing that its cause does not.
+        if !text.starts_with("client error (") && !said.iter().any(|earlier| earlier.contains(&text)) {
             said.push(text);
         }
     }

@@ -214,9 +214,15 @@ impl Kit {
     }
 
     pub fn broker_up(&mut self) {
+        let connected = self.connected();
+        self.give(vec![connected]);
+    }
+
+    /// A new connection; the broker knows the session of an earlier one.
+    pub fn connected(&mut self) -> Input {
         self.epoch += 1;
         let (epoch, session_present) = (Epoch(self.epoch), self.epoch > 1);
-        self.give(vec![Input::Link(Link::Broker(BrokerLink::Connected { epoch, session_present }))]);
+        Input::Link(Link::Broker(BrokerLink::Connected { epoch, session_present }))
     }
 
     pub fn arrival(&mut self, topic: &str, payload: &str) -> Arrival {

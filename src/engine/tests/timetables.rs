@@ -282,6 +282,8 @@ fn what_was_in_flight_when_the_platform_failed_is_one_strike() {
         for attempt in flights {
             kit.answer(attempt, answer.clone());
         }
+        kit.order("pos/1/ready", CAIO, "9");
+        assert_eq!(kit.sent.len(), 9);
         kit.run(until * 1_000);
         assert_eq!(
             kit.sent.len(),
@@ -687,6 +689,43 @@ fn contents_and_settled_messages_are_forgotten_in_time() {
     kit.answer_last(taken());
     kit.at(31.0 * 86_400.0);
     assert_eq!(list(&mut kit).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn people_of_whom_nothing_is_left_are_forgotten_and_the_ledger_stays() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "1");
+    kit.answer_last(taken());
+    kit.arrive("pos/1/ready", &format!(r#"{{"to": "{CAIO}", "opt_in": false, "id": "2", "n": "2"}}"#));
+    let country = crate::message::Country::of_code("BR").unwrap();
+    let known = |kit: &mut Kit, number: &str| {
+        let number = crate::message::Number::read(number, country).unwrap();
+        kit.engine().outbox.find_person(&number).unwrap().is_some()
+    };
+    assert!(known(&mut kit, BIA) && known(&mut kit, CAIO));
+    kit.at(29.0 * 86_400.0);
+    assert!(known(&mut kit, CAIO), "their withheld message is still kept");
+    kit.at(32.0 * 86_400.0);
+    assert!(!known(&mut kit, CAIO));
+    assert!(known(&mut kit, BIA), "she stands in the ledger");
+}
+
+#[test]
+fn consent_without_a_clock_gets_its_date_when_there_is_one() {
+    let mut kit = Kit::cold("64 MiB", "hold");
+    kit.trusted = false;
+    kit.start();
+    kit.ask(Request::ConsentRevoke { number: BIA.into(), purpose: None });
+    let at = |kit: &mut Kit| match kit.ask(Request::ConsentShow { number: BIA.into() }) {
+        Reply::Data(data) => data["entries"][0]["at"].clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(at(&mut kit).is_null());
+    let given = kit.now().wall.reading();
+    kit.run(3_600_000);
+    kit.trusted = true;
+    kit.give(vec![Input::Woke]);
+    assert_eq!(at(&mut kit), given.0);
 }
 
 #[test]

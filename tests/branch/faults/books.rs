@@ -4,22 +4,28 @@ use crate::house::House;
 use branchline::demo::api::Seen;
 use std::collections::{BTreeMap, HashMap};
 
-/// Ends of an attempt after which nobody knows whether the message arrived.
-const NOT_KNOWN: [&str; 5] = ["restarted", "no-answer", "connection-lost", "platform-fault", "answer-unreadable"];
-
 /// One message of the store.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub outcome: String,
     pub reason: String,
     settled: bool,
-    /// How each attempt ended, in order; none: it is open.
-    pub attempts: Vec<Option<String>>,
+    /// In order.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One try.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// How it ended; none: it is open.
+    pub reason: Option<String>,
+    /// Nobody knows whether it arrived.
+    pub unknown: bool,
 }
 
 impl Entry {
-    fn count(&self, of: impl Fn(&str) -> bool) -> usize {
-        self.attempts.iter().flatten().filter(|reason| of(reason)).count()
+    fn count(&self, of: impl Fn(&Attempt) -> bool) -> usize {
+        self.attempts.iter().filter(|attempt| of(attempt)).count()
     }
 }
 
@@ -41,11 +47,12 @@ pub fn read(house: &House) -> HashMap<String, Entry> {
     let db = rusqlite::Connection::open(house.path().join("outbox.db")).unwrap();
     let sound: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(sound, "ok", "the store is sound");
-    let mut attempts: HashMap<i64, Vec<Option<String>>> = HashMap::new();
-    let mut query = db.prepare("SELECT message, reason FROM attempt ORDER BY id").unwrap();
+    let mut attempts: HashMap<i64, Vec<Attempt>> = HashMap::new();
+    let mut query = db.prepare("SELECT message, reason, spent = 2 FROM attempt ORDER BY id").unwrap();
     let mut rows = query.query([]).unwrap();
     while let Some(row) = rows.next().unwrap() {
-        attempts.entry(row.get(0).unwrap()).or_default().push(row.get(1).unwrap());
+        let attempt = Attempt { reason: row.get(1).unwrap(), unknown: row.get(2).unwrap() };
+        attempts.entry(row.get(0).unwrap()).or_default().push(attempt);
     }
     let mut entries = HashMap::new();
     let mut query = db.prepare("SELECT id, event, outcome, reason, state FROM message").unwrap();
@@ -73,9 +80,10 @@ pub fn audit(house: &House, events: &[String]) -> Sum {
     for event in events {
         let entry = entries.get(event).unwrap_or_else(|| panic!("{event} was acknowledged and is not in the store"));
         let accepted = by_event.get(event).copied().unwrap_or_default();
-        let (taken, unknown) = (entry.count(|end| end == "taken"), entry.count(|end| NOT_KNOWN.contains(&end)));
+        let taken = entry.count(|attempt| attempt.reason.as_deref() == Some("taken"));
+        let unknown = entry.count(|attempt| attempt.unknown);
         let told = format!("{event}: {entry:?}, accepted {accepted} times");
-        assert!(entry.settled && entry.attempts.iter().all(Option::is_some), "open: {told}");
+        assert!(entry.settled && entry.count(|attempt| attempt.reason.is_none()) == 0, "open: {told}");
         assert!((taken..=taken + unknown).contains(&accepted), "the books do not tally: {told}");
         match (entry.outcome.as_str(), entry.reason.as_str()) {
             ("accepted", "taken") => assert_eq!(taken, 1, "{told}"),

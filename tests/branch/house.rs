@@ -1,7 +1,7 @@
 //! A branch for one test: mosquitto, the simulated Cloud API over TLS, and the built binary between them.
 
 use crate::mosquitto::{Mosquitto, PATIENCE};
-use branchline::demo::api::{Api, Control, Settings as ApiSettings, Tls};
+use branchline::demo::api::{Api, Control, Repeat, Settings as ApiSettings, Tls};
 use branchline::demo::certs::{Authority, Identity, Validity};
 use branchline::time::Wall;
 use serde_json::{Value, json};
@@ -289,6 +289,11 @@ impl House {
         let (said, errors) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said} {errors}");
         errors
+    }
+
+    /// Messages that the API accepted twice. Two alarms with the same words are not one message.
+    pub fn same_again(&self) -> usize {
+        self.control().repeats().iter().filter(|seen| seen.repeat == Some(Repeat::Data)).count()
     }
 
     /// All problems of the status, as one text.

@@ -1,7 +1,7 @@
 //! SIGKILL, as a power cut does it, at random instants.
 
+use crate::faults::{FAST, MEMORY_KIB, books, fast_house, ids, publish_beside, wait_until_drained};
 use crate::house::{House, order};
-use crate::{FAST, books, fast_house, ids, publish_beside, wait_until_drained};
 use branchline::demo::api::Fault;
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ fn lives(house: &mut House, random: &mut fastrand::Rng, lives: u32, each: u32) {
             (Duration::from_secs(3), random.u64(1..u64::from(each)))
         };
         let until = Instant::now() + time;
-        while Instant::now() < until && control.counters().accepted < before + count {
+        while Instant::now() < until && control.counters().accepted < before.saturating_add(count) {
             std::thread::park_timeout(Duration::from_micros(200));
         }
         house.kill();
@@ -37,28 +37,41 @@ fn lives(house: &mut House, random: &mut fastrand::Rng, lives: u32, each: u32) {
     }
 }
 
+/// The session exists before the first event: a broker keeps nothing for who never subscribed.
+fn subscribed_once(house: &mut House) {
+    house.start();
+    house.kill();
+}
+
+/// Twenty kills, or as many as `BRANCHLINE_KILLS` says; 250 events for each.
+fn wanted() -> u32 {
+    std::env::var("BRANCHLINE_KILLS").map_or(20, |kills| kills.parse().unwrap())
+}
+
 /// 5,000 events and twenty kills.
 #[test]
 fn killed_twenty_times_nothing_acknowledged_is_lost() {
-    const LIVES: u32 = 20;
     const EACH: u32 = 250;
+    let kills = wanted();
     let mut random = seeded();
     let mut house = fast_house(FAST);
+    subscribed_once(&mut house);
     let began = Instant::now();
-    lives(&mut house, &mut random, LIVES, EACH);
+    lives(&mut house, &mut random, kills, EACH);
     let killed = began.elapsed();
     house.start();
     let control = house.control();
     house.wait_for("every event was seen", Duration::from_secs(120), |_| {
         let counters = control.counters();
-        counters.accepted - counters.repeats >= u64::from(LIVES * EACH)
+        counters.accepted - counters.repeats >= u64::from(kills * EACH)
     });
     wait_until_drained(&mut house, Duration::from_secs(60));
     let memory = house.memory();
     assert!(house.stop().success(), "{}", house.log());
-    let sum = books::audit(&house, &ids(0..LIVES * EACH));
+    let sum = books::audit(&house, &ids(0..kills * EACH));
     println!("{sum:?} memory {memory:?} KiB, kills took {killed:?}, all {:?}", began.elapsed());
-    assert!(sum.unknown <= (LIVES * 32) as usize, "more than what was in flight at the kills: {sum:?}");
+    assert!(sum.unknown <= (kills * 32) as usize, "more than what was in flight at the kills: {sum:?}");
+    assert!(memory.1 <= MEMORY_KIB, "{memory:?} KiB");
 }
 
 /// The uplink is away: nothing is attempted, so nothing is unknown, and everything arrives exactly once.
@@ -69,6 +82,7 @@ fn killed_while_the_uplink_is_away() {
     let mut random = seeded();
     let mut house = fast_house(FAST);
     let control = house.control();
+    subscribed_once(&mut house);
     control.fault(Fault::RefuseConnections, None);
     lives(&mut house, &mut random, LIVES, EACH);
     control.clear_faults().unwrap();

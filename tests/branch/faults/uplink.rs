@@ -1,7 +1,7 @@
 //! Faults on the way to the API: each for some seconds, with a hundred events for as many people, then gone.
 
+use crate::faults::{FAST, MEMORY_KIB, books, fast_house, ids, wait_until_drained};
 use crate::house::order;
-use crate::{FAST, books, fast_house, ids, wait_until_drained};
 use branchline::demo::api::Fault;
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ const LASTS: Duration = Duration::from_secs(3);
 /// Events before it, so that the connection is warm, and during it.
 const BEFORE: u32 = 5;
 const DURING: u32 = 100;
-/// Resident memory, in the dev profile: well below what a queue in memory, or a connection per try, would take.
-const MEMORY_KIB: u64 = 24 * 1024;
+/// What the daemon's memory may grow by in all of it: well below what a queue in memory or a connection for each try would take.
+const GROWTH_KIB: u64 = 2 * 1024;
 
 /// One fault and what it may cost.
 struct Row {
@@ -26,12 +26,13 @@ struct Row {
     takes: bool,
 }
 
-/// Surely not sent, every time: nothing is unknown, nothing is repeated.
+/// Surely not sent, every time: nothing is unknown, nothing is repeated. (Where open connections are reset when it begins, posts
+/// on them may lose their answer.)
 #[test]
 fn surely_not_sent() {
-    let row = |fault, cut| Row { fault, cut, unknown: 0, takes: false };
+    let row = |fault, cut| Row { fault, cut, unknown: if cut { IN_FLIGHT } else { 0 }, takes: cut };
     weather([
-        row(Fault::RefuseConnections, false),
+        row(Fault::RefuseConnections, true),
         row(Fault::MuteTls, true),
         row(Fault::RefusedStream, false),
         row(Fault::GoAway, false),
@@ -75,6 +76,7 @@ fn one(row: &Row) {
     house.start();
     house.publish((0..BEFORE).map(order));
     house.wait_for_accepted(BEFORE.into(), Duration::from_secs(20));
+    let (warm, _) = house.memory();
 
     control.fault(fault.clone(), None);
     if row.cut {
@@ -86,12 +88,12 @@ fn one(row: &Row) {
     house.wait("the backlog is kept", |house| house.backlog() > DURING as u64 / 2);
     control.clear_faults().unwrap();
     wait_until_drained(&mut house, Duration::from_secs(90));
-    let (now, highest) = house.memory();
+    let (_, highest) = house.memory();
     let took = began.elapsed();
     assert!(house.stop().success(), "{}", house.log());
 
     let sum = books::audit(&house, &ids(0..BEFORE + DURING));
-    println!("{fault:?}: {sum:?}, {now} KiB, at most {highest} KiB, {took:?}");
+    println!("{fault:?}: {sum:?}, {warm} KiB, at most {highest} KiB, {took:?}");
     assert!(sum.unknown <= row.unknown, "{fault:?}: {sum:?}");
     assert!(row.takes || sum.repeats == 0, "{fault:?}: {sum:?}");
     assert_eq!(control.repeats().len(), sum.repeats, "{fault:?}: the API counts as the books do");
@@ -100,5 +102,5 @@ fn one(row: &Row) {
         (BEFORE + DURING) as usize,
         "{fault:?}: {sum:?}"
     );
-    assert!(highest <= MEMORY_KIB, "{fault:?}: {highest} KiB");
+    assert!(highest <= MEMORY_KIB && highest - warm <= GROWTH_KIB, "{fault:?}: {warm} KiB, then {highest} KiB");
 }

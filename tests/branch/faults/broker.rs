@@ -1,7 +1,7 @@
 //! The broker goes and comes, and the daemon does.
 
+use crate::faults::{FAST, books, fast_house, ids, publish_beside, wait_until_drained, wait_until_heard};
 use crate::house::{House, order};
-use crate::{FAST, books, fast_house, ids, publish_beside, wait_until_drained, wait_until_heard};
 use std::time::Duration;
 
 const WITHIN: Duration = Duration::from_secs(60);

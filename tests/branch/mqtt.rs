@@ -1,16 +1,12 @@
-//! The MQTT door against Debian's mosquitto: what is promised of issue 2, point 2, at the door's own border.
-#![allow(clippy::unwrap_used, reason = "a test")]
+//! The MQTT door against Debian's mosquitto, at the door's own border.
 
-#[path = "common/mosquitto.rs"]
-mod mosquitto;
-
+use crate::mosquitto::{Mosquitto, PATIENCE};
 use branchline::door::clock::SystemClock;
 use branchline::door::mqtt::{self, Arrivals, Mqtt, Settings, Timing};
 use branchline::door::secret::Secret;
 use branchline::engine::{BrokerLink, Link, Publish};
 use branchline::message::{Arrival, Delivery, Epoch, Filter, Payload, ReceiptId};
 use bytes::BytesMut;
-use mosquitto::{Mosquitto, PATIENCE};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnAckProperties, ConnectReturnCode, Packet, Publish as Came, PublishProperties, SubAck,

@@ -1,19 +1,13 @@
 //! The built binary with mosquitto and the simulated Cloud API: an event becomes a message.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/house.rs"]
-mod house;
-#[path = "common/mosquitto.rs"]
-mod mosquitto;
-
-use house::House;
+use crate::house::House;
 use std::time::Duration;
 
 #[test]
 fn an_event_becomes_a_message() {
     let mut house = House::new("");
     house.start();
-    house.publish([house::order(1), house::alarm(1)]);
+    house.publish([crate::house::order(1), crate::house::alarm(1)]);
     house.wait_for_accepted(2, Duration::from_secs(20));
     let seen = house.control().accepted();
     let texts: Vec<_> = seen.iter().map(|seen| seen.text.clone()).collect();

@@ -1,0 +1,9 @@
+//! The built binary with mosquitto and the simulated Cloud API: what a branch box meets, and what its people do with it.
+
+mod certificates;
+mod clock;
+mod disk;
+mod ear;
+mod operate;
+mod secrets;
+mod state;

@@ -1,1 +1,0 @@
-//! What the platform itself says: its limits kept, its refusals obeyed.
