@@ -48,17 +48,25 @@ const PAGE: u64 = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No space: on the disk, or within `outbox.max_bytes`.
-    #[error("the store has no space left: {0}")]
+    #[error("the store has no space left: {}", told(.0))]
     Full(rusqlite::Error),
     /// Writing or syncing failed; what is on the disk is uncertain.
-    #[error("the disk failed while writing the store: {0}")]
+    #[error("the disk failed while writing the store: {}", told(.0))]
     Disk(rusqlite::Error),
     /// The file is not what it was.
-    #[error("the store is damaged: {0}")]
+    #[error("the store is damaged: {}", told(.0))]
     Damaged(rusqlite::Error),
     /// Anything else: our bug.
-    #[error("the store refused a statement: {0}")]
+    #[error("the store refused a statement: {}", told(.0))]
     Statement(rusqlite::Error),
+}
+
+/// With SQLite's extended code: "disk I/O error" alone hides whether it was a write, a sync or a missing file.
+fn told(error: &rusqlite::Error) -> String {
+    match error.sqlite_error() {
+        Some(code) => format!("{error} (SQLite {})", code.extended_code),
+        None => error.to_string(),
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
