@@ -341,6 +341,9 @@ fn certificate() -> (String, String) {
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
+/// Names of files with their text, or keys with what is said of them.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 /// What keeps the daemon from starting is told by the check, by key and file.
 #[test]
 fn files_that_tls_cannot_use_are_told() {
@@ -348,7 +351,7 @@ fn files_that_tls_cannot_use_are_told() {
     let rotten = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let right = [("ca.pem", pem.as_str()), ("box.pem", &pem), ("box.key", &key)];
     #[rustfmt::skip]
-    let table: &[(&[(&str, &str)], &[(&str, &str)])] = &[
+    let table: &[(Pairs, Pairs)] = &[
         (&[], &[]),
         (&[("ca.pem", "garbage")], &[("ca_file", "ca.pem holds no certificate")]),
         (&[("ca.pem", rotten)], &[("ca_file", "certificate 1 in ca.pem is damaged")]),
