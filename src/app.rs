@@ -191,7 +191,7 @@ impl Daemon {
 
     /// Ends in order: no further posts, those on their way may end, then the broker is told.
     pub async fn stop(self) {
-        self.inbox.tell(Input::Stop);
+        self.inbox.stop();
         if !self.ended.is_terminated() {
             let _ = self.ended.await;
         }
@@ -352,8 +352,8 @@ struct Sink {
 impl Sink {
     fn tell(&self, input: Input) {
         if !self.inbox.tell(input) {
-            // Only when the engine has ended: every kind of input has its own permits (see `engine::channel`).
-            warn!("the engine has ended: an input is lost, the next start recovers");
+            // When the engine has ended, or takes nothing for so long that even news fill the queue (see `engine::channel`).
+            warn!("the engine takes nothing: news of a connection is lost, the next start recovers");
         }
     }
 

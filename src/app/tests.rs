@@ -82,7 +82,7 @@ fn an_engine_that_ends_by_itself_is_our_bug() {
     block_on(async {
         let mut signals = Signals::new().unwrap();
         let mut daemon = Daemon::start(branch.load().config).await.unwrap();
-        daemon.inbox.tell(Input::Stop);
+        daemon.inbox.stop();
         let ended = stay(&mut daemon, &mut signals, &branch.file(), None).await;
         assert!(matches!(ended, Err(StartError::Ended)), "{ended:?}");
         daemon.stop().await;

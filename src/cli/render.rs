@@ -110,6 +110,8 @@ pub fn message(detail: &OutboxDetail, zone: &TimeZone) -> String {
         ("expires", detail.expires.map(|at| show::local(at, zone))),
         ("waits for", wait),
         ("platform id", detail.platform_id.clone()),
+        ("cut", detail.cut.then(|| "something was too long for the platform: the end is missing".to_owned())),
+        ("said last", Some(detail.detail.clone()).filter(|said| !said.is_empty())),
     ];
     facts.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?))));
     let mut text = format!("{}\n", row.id);

@@ -131,8 +131,7 @@ impl Engine {
     }
 
     fn refuse(&mut self, id: MessageId, reason: Reason, detail: &str) -> Result<(), StoreError> {
-        self.outbox.settle(id, &Settling { detail, ..Settling::new(Outcome::Refused, reason) }, self.moment)?;
-        self.tell_id(id, Outcome::Refused, reason, detail)
+        self.end(id, Outcome::Refused, reason, detail, false)
     }
 
     /// Back into its person's queue, unless something newer about the same subject waits there already.
@@ -200,8 +199,7 @@ impl Engine {
     }
 
     fn end_unknown(&mut self, id: MessageId) -> Result<(), StoreError> {
-        self.outbox.settle(id, &Settling::new(Outcome::Unknown, Reason::NotRepeated), self.moment)?;
-        self.tell_id(id, Outcome::Unknown, Reason::NotRepeated, "")
+        self.end(id, Outcome::Unknown, Reason::NotRepeated, "", false)
     }
 
     fn on_person(
@@ -221,13 +219,7 @@ impl Engine {
             }
             OnPerson::NotBefore(_) => Ok(()),
             OnPerson::WindowClosed => self.outbox.close_window(person),
-            OnPerson::IdentityHold => {
-                let mut lane = self.outbox.lane(person)?;
-                lane.held_until = now + self.policy.undeliverable;
-                lane.held_rank = 0;
-                let busy = self.soft.is_busy(person);
-                self.outbox.settle_lane(lane, now, busy)
-            }
+            OnPerson::IdentityHold => self.hold_person(person),
         }
     }
 

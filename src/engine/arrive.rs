@@ -14,11 +14,18 @@ use std::sync::Arc;
 /// Messages that one arrival may push aside: each frees at least the content of one, and no arrival is larger than its recipients.
 const DISPLACED_AT_ONCE: usize = crate::limits::RECIPIENTS;
 
+/// Told with a message that does not say all that the event said.
+const CUT: &str = "a parameter was cut to the platform's length";
+
 impl Engine {
     pub(super) fn arrived(&mut self, arrival: &Arrival) -> Result<(), StoreError> {
         let serial = self.soft.next_serial;
         self.soft.next_serial += 1;
-        let full = self.handle(arrival)?;
+        if !self.soft.held.is_empty() {
+            // What came before comes first, if there is room again.
+            self.retry_held()?;
+        }
+        let full = self.handle_in_turn(arrival)?;
         self.soft.owed.push_back(Owed { serial, delivery: arrival.delivery, done: full.is_none() });
         if let Some(priority) = full {
             self.soft.held.push_back(Held { serial, arrival: Arc::new(arrival.clone()), priority });
@@ -27,6 +34,26 @@ impl Engine {
         }
         self.acknowledge();
         Ok(())
+    }
+
+    /// As [`handle`](Self::handle), but not past anything that is held and at least as urgent: the order of events stays.
+    fn handle_in_turn(&mut self, arrival: &Arrival) -> Result<Option<Priority>, StoreError> {
+        let Some(most_urgent_held) = self.soft.held.iter().map(|held| held.priority).min() else {
+            return self.handle(arrival);
+        };
+        let urgent = self.priority_of(arrival);
+        if urgent.is_some_and(|urgent| urgent >= most_urgent_held) { Ok(urgent) } else { self.handle(arrival) }
+    }
+
+    /// The most urgent of what would be stored for an arrival; `None` where nothing would.
+    fn priority_of(&self, arrival: &Arrival) -> Option<Priority> {
+        let wall = Some(self.moment.wall.reading());
+        let applied = self.rules.matching(&arrival.topic, &arrival.subscriptions);
+        applied
+            .map(|rule| self.rules.apply(rule, arrival, wall))
+            .filter(|applied| !matches!(applied, Applied::Passed(_)))
+            .map(|applied| most_urgent(&applied))
+            .min()
     }
 
     /// Tries again what the store had no room for, in the order of arrival.
@@ -96,7 +123,7 @@ impl Engine {
             return Ok(None);
         }
         let urgent = applied.iter().map(|(_, applied)| most_urgent(applied)).min().unwrap_or_default();
-        if !self.make_room(urgent)? {
+        if !self.outbox.has_room(urgent)? && !self.all_known(&applied)? && !self.make_room(urgent)? {
             return Ok(Some(urgent));
         }
         let print = repeat_print(arrival);
@@ -120,6 +147,30 @@ impl Engine {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Whether nothing would be stored because everything came before: repeats need no room.
+    fn all_known(&self, applied: &[(Arc<str>, Applied)]) -> Result<bool, StoreError> {
+        for (_, applied) in applied {
+            let Applied::Made { effects, drafts, failed, .. } = applied else { continue };
+            if !effects.is_empty() || !failed.is_empty() {
+                return Ok(false);
+            }
+            for draft in drafts {
+                let person = self.outbox.find_person(draft.to())?;
+                if !self.is_duplicate(draft, person)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(!applied.iter().any(|(_, applied)| matches!(applied, Applied::Unreadable { .. })))
+    }
+
+    /// Whether the same event made the same rule tell the same person within the rule's window.
+    pub(super) fn is_duplicate(&self, draft: &Draft, person: Option<PersonId>) -> Result<bool, StoreError> {
+        let Some(key) = person.and_then(|person| Outbox::dedupe_key(draft.source(), person)) else { return Ok(false) };
+        let since = BoxTime(self.moment.boxed.0 - millis(draft.terms().dedupe_window));
+        Ok(self.outbox.seen(&key, since)?.is_some())
     }
 
     /// What one rule made of one event.
@@ -205,16 +256,13 @@ impl Engine {
     /// One recipient of one event: a repeat, withheld, or stored.
     fn draft(&mut self, draft: Draft) -> Result<(), StoreError> {
         let person = self.outbox.person(draft.to())?;
-        if let Some(key) = Outbox::dedupe_key(draft.source(), person) {
-            let since = BoxTime(self.moment.boxed.0 - millis(draft.terms().dedupe_window));
-            if self.outbox.seen(&key, since)?.is_some() {
-                self.tally.push(Tally::Event(draft.source().rule.clone(), Reason::Duplicate.code()));
-                return Ok(());
-            }
+        if self.is_duplicate(&draft, Some(person))? {
+            self.tally.push(Tally::Event(draft.source().rule.clone(), Reason::Duplicate.code()));
+            return Ok(());
         }
         self.consent_of_event(&draft, person)?;
         let standing = self.outbox.standing(person, &draft.terms().purpose)?;
-        let subject = draft.terms().subject.clone();
+        let (subject, cut) = (draft.terms().subject.clone(), draft.terms().cut);
         match policy::permit(&self.policy, draft, &standing, self.moment) {
             Err((draft, reason)) => {
                 let id = self.outbox.withhold(&draft, person, reason, self.moment)?;
@@ -226,7 +274,7 @@ impl Engine {
                 if recorded.expired {
                     return self.tell_id(recorded.id, Outcome::Expired, Reason::TooOld, "");
                 }
-                self.tell_id(recorded.id, Outcome::Stored, Reason::Due, "")?;
+                self.tell_id(recorded.id, Outcome::Stored, Reason::Due, if cut { CUT } else { "" })?;
                 if let Some(subject) = subject {
                     self.supersede(person, &subject, recorded.id)?;
                 }
@@ -263,8 +311,28 @@ impl Engine {
 
     /// A newer message about the same subject took its place.
     pub(super) fn withdraw(&mut self, id: MessageId) -> Result<(), StoreError> {
-        self.outbox.settle(id, &Settling::new(Outcome::Withdrawn, Reason::Superseded), self.moment)?;
-        self.tell_id(id, Outcome::Withdrawn, Reason::Superseded, "")
+        self.end(id, Outcome::Withdrawn, Reason::Superseded, "", false)
+    }
+
+    /// Ends a message that has not left (again), and tells it.
+    ///
+    /// One of which nobody knows whether it arrived ends as `unknown`, whatever ended it now: nobody may be told that it never
+    /// left.
+    pub(super) fn end(
+        &mut self,
+        id: MessageId,
+        outcome: Outcome,
+        reason: Reason,
+        detail: &str,
+        loud: bool,
+    ) -> Result<(), StoreError> {
+        let perhaps = self.outbox.unknown_attempts(id)? > 0;
+        let outcome = if perhaps { Outcome::Unknown } else { outcome };
+        self.outbox.settle(id, &Settling { detail, ..Settling::new(outcome, reason) }, self.moment)?;
+        if let Some(found) = self.outbox.found(id)? {
+            self.tell(&found, outcome, reason, detail, loud);
+        }
+        Ok(())
     }
 
     pub(super) fn tell_id(
@@ -297,16 +365,10 @@ impl Engine {
     }
 
     fn displace(&mut self, id: MessageId) -> Result<(), StoreError> {
-        let found = self.outbox.found(id)?;
-        self.outbox.settle(id, &Settling::new(Outcome::Displaced, Reason::GaveWay), self.moment)?;
+        let person = self.outbox.found(id)?.and_then(|found| found.person);
+        self.end(id, Outcome::Displaced, Reason::GaveWay, "the store was full", true)?;
         self.outbox.forget_content(id)?;
-        if let Some(found) = found {
-            self.tell(&found, Outcome::Displaced, Reason::GaveWay, "the store was full", true);
-            if let Some(person) = found.person {
-                self.refresh(person)?;
-            }
-        }
-        Ok(())
+        person.map_or(Ok(()), |person| self.refresh(person))
     }
 
     fn tell_store_full(&mut self) {

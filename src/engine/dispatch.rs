@@ -5,7 +5,7 @@
 use super::soft::{CLOCK, Flight, UNTIL};
 use super::{Action, Engine, Post};
 use crate::message::{Outcome, Reason, Stored};
-use crate::outbox::{Lane, Settling, StoreError};
+use crate::outbox::{Lane, StoreError};
 use crate::pace::{self, Wait};
 use crate::policy::{self, Verdict};
 use crate::time::BoxTime;
@@ -85,8 +85,7 @@ impl Engine {
             match policy::confirm(&self.policy, &message, &standing, self.moment) {
                 Ok(confirmed) => return self.post(lane, message, confirmed),
                 Err(Verdict::Withhold(reason)) => {
-                    self.outbox.settle(message.id(), &Settling::new(Outcome::Withheld, reason), self.moment)?;
-                    self.tell_id(message.id(), Outcome::Withheld, reason, "")?;
+                    self.end(message.id(), Outcome::Withheld, reason, "", false)?;
                 }
                 Err(Verdict::Wait { reason, until: None }) => self.outbox.park(message.id(), CLOCK, reason, None)?,
                 Err(Verdict::Wait { reason, until }) => self.outbox.park(message.id(), UNTIL, reason, until)?,
@@ -97,7 +96,7 @@ impl Engine {
     }
 
     fn hold_of(&self, message: &Stored) -> Option<(String, Reason)> {
-        let hold = self.hold_on(message.rule(), message.content(), message.to())?;
+        let hold = self.hold_on(message.rule(), message.content(), message.to(), Some(message.person()))?;
         Some((hold.key.clone(), hold.reason))
     }
 
@@ -134,7 +133,6 @@ impl Engine {
     }
 
     fn expire(&mut self, message: &Stored) -> Result<(), StoreError> {
-        self.outbox.settle(message.id(), &Settling::new(Outcome::Expired, Reason::TooOld), self.moment)?;
-        self.tell_id(message.id(), Outcome::Expired, Reason::TooOld, "")
+        self.end(message.id(), Outcome::Expired, Reason::TooOld, "", false)
     }
 }

@@ -37,25 +37,36 @@ pub trait World {
 pub struct Inbox {
     urgent: Sender<Input>,
     arrivals: Sender<Arrival>,
+    stop: Sender<()>,
 }
 
 /// The engine's end.
 pub struct Queue {
     urgent: Receiver<Input>,
     arrivals: Receiver<Arrival>,
+    stop: Receiver<()>,
 }
 
 /// The two queues, with room for `receive_maximum` arrivals (and a quarter for QoS 0) and `max_in_flight` answers.
 pub fn channel(receive_maximum: usize, max_in_flight: usize) -> (Inbox, Queue) {
     let (urgent, urgent_queue) = bounded(max_in_flight + limits::OPERATORS + limits::RECEIPTS_IN_FLIGHT + NEWS);
     let (arrivals, arrival_queue) = bounded(receive_maximum + receive_maximum / 4 + 1);
-    (Inbox { urgent, arrivals }, Queue { urgent: urgent_queue, arrivals: arrival_queue })
+    let (stop, stop_queue) = bounded(1);
+    (Inbox { urgent, arrivals, stop }, Queue { urgent: urgent_queue, arrivals: arrival_queue, stop: stop_queue })
 }
 
 impl Inbox {
     /// An arrival; its sender holds a permit. Whether it was taken: no if the engine has ended.
     pub fn arrived(&self, arrival: Arrival) -> bool {
         self.arrivals.try_send(arrival).is_ok()
+    }
+
+    /// Asks the loop to end. It ends although the store takes nothing: a way of its own, past all that waits.
+    pub fn stop(&self) {
+        // One that is there already is enough.
+        let _ = self.stop.try_send(());
+        // Wakes the loop; where there is no room for it the loop is awake.
+        let _ = self.urgent.try_send(Input::Woke);
     }
 
     /// Anything else. Whether it was taken: no if the engine has ended, or the sender held no permit and the queue is full.
@@ -81,6 +92,7 @@ pub fn run(engine: &mut Engine, queue: &Queue, world: &mut impl World, patience:
     let mut pending = Pending::default();
     let mut stop_by = None;
     let mut troubled = false;
+    let mut stop_asked = false;
     loop {
         let now = world.now();
         let wait = if troubled {
@@ -94,8 +106,14 @@ pub fn run(engine: &mut Engine, queue: &Queue, world: &mut impl World, patience:
         if !engine.in_doubt() {
             queue.take(&mut pending);
         }
-        if pending.inputs.iter().any(|input| matches!(input, Input::Stop)) {
+        if queue.stop.try_recv().is_ok() {
             stop_by.get_or_insert(world.now().mono + patience);
+            stop_asked = true;
+        }
+        if stop_asked && !engine.in_doubt() {
+            pending.inputs.insert(0, Input::Stop);
+            pending.urgent += 1;
+            stop_asked = false;
         }
         world.reload(engine);
         let (started, now) = (world.stopwatch(), world.now());
@@ -146,9 +164,10 @@ fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done,
         Err(failure) => failure,
     };
     engine.disk_full(true);
-    if !failure.is_full() || engine.in_doubt() || pending.urgent == 0 || pending.urgent == pending.inputs.len() {
+    if !failure.is_full() || engine.in_doubt() || pending.urgent == pending.inputs.len() {
         return Err(failure);
     }
+    // Also without any: what time brings (expiry, forgetting) makes room.
     pending.given = pending.urgent;
     let actions = engine.batch(now, &pending.inputs[..pending.urgent])?;
     Ok(Done { actions, took: pending.done(), refused: Some(failure) })
@@ -202,7 +221,8 @@ impl Queue {
     /// Urgent inputs before arrivals, at most a batch of both beyond what is still pending.
     fn take(&self, pending: &mut Pending) {
         let mut arrivals = pending.inputs.split_off(pending.urgent);
-        pending.inputs.extend(self.urgent.try_iter().take(limits::BATCH));
+        let urgent_room = limits::BATCH.saturating_sub(pending.urgent);
+        pending.inputs.extend(self.urgent.try_iter().take(urgent_room));
         pending.urgent = pending.inputs.len();
         let room = limits::BATCH.saturating_sub(arrivals.len());
         arrivals.extend(self.arrivals.try_iter().take(room).map(Input::Arrived));

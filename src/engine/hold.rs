@@ -4,7 +4,7 @@
 
 use super::Engine;
 use super::soft::{Flight, in_force};
-use crate::message::{Content, MessageId, Number, Reason};
+use crate::message::{Content, MessageId, Number, PersonId, Reason};
 use crate::outbox::{Hold, StoreError};
 use crate::pace::{self, Class};
 use crate::time::BoxTime;
@@ -57,6 +57,22 @@ impl Engine {
         }
     }
 
+    /// Until somebody confirmed who the person is. At most one hold for each person of whom the platform doubts it; we ask it to
+    /// doubt nobody (no identity hash is sent), so there are hardly ever any.
+    pub(super) fn hold_person(&mut self, person: PersonId) -> Result<(), StoreError> {
+        let who = self.outbox.number(person)?.map_or_else(String::new, |number| number.to_string());
+        self.put_hold(Hold {
+            key: format!("person:{person}"),
+            reason: Reason::IdentityChanged,
+            since: self.moment.wall.reading(),
+            until: None,
+            strikes: 0,
+            lift: BY_OPERATOR.to_owned(),
+            note: format!("{who}: confirm with the person that the number is still theirs"),
+            loud: true,
+        })
+    }
+
     fn hold_template(&mut self, id: MessageId, verdict: &Verdict) -> Result<(), StoreError> {
         let Some(OnTemplate::Hold { for_ }) = verdict.template else { return Ok(()) };
         let Some(message) = self.outbox.load(id)? else { return Ok(()) };
@@ -94,8 +110,9 @@ impl Engine {
             strikes,
             lift,
             note: verdict.detail.clone(),
+            loud: verdict.loud || until.is_none(),
         };
-        if until.is_none() {
+        if hold.loud {
             self.tell_box(hold.reason, format!("{}: {}", stopped_words(&hold.key), hold.note), true);
         }
         self.put_hold(hold)
@@ -152,7 +169,13 @@ impl Engine {
     }
 
     /// The hold that stops such a message and is not its person's, nor everybody's.
-    pub(super) fn hold_on(&self, rule: &str, content: &Content, to: &Number) -> Option<&Hold> {
+    pub(super) fn hold_on(
+        &self,
+        rule: &str,
+        content: &Content,
+        to: &Number,
+        person: Option<PersonId>,
+    ) -> Option<&Hold> {
         let now = self.moment.boxed;
         let template = match content {
             Content::Template(template) => Some(template),
@@ -164,6 +187,7 @@ impl Engine {
             };
             match kind {
                 "rule" => name == rule,
+                "person" => person.is_some_and(|person| name == person.to_string()),
                 "category" => name == content.category().code(),
                 "template" => template.is_some_and(|template| match name.split_once('/') {
                     Some((name, language)) => name == template.name && language == template.language,

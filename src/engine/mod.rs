@@ -147,7 +147,8 @@ impl Engine {
     pub fn reload(&mut self, rooms: Rooms, rules: Rules) {
         self.rules = Arc::new(rules);
         self.policy = rooms.policy;
-        self.pace = rooms.pace;
+        // The door has its room from the start: `uplink.max_in_flight` needs a restart.
+        self.pace = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;
         self.outbox.reconfigure(rooms.outbox);
@@ -244,7 +245,9 @@ impl Engine {
     }
 
     fn take_back(&mut self, before: Soft) {
-        self.soft = before;
+        // What was asked for since by a reload stays asked for.
+        let filters_changed = self.soft.filters_changed | before.filters_changed;
+        self.soft = Soft { filters_changed, disk_full: self.soft.disk_full, ..before };
         self.stirred = true;
         self.out.clear();
         self.tally.clear();

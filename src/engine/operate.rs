@@ -15,7 +15,7 @@ use crate::outbox::{self, StoreError};
 use crate::policy;
 use crate::rules::Explained;
 use crate::status::show;
-use crate::time::{BoxTime, Moment, Wall, millis};
+use crate::time::{BoxTime, Moment, Wall};
 use crate::{limits, pace};
 
 type Answered = Result<Reply, StoreError>;
@@ -124,7 +124,7 @@ impl Engine {
                 since: Some(hold.since),
                 until: hold.until.map(|until| wall_of(until, now)),
                 note: hold.note.clone(),
-                loud: hold.until.is_none(),
+                loud: hold.loud,
             })
             .collect();
         if self.pace.pause {
@@ -197,15 +197,20 @@ impl Engine {
         };
         let mut detail = looked.detail;
         if let (true, Some(person)) = (looked.waiting, looked.person) {
-            let (reason, until) = self.waits_for(person, looked.due)?;
+            let (reason, until) = self.waits_for(person, looked.due, detail.row.reason)?;
             detail.waits =
                 (reason != Reason::Due).then(|| Wait { reason, until: until.map(|until| wall_of(until, self.moment)) });
         }
         Ok(Reply::data(&detail))
     }
 
-    /// What a message of this person, due at `due` for its own sake, waits for.
-    fn waits_for(&self, person: PersonId, due: BoxTime) -> Result<(Reason, Option<BoxTime>), StoreError> {
+    /// What a message of this person, due at `due` because of `again`, waits for.
+    fn waits_for(
+        &self,
+        person: PersonId,
+        due: BoxTime,
+        again: Reason,
+    ) -> Result<(Reason, Option<BoxTime>), StoreError> {
         let now = self.moment.boxed;
         if let Err((reason, until)) = self.may_post() {
             return Ok((reason, until));
@@ -218,9 +223,10 @@ impl Engine {
         Ok(if ready > now {
             (Reason::PairLimit, Some(ready))
         } else if lane.held_until > now {
-            (Reason::PersonBusy, Some(lane.held_until))
+            let refused = lane.pair.strikes > 0;
+            (if refused { Reason::PlatformPairLimit } else { Reason::PersonBusy }, Some(lane.held_until))
         } else if due > now {
-            (Reason::PlatformFault, Some(due))
+            (again, Some(due))
         } else {
             (Reason::Due, None)
         })
@@ -240,17 +246,21 @@ impl Engine {
             strikes: 0,
             lift: BY_OPERATOR.to_owned(),
             note: reason.to_owned(),
+            loud: true,
         })?;
         self.tell_box(why, format!("{}: {reason}", stopped_words(&key)), true);
         self.pause_report(target, changed)
     }
 
     fn resume(&mut self, target: &Target, reason: &str) -> Answered {
-        if let Err(why) = self.key_of(target) {
-            return Ok(Reply::Refused(why));
-        }
         let keys: Vec<String> =
             self.soft.holds.iter().map(|hold| hold.key.clone()).filter(|key| belongs(key, target)).collect();
+        // A hold may outlive the rule or template that it names: only what holds nothing must be known.
+        if keys.is_empty()
+            && let Err(why) = self.key_of(target)
+        {
+            return Ok(Reply::Refused(why));
+        }
         for key in &keys {
             self.lift(key)?;
             self.tell_box(Reason::Due, format!("{key} goes on: {reason}"), true);
@@ -367,7 +377,10 @@ impl Engine {
         let mut report = ImportReport::default();
         let mut read = Vec::new();
         for line in lines {
-            match self.import_line(line) {
+            match self
+                .import_line(line)
+                .and_then(|(number, entry, at)| self.lifts_nothing(&number, &entry, at).map(|()| (number, entry, at)))
+            {
                 Ok(entry) => read.push(entry),
                 Err(problem) => report.problems.push(LineProblem { line: line.line, problem }),
             }
@@ -411,6 +424,21 @@ impl Engine {
             }
         };
         Ok((number, entry.map_err(|refusal| refusal.to_string())?, at))
+    }
+
+    /// A file lifts a revocation only where it says that the person agreed later than that, and not in the future.
+    fn lifts_nothing(&self, number: &Number, entry: &LedgerEntry, at: Option<Wall>) -> Result<(), String> {
+        if let (Some(at), Some(now)) = (at, self.moment.wall.trusted())
+            && at > now
+        {
+            return Err("at lies in the future".to_owned());
+        }
+        let standing = self.standing_of(number, &entry.purpose).map_err(|error| error.to_string())?;
+        let revoked = standing.revoked.is_some_and(|seq| standing.grant.is_none_or(|grant| grant.seq < seq));
+        if entry.action == LedgerAction::Grant && revoked && at.is_none() {
+            return Err("this person took the consent back: say in at when it was given again".to_owned());
+        }
+        Ok(())
     }
 
     fn adds_nothing(&self, person: PersonId, entry: &LedgerEntry, at: Option<Wall>) -> Result<bool, StoreError> {
@@ -502,10 +530,7 @@ impl Engine {
         now: Moment,
     ) -> Result<(Outcome, Reason, Option<BoxTime>), StoreError> {
         let terms = draft.terms();
-        if let (Some(person), Some(since)) = (person, Some(BoxTime(now.boxed.0 - millis(terms.dedupe_window))))
-            && let Some(key) = outbox::Outbox::dedupe_key(draft.source(), person)
-            && self.outbox.seen(&key, since)?.is_some()
-        {
+        if self.is_duplicate(draft, person)? {
             return Ok((Outcome::Withheld, Reason::Duplicate, None));
         }
         if let Err((_, reason)) = policy::permit(&self.policy, draft.clone(), standing, now) {
@@ -516,14 +541,14 @@ impl Engine {
         {
             return Ok((Outcome::Expired, Reason::TooOld, None));
         }
-        if let Some(hold) = self.hold_on(&draft.source().rule, draft.content(), draft.to()) {
+        if let Some(hold) = self.hold_on(&draft.source().rule, draft.content(), draft.to(), person) {
             return Ok((Outcome::Stored, hold.reason, hold.until));
         }
         if policy::waits_for_clock(draft.content().category(), terms.priority, terms.at.is_some(), standing, now) {
             return Ok((Outcome::Stored, Reason::ClockUnsynced, None));
         }
         let (reason, until) = match person {
-            Some(person) => self.waits_for(person, now.boxed)?,
+            Some(person) => self.waits_for(person, now.boxed, Reason::Due)?,
             None => self.may_post().err().unwrap_or((Reason::Due, None)),
         };
         Ok((Outcome::Stored, reason, until))
@@ -533,7 +558,11 @@ impl Engine {
 /// Whether resuming a target ends this hold. Everything includes whatever the platform stopped and no one target names.
 fn belongs(key: &str, target: &Target) -> bool {
     match target {
-        Target::All => matches!(key, "all" | "number" | "account" | "templates") || key.starts_with("country:"),
+        Target::All => {
+            matches!(key, "all" | "number" | "account" | "templates")
+                || key.starts_with("country:")
+                || key.starts_with("person:")
+        }
         Target::Rule(name) => key == format!("rule:{name}"),
         Target::Category(name) => key == format!("category:{name}"),
         Target::Template(name) => key

@@ -7,7 +7,7 @@ use super::soft::{CLOCK, UNTIL};
 use super::{Action, BrokerLink, Engine, Link, Publish};
 use crate::limits;
 use crate::message::{NotSent, Outcome, Reason, ReceiptId};
-use crate::outbox::{Receipt, Settling, StoreError};
+use crate::outbox::{Receipt, StoreError};
 use crate::time::BoxTime;
 use serde_json::json;
 use std::time::Duration;
@@ -139,13 +139,10 @@ impl Engine {
         let expired = self.outbox.expired(self.moment.boxed, limits::BATCH)?;
         let more = expired.len() == limits::BATCH;
         for id in expired {
-            let found = self.outbox.found(id)?;
-            self.outbox.settle(id, &Settling::new(Outcome::Expired, Reason::TooOld), self.moment)?;
-            if let Some(found) = found {
-                self.tell(&found, Outcome::Expired, Reason::TooOld, "", false);
-                if let Some(person) = found.person {
-                    self.refresh(person)?;
-                }
+            let person = self.outbox.found(id)?.and_then(|found| found.person);
+            self.end(id, Outcome::Expired, Reason::TooOld, "", false)?;
+            if let Some(person) = person {
+                self.refresh(person)?;
             }
         }
         Ok(more)
@@ -266,7 +263,7 @@ impl Engine {
             .soft
             .holds
             .iter()
-            .filter(|hold| super::soft::in_force(hold, self.moment.boxed) && hold.until.is_none())
+            .filter(|hold| super::soft::in_force(hold, self.moment.boxed) && hold.loud)
             .map(|hold| json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": hold.since.rfc3339()}))
             .collect();
         let state = json!({

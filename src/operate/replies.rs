@@ -231,11 +231,17 @@ pub struct OutboxDetail {
     pub template: Option<String>,
     /// As the person reads it; none after `outbox.keep_content`.
     pub text: Option<String>,
+    /// Something was cut to the platform's length.
+    #[serde(default)]
+    pub cut: bool,
+    /// What the platform, or the box, said about it last; may be empty.
+    #[serde(default)]
+    pub detail: String,
     /// When it is of no use any more.
     pub expires: Option<Wall>,
     /// What it waits for and until when, where that is known.
     pub waits: Option<Wait>,
-    /// The platform's id, once it took the message.
+    /// The platform's id, once it took the message; masked.
     pub platform_id: Option<String>,
     /// Every try, first to last.
     pub attempts: Vec<AttemptRow>,

@@ -10,7 +10,8 @@ use rusqlite::params;
 /// One hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hold {
-    /// `number`, `all`, `rule:NAME`, `category:NAME`, `template:NAME`, `template:NAME/LANGUAGE`, `templates`, `country:CODE`.
+    /// `number`, `all`, `rule:NAME`, `category:NAME`, `template:NAME`, `template:NAME/LANGUAGE`, `templates`,
+    /// `country:CODE`, `person:ROW`.
     pub key: String,
     /// Why.
     pub reason: Reason,
@@ -24,13 +25,15 @@ pub struct Hold {
     pub lift: String,
     /// For people: what the platform said, or why the operator paused.
     pub note: String,
+    /// Somebody should look at it.
+    pub loud: bool,
 }
 
 impl Outbox {
     /// All holds, by key.
     pub fn holds(&self) -> Result<Vec<Hold>, StoreError> {
         let mut query =
-            self.db.prepare_cached("SELECT key, reason, since_wall, until, strikes, lift, note FROM hold")?;
+            self.db.prepare_cached("SELECT key, reason, since_wall, until, strikes, lift, note, loud FROM hold")?;
         let rows = query.query_map([], |row| {
             Ok(Hold {
                 key: row.get(0)?,
@@ -40,6 +43,7 @@ impl Outbox {
                 strikes: row.get(4)?,
                 lift: row.get(5)?,
                 note: row.get(6)?,
+                loud: row.get(7)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -49,8 +53,8 @@ impl Outbox {
     pub fn set_hold(&mut self, hold: &Hold, now: Moment) -> Result<(), StoreError> {
         self.write()?
             .prepare_cached(
-                "INSERT OR REPLACE INTO hold (key, reason, since, since_wall, until, strikes, lift, note)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT OR REPLACE INTO hold (key, reason, since, since_wall, until, strikes, lift, note, loud)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
                 hold.key,
@@ -60,7 +64,8 @@ impl Outbox {
                 hold.until.map(|at| at.0),
                 hold.strikes,
                 hold.lift,
-                hold.note
+                hold.note,
+                hold.loud
             ])?;
         Ok(())
     }

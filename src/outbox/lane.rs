@@ -25,10 +25,10 @@ impl Outbox {
     pub fn next_lane(&self, now: BoxTime) -> Result<Option<Lane>, StoreError> {
         let mut pick = self.db.prepare_cached(
             "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank FROM lane INDEXED BY lane_due
-             WHERE rank = ?1 AND due <= ?2 ORDER BY due LIMIT 1",
+             WHERE sender = ?3 AND rank = ?1 AND due <= ?2 ORDER BY due LIMIT 1",
         )?;
         for priority in Priority::ALL {
-            let found = pick.query_row(params![priority.rank(), now.0], read).optional()?;
+            let found = pick.query_row(params![priority.rank(), now.0, self.sender.0], read).optional()?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -39,11 +39,11 @@ impl Outbox {
     /// When the next lane's turn comes; `None` if nothing waits for time alone.
     pub fn next_turn(&self) -> Result<Option<BoxTime>, StoreError> {
         let mut pick = self.db.prepare_cached(
-            "SELECT due FROM lane INDEXED BY lane_due WHERE rank = ?1 AND due IS NOT NULL ORDER BY due LIMIT 1",
+            "SELECT due FROM lane INDEXED BY lane_due WHERE sender = ?2 AND rank = ?1 AND due IS NOT NULL ORDER BY due LIMIT 1",
         )?;
         let mut soonest = None;
         for priority in Priority::ALL {
-            let due: Option<i64> = pick.query_row([priority.rank()], |row| row.get(0)).optional()?;
+            let due: Option<i64> = pick.query_row([priority.rank(), self.sender.0], |row| row.get(0)).optional()?;
             soonest = soonest.into_iter().chain(due).min();
         }
         Ok(soonest.map(BoxTime))

@@ -110,20 +110,20 @@ impl Outbox {
 
     /// All lines of one person, oldest first.
     pub fn consent_of(&self, person: PersonId) -> Result<Vec<LedgerRow>, StoreError> {
-        self.ledger_rows("ledger.person = ?1 AND ledger.id > ?2", person.0, 0)
+        self.ledger_rows("ledger.person = ?1 AND ledger.id > ?2", person.0, 0, i64::MAX)
     }
 
     /// At most 500 lines after `after`, oldest first.
     pub fn consent_page(&self, after: i64) -> Result<Vec<LedgerRow>, StoreError> {
-        self.ledger_rows("ledger.sender = ?1 AND ledger.id > ?2", self.sender.0, after)
+        self.ledger_rows("ledger.sender = ?1 AND ledger.id > ?2", self.sender.0, after, 500)
     }
 
-    fn ledger_rows(&self, which: &str, key: i64, after: i64) -> Result<Vec<LedgerRow>, StoreError> {
+    fn ledger_rows(&self, which: &str, key: i64, after: i64, limit: i64) -> Result<Vec<LedgerRow>, StoreError> {
         let mut query = self.db.prepare_cached(&format!(
             "SELECT ledger.id, number, purpose, action, source, wording, event, at_wall, expires_wall
-             FROM ledger JOIN person ON person.id = ledger.person WHERE {which} ORDER BY ledger.id LIMIT 500"
+             FROM ledger JOIN person ON person.id = ledger.person WHERE {which} ORDER BY ledger.id LIMIT ?3"
         ))?;
-        let rows = query.query_map(params![key, after], |row| {
+        let rows = query.query_map(params![key, after, limit], |row| {
             let action = LedgerAction::of_code(row.get_ref(3)?.as_str().unwrap_or_default());
             Ok(LedgerRow {
                 row: row.get(0)?,

@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 const COLUMNS: &str =
     "message.id, arrived_wall, rule, number, rank, category, outcome, reason, tries, person, event, topic, purpose, subject,
-     template, body, expires, due, state, wamid, detail, hold";
+     template, body, expires, due, state, wamid, detail, hold, cut";
 
 /// A message with what only the engine can complete.
 pub struct Looked {
@@ -116,9 +116,11 @@ impl Outbox {
             subject: row.get(13)?,
             template,
             text: content.as_ref().map(|content| content.preview().to_owned()),
+            detail: row.get(20)?,
             expires: (expires > 0).then(|| Wall(now.wall.reading().0 + expires - now.boxed.0)),
             waits: wait.flatten().map(|reason| crate::operate::Wait { reason, until: None }),
-            platform_id: row.get(19)?,
+            platform_id: row.get::<_, Option<String>>(19)?.map(|id| masked(&id)),
+            cut: row.get(22)?,
             attempts: Vec::new(),
         };
         Ok(Looked {
@@ -128,4 +130,11 @@ impl Outbox {
             due,
         })
     }
+}
+
+/// The platform's id without its middle: its base64 holds the digits of the number (facts 1.5). The end is random and enough to
+/// find it again in the platform's own lists.
+fn masked(wamid: &str) -> String {
+    let tail: String = wamid.chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
+    format!("wamid…{tail}")
 }

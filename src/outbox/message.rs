@@ -97,6 +97,7 @@ pub enum Spent {
 struct Ends {
     boxed: BoxTime,
     wall: Option<Wall>,
+    at: Option<Wall>,
 }
 
 impl Ends {
@@ -115,7 +116,7 @@ impl Ends {
             boxed = boxed.min(now.boxed + left);
             wall = wall.map(|wall| wall_now.map_or(wall, |now| wall.min(now + left)));
         }
-        Ends { boxed, wall }
+        Ends { boxed, wall, at }
     }
 }
 
@@ -157,8 +158,7 @@ impl Outbox {
             self.add_receipt(id.0, Outcome::Expired, Reason::TooOld.code(), now.wall.reading())?;
             return Ok(Recorded { id, expired: true });
         }
-        let detail = if draft.terms().cut { "a parameter was cut to the platform's length" } else { "" };
-        let stored = Settling { detail, ..Settling::new(Outcome::Stored, Reason::Due) };
+        let stored = Settling::new(Outcome::Stored, Reason::Due);
         let id = self.insert(draft, person, &ends, state::WAITING, &stored, now)?;
         if draft.terms().priority.rank() > self.displaceable_rank {
             // Less urgent than what was found to give way: that must be looked for again.
@@ -232,9 +232,9 @@ impl Outbox {
         let db = self.write()?;
         db.prepare_cached(
             "INSERT INTO message (state, sender, person, rank, due, tries, expires, expires_wall, rule, event, topic, dedupe,
-                 subject, purpose, category, template, arrived, arrived_wall, at_wall, outcome, reason, detail,
+                 subject, purpose, category, template, arrived, arrived_wall, at_wall, cut, outcome, reason, detail,
                  changed, changed_wall)
-             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?15, ?16)",
+             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?15, ?16)",
         )?
         .execute(params![
             state,
@@ -253,7 +253,8 @@ impl Outbox {
             template,
             now.boxed.0,
             now.wall.reading().0,
-            terms.at.map(|at| at.0),
+            ends.at.map(|at| at.0),
+            terms.cut,
             told.outcome.code(),
             told.reason.code(),
             told.detail,
@@ -526,6 +527,14 @@ impl Outbox {
         Ok(expires.into_iter().chain(unknown).min().map(BoxTime))
     }
 
+    fn write_if(&mut self, question: &str, order: &str, with: i64) -> Result<(), StoreError> {
+        let yes: bool = self.db.query_row(question, [with], |row| row.get(0))?;
+        if yes {
+            self.write()?.execute(order, [with])?;
+        }
+        Ok(())
+    }
+
     /// The clock became trusted: expiry that could only be bounded is now known, and time spent off that box time could not
     /// count is caught up with. It only ever comes closer.
     pub fn clock_trusted(&mut self, now: BoxTime, wall: Wall) -> Result<(), StoreError> {
@@ -546,6 +555,11 @@ impl Outbox {
                 self.write()?.execute(&update, slack)?;
             }
         }
+        self.write_if(
+            "SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_expiry WHERE state IN (0, 3) AND at_wall > ?1)",
+            "UPDATE message SET at_wall = ?1 WHERE state IN (0, 3) AND at_wall > ?1",
+            wall.0,
+        )?;
         self.date_consent(now, wall)
     }
 

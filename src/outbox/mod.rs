@@ -504,15 +504,30 @@ fn first_row(letters: u64) -> String {
     format!("INSERT INTO box VALUES (1, '{store}', 0, 0, 0, '', 0, 0, 0, '[]')")
 }
 
+/// The one sender of this box. Another `uplink.phone_number_id` means that the business changed its number: people, ledger, limits
+/// and what waits stay; the service windows were the old number's, and so was whatever stopped it.
 fn sender(db: &Connection, phone_number_id: &str) -> Result<SenderId, StoreError> {
-    let known = db
-        .query_row("SELECT id FROM sender WHERE phone_number_id = ?1", [phone_number_id], |row| row.get(0))
+    let known: Option<(i64, String)> = db
+        .query_row("SELECT id, phone_number_id FROM sender ORDER BY id LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
-    if let Some(id) = known {
-        return Ok(SenderId(id));
+    match known {
+        Some((id, known)) => {
+            if known != phone_number_id {
+                let tx = db.unchecked_transaction()?;
+                tx.execute("UPDATE sender SET phone_number_id = ?1 WHERE id = ?2", params![phone_number_id, id])?;
+                tx.execute("UPDATE lane SET window_wall = NULL", [])?;
+                tx.execute("DELETE FROM hold WHERE key = 'number'", [])?;
+                tx.commit()?;
+            }
+            Ok(SenderId(id))
+        }
+        None => {
+            db.execute("INSERT INTO sender (phone_number_id) VALUES (?1)", [phone_number_id])?;
+            Ok(SenderId(db.last_insert_rowid()))
+        }
     }
-    db.execute("INSERT INTO sender (phone_number_id) VALUES (?1)", [phone_number_id])?;
-    Ok(SenderId(db.last_insert_rowid()))
 }
 
 fn read_box(db: &Connection) -> Result<BoxRow, StoreError> {

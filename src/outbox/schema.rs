@@ -54,7 +54,7 @@ CREATE TABLE lane (                     -- what hangs on one (sender, person)
     seen INTEGER NOT NULL DEFAULT 0,    -- when something last happened here, as of the commit before
     PRIMARY KEY (sender, person)
 ) WITHOUT ROWID;
-CREATE INDEX lane_due ON lane (rank, due) WHERE due IS NOT NULL;
+CREATE INDEX lane_due ON lane (sender, rank, due) WHERE due IS NOT NULL;
 CREATE TABLE ledger (                   -- every grant and revocation, in order
     id INTEGER PRIMARY KEY, sender INTEGER NOT NULL, person INTEGER NOT NULL,
     purpose TEXT NOT NULL,              -- 'all' with a revocation: everything
@@ -75,7 +75,8 @@ CREATE TABLE message (
     dedupe BLOB, subject TEXT, purpose TEXT NOT NULL, category TEXT NOT NULL, template TEXT NOT NULL,
     arrived INTEGER NOT NULL, arrived_wall INTEGER NOT NULL, at_wall INTEGER,
     outcome TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
-    changed INTEGER NOT NULL, changed_wall INTEGER NOT NULL, wamid TEXT
+    changed INTEGER NOT NULL, changed_wall INTEGER NOT NULL, wamid TEXT,
+    cut INTEGER NOT NULL DEFAULT 0      -- something was cut to the platform's length
 );
 CREATE INDEX message_waiting ON message (sender, person, rank, id) WHERE state = 0;
 CREATE INDEX message_expiry ON message (expires) WHERE state IN (0, 3);
@@ -94,7 +95,8 @@ CREATE INDEX attempt_message ON attempt (message);
 CREATE TABLE receipt (id INTEGER PRIMARY KEY, message INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL, wall INTEGER NOT NULL);
 CREATE TABLE hold (                     -- what stops messages: the number, a template, a rule, a category, a country
     key TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL, since_wall INTEGER NOT NULL,
-    until INTEGER, strikes INTEGER NOT NULL, lift TEXT NOT NULL, note TEXT NOT NULL
+    until INTEGER, strikes INTEGER NOT NULL, lift TEXT NOT NULL, note TEXT NOT NULL,
+    loud INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE repeat (slot INTEGER PRIMARY KEY, serial INTEGER NOT NULL, print BLOB NOT NULL);
 ";

@@ -192,9 +192,15 @@ impl Event<'_> {
                 return Ok(None);
             }
         }
-        identified?;
+        // Whoever takes consent back is heard, however the rest of the event reads.
+        let revokes = self.rule.revokes.is_some();
+        identified.or_else(|failure| if revokes { Ok(()) } else { Err(failure) })?;
         let Some(opt_in) = &self.rule.opt_in else { return Ok(Some(false)) };
-        let agreed = self.shared.texts.holds(opt_in, &self.whole).map_err(|failure| named("opt_in", failure))?;
+        let agreed = match self.shared.texts.holds(opt_in, &self.whole) {
+            Ok(agreed) => agreed,
+            Err(_) if revokes => false,
+            Err(failure) => return Err(named("opt_in", failure)),
+        };
         trace.note("opt_in", if agreed { "true" } else { "false" });
         Ok(Some(agreed))
     }

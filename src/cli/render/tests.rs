@@ -115,6 +115,8 @@ more: --before 1042
 #[test]
 fn a_message_shows_its_text_and_every_attempt() {
     let detail = OutboxDetail {
+        cut: false,
+        detail: String::new(),
         row: row(),
         event: Some("e-1".into()),
         topic: "pos/3/order/42/ready".into(),

@@ -48,6 +48,8 @@ pub struct Kit {
     max_bytes: &'static str,
     when_full: &'static str,
     pub extra: String,
+    /// `uplink.phone_number_id`
+    pub number: &'static str,
 }
 
 pub fn folder() -> tempfile::TempDir {
@@ -85,6 +87,7 @@ impl Kit {
             max_bytes,
             when_full,
             extra: String::new(),
+            number: "106540352242922",
         }
     }
 
@@ -98,6 +101,7 @@ impl Kit {
         let loaded = config::load(&at("branchline.toml"), None, &[]).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let mut rooms = loaded.config.rooms;
         rooms.policy.unknown_wait = Duration::from_secs(30);
+        self.number.clone_into(&mut rooms.outbox.sender);
         let rules = Rules::compile(&rooms.rules).unwrap();
         (rooms, rules)
     }

@@ -52,7 +52,15 @@ fn promises_hold_in_a_world_that_keeps_none() {
 
 /// Whether something may still follow.
 fn is_open(told: (Outcome, Reason)) -> bool {
-    told.0 == Outcome::Stored || (told.0 == Outcome::Unknown && told.1 != Reason::NotRepeated)
+    let lately = [
+        Reason::NoAnswer,
+        Reason::ConnectionLost,
+        Reason::Restarted,
+        Reason::PlatformFault,
+        Reason::AnswerUnreadable,
+        Reason::NumberMaintenance,
+    ];
+    told.0 == Outcome::Stored || (told.0 == Outcome::Unknown && lately.contains(&told.1))
 }
 
 impl World {
