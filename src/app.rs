@@ -2,7 +2,7 @@
 //!
 //! Floor: roof. Wiring only: what happens is decided by the engine, done by the doors.
 
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, Loaded, Problem};
 use crate::door::clock::SystemClock;
 use crate::door::mqtt::{self, Mqtt};
 use crate::door::operate::{self, Busy, Desk};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tracing::{error, info, warn};
@@ -33,7 +33,7 @@ const STORE_PATIENCE: Duration = Duration::from_secs(3);
 /// Between two tries at it.
 const STORE_RETRY: Duration = Duration::from_millis(25);
 
-/// Why the daemon does not start: for a person.
+/// Why the daemon does not start, or does not stay: for a person.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The store.
@@ -60,6 +60,9 @@ pub enum StartError {
     /// The system gave no thread.
     #[error("the system gave no thread: {0}")]
     Thread(std::io::Error),
+    /// The engine ended while nobody asked for it.
+    #[error("the engine ended by itself: this is a bug of Branchline; please report it. The next start recovers")]
+    Ended,
 }
 
 /// A running daemon.
@@ -72,7 +75,8 @@ pub struct Daemon {
     engine: JoinHandle<()>,
     ended: oneshot::Receiver<()>,
     reloads: crossbeam_channel::Sender<Reload>,
-    config: Config,
+    /// What the doors were opened with: what differs from it needs a restart, however often it was read since.
+    started: Config,
     tasks: Vec<AbortHandle>,
 }
 
@@ -133,7 +137,7 @@ impl Daemon {
             })
             .map_err(StartError::Thread)?;
         info!(version = env!("CARGO_PKG_VERSION"), branch = config.rooms.branch, "started");
-        Ok(Daemon { inbox, mqtt, desk, clock, page: page_address, engine, ended, reloads, config, tasks })
+        Ok(Daemon { inbox, mqtt, desk, clock, page: page_address, engine, ended, reloads, started: config, tasks })
     }
 
     /// Where requests of operators go, for whoever lives in the same process.
@@ -152,34 +156,31 @@ impl Daemon {
     }
 
     /// Reads the configuration again: all of it is taken, or nothing. Stored messages keep the text they were rendered with.
-    pub fn reload(&mut self, file: &Path, board: Option<&str>) {
-        let loaded = match config::load(file, board, &environment()) {
-            Ok(loaded) => loaded,
+    /// Returns the keys that differ from what the daemon was started with and that only a restart changes.
+    pub async fn reload(&mut self, file: &Path, board: Option<&str>) -> Vec<&'static str> {
+        let (file, board) = (file.to_owned(), board.map(str::to_owned));
+        // Not on the thread that carries the doors: files may be slow, and compiling takes its time.
+        let read = tokio::task::spawn_blocking(move || reread(&file, board.as_deref())).await;
+        let (loaded, rules) = match read.unwrap_or_else(|ended| Err(vec![ended.to_string()])) {
+            Ok(read) => read,
             Err(problems) => {
                 for problem in problems {
                     error!("{problem}");
                 }
                 error!("the configuration has problems: the one before stays in force");
-                return;
+                return Vec::new();
             }
         };
-        for key in config::restart_needed(&self.config, &loaded.config) {
-            warn!("{key} changed: that needs a restart");
+        let reload = Reload { rooms: loaded.config.rooms.clone(), rules };
+        if self.reloads.try_send(reload).is_err() {
+            warn!("the last reload is not done yet: try again");
+            return Vec::new();
         }
-        match compile(&loaded.config) {
-            Err(problem) => error!("{problem}: the configuration before stays in force"),
-            Ok(rules) => {
-                let reload = Reload { rooms: loaded.config.rooms.clone(), rules };
-                if self.reloads.try_send(reload).is_err() {
-                    return warn!("the last reload is not done yet: try again");
-                }
-                // Wakes the engine, which looks for reloads with each batch.
-                self.inbox.tell(Input::Woke);
-                warn_all(&loaded);
-                self.config = loaded.config;
-                info!("the configuration was read again and is in force");
-            }
-        }
+        // Wakes the engine, which looks for reloads with each batch.
+        self.inbox.tell(Input::Woke);
+        warn_all(&loaded);
+        info!("the configuration was read again and is in force");
+        config::restart_needed(&self.started, &loaded.config)
     }
 
     /// Until the engine ends by itself, which it does not unless it fails.
@@ -191,7 +192,9 @@ impl Daemon {
     /// Ends in order: no further posts, those on their way may end, then the broker is told.
     pub async fn stop(self) {
         self.inbox.stop();
-        let _ = self.ended.await;
+        if !self.ended.is_terminated() {
+            let _ = self.ended.await;
+        }
         self.mqtt.stop().await;
         self.tasks.iter().for_each(AbortHandle::abort);
         if self.engine.join().is_err() {
@@ -205,30 +208,57 @@ impl Daemon {
 /// # Errors
 /// What keeps it from starting.
 pub async fn run(file: &Path, board: Option<&str>, loaded: Loaded) -> Result<(), StartError> {
+    // First: a signal during the start waits for its end and does not kill.
+    let mut signals = Signals::new().map_err(StartError::Thread)?;
     warn_all(&loaded);
     let mut daemon = Daemon::start(loaded.config).await?;
-    let (mut term, mut int, mut hup) = signals().map_err(StartError::Thread)?;
-    loop {
-        tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => daemon.reload(file, board),
-            () = daemon.failed() => {
-                error!("the engine ended: the daemon ends too, the next start recovers");
-                break;
-            }
-        }
-    }
+    let told = stay(&mut daemon, &mut signals, file, board).await;
     info!("stopping: posts on their way may end, at most {} s", PATIENCE.as_secs());
     daemon.stop().await;
     info!("stopped");
-    Ok(())
+    told
 }
 
-type Signal = tokio::signal::unix::Signal;
+/// Until a signal says stop.
+async fn stay(daemon: &mut Daemon, signals: &mut Signals, file: &Path, board: Option<&str>) -> Result<(), StartError> {
+    loop {
+        tokio::select! {
+            _ = signals.term.recv() => return Ok(()),
+            _ = signals.int.recv() => return Ok(()),
+            _ = signals.hup.recv() => {
+                for key in daemon.reload(file, board).await {
+                    warn!("{key} is not what the daemon was started with: that needs a restart");
+                }
+            }
+            () = daemon.failed() => return Err(StartError::Ended),
+        }
+    }
+}
 
-fn signals() -> std::io::Result<(Signal, Signal, Signal)> {
-    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
+/// What the system tells the daemon.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    /// From here on they are heard, and none ends the process by itself.
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// The configuration as it is now, with its rules; or lines for a person.
+fn reread(file: &Path, board: Option<&str>) -> Result<(Loaded, Rules), Vec<String>> {
+    let told = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<Vec<_>>();
+    let loaded = config::load(file, board, &environment()).map_err(told)?;
+    let rules = compile(&loaded.config).map_err(|problem| vec![problem.to_string()])?;
+    Ok((loaded, rules))
 }
 
 /// The environment as the configuration reads it.
@@ -429,3 +459,6 @@ fn log(told: &Told, store: &str) {
         info!(rule, event, id, to, outcome, reason, "{said}");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,29 @@ fn exit_codes_and_streams() {
     }
 }
 
+/// A full disk is told with the storage's code, as by every other command; an unknown board before anything else is read.
+#[test]
+fn check_tells_that_its_output_was_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("branchline.toml");
+    std::fs::write(&file, "[branch]\n").unwrap();
+    let check = |out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_branchline"));
+        command.args(["check", "--config"]).arg(&file).env("BRANCHLINE_BOARD", "nowhere").stdout(out).output().unwrap()
+    };
+    let ended = check(Stdio::piped());
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ended.stdout).contains("no board is called \"nowhere\""), "{ended:?}");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ended = check(full.into());
+    assert_eq!(ended.status.code(), Some(74), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("cannot write the output"), "{ended:?}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = check(writer.into());
+    assert_eq!((ended.status.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
+}
+
 #[test]
 fn output_that_nobody_reads_is_no_failure() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_branchline"))

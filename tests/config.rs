@@ -219,12 +219,27 @@ fn a_share_that_leaves_nothing_is_one_a_second_and_warned_of() {
         ("share = \"1/4\"", Some(5), false),
         ("share = \"1/3\"", Some(6), false),
         ("share = \"1/100\"", Some(1), true),
-        ("share = \"1/100\"\nsender_per_second = \"off\"", None, false),
         ("share = \"1/1\"\nsender_per_second = 1000", Some(1000), false),
     ] {
         let loaded = Branch::new(&format!("[limits]\n{limits}\n")).load(None, &[]).unwrap();
         assert_eq!(loaded.config.rooms.pace.sender_per_second, per_second, "{limits}");
         assert_eq!(loaded.warnings.iter().any(|warning| warning.key == "limits.share"), warned, "{limits}");
+    }
+}
+
+#[test]
+fn what_refines_a_limit_that_is_off_is_warned_of() {
+    for (limits, warned) in [
+        ("share = \"1/100\"\nsender_per_second = \"off\"", vec!["limits.share"]),
+        ("share = \"1/1\"\nsender_per_second = \"off\"", vec![]),
+        ("pair_burst = 3\npair_interval = \"off\"", vec!["limits.pair_burst"]),
+        ("pair_burst = 3", vec![]),
+        ("sender_per_second = \"off\"\npair_interval = \"off\"", vec![]),
+    ] {
+        let loaded = Branch::new(&format!("[limits]\n{limits}\n")).load(None, &[]).unwrap();
+        let keys: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
+        assert_eq!(keys, warned, "{limits}");
+        assert!(loaded.warnings.iter().all(|warning| warning.found.contains("has no effect")), "{limits}");
     }
 }
 
@@ -320,9 +335,91 @@ fn addresses_of_brokers() {
     }
 }
 
+/// A certificate and its key, in PEM.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["relay".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+/// Names of files with their text, or keys with what is said of them.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+/// What keeps the daemon from starting is told by the check, by key and file.
+#[test]
+fn files_that_tls_cannot_use_are_told() {
+    let ((pem, key), (_, other)) = (certificate(), certificate());
+    let rotten = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let right = [("ca.pem", pem.as_str()), ("box.pem", &pem), ("box.key", &key)];
+    #[rustfmt::skip]
+    let table: &[(Pairs, Pairs)] = &[
+        (&[], &[]),
+        (&[("ca.pem", "garbage")], &[("ca_file", "ca.pem holds no certificate")]),
+        (&[("ca.pem", rotten)], &[("ca_file", "certificate 1 in ca.pem is damaged")]),
+        (&[("box.pem", "garbage")], &[("cert_file", "box.pem holds no certificate")]),
+        (&[("box.pem", rotten)], &[("cert_file", "certificate 1 in box.pem is damaged")]),
+        (&[("box.key", "garbage")], &[("key_file", "box.key holds no usable private key")]),
+        (&[("box.key", &other)], &[("key_file", "the key in box.key does not belong")]),
+        (&[("ca.pem", "garbage"), ("box.pem", &key)], &[("ca_file", "ca.pem holds no"), ("cert_file", "are the two files swapped?")]),
+    ];
+    for (wrong, told) in table {
+        let files = "ca_file = \"ca.pem\"\ncert_file = \"box.pem\"\nkey_file = \"box.key\"\n";
+        let branch = Branch::new(&format!("{files}\n"));
+        let text = fs::read_to_string(branch.0.path().join("branchline.toml")).unwrap();
+        branch.write("branchline.toml", &text.replace("[uplink]", &format!("{files}[uplink]")));
+        for (name, text) in right.iter().chain(*wrong) {
+            branch.write(name, text);
+        }
+        let all = branch.load(None, &[]).err().unwrap_or_default();
+        assert_eq!(all.lines().count(), 2 * told.len(), "{all}");
+        for (table, (key, says)) in
+            ["mqtt", "uplink"].iter().flat_map(|table| told.iter().map(move |told| (table, told)))
+        {
+            let found = all.lines().any(|line| line.contains(&format!(": {table}.{key}: ")) && line.contains(says));
+            assert!(found, "{table}.{key} {says}: {all}");
+        }
+        // Without TLS nobody reads them, and that is told.
+        let plain = branch.load(None, &[("BRANCHLINE__MQTT__URL", "mqtt://broker.branch")]).unwrap_err();
+        assert!(plain.contains("mqtt.ca_file: has no effect"), "{plain}");
+    }
+    let told = Branch::new("").load(None, &[("BRANCHLINE__MQTT__URL", "mqtts://broker%20branch")]).unwrap_err();
+    assert!(told.contains("mqtt.url: ") && told.contains("neither a host name nor an address"), "{told}");
+}
+
+#[test]
+fn a_token_that_the_door_would_refuse_is_told() {
+    for (text, right) in [
+        ("EAAG1\n", true),
+        ("  EAAG2\r\n\n", true),
+        ("two words", false),
+        ("line\nline", false),
+        ("caf\u{e9}", false),
+        (" \n", false),
+        (&"x".repeat(10_000), false),
+    ] {
+        let told = Branch::new("").write("whatsapp-token", text).load(None, &[]).err();
+        assert_eq!(told.is_none(), right, "{text:?}");
+        assert!(told.is_none_or(|told| told.contains("branchline.toml:9: uplink.token_file: the file ")), "{text:?}");
+    }
+}
+
+#[test]
+fn a_certificate_that_was_replaced_needs_a_restart() {
+    let files = "ca_file = \"ca.pem\"\ncert_file = \"box.pem\"\nkey_file = \"box.key\"\n";
+    let branch = Branch::new(files);
+    let issue = || {
+        let (pem, key) = certificate();
+        branch.write("ca.pem", &pem).write("box.pem", &pem).write("box.key", &key);
+        branch.load(None, &[]).unwrap().config
+    };
+    let old = issue();
+    assert!(restart_needed(&old, &branch.load(None, &[]).unwrap().config).is_empty());
+    assert_eq!(restart_needed(&old, &issue()), ["uplink.cert_file", "uplink.key_file", "uplink.ca_file"]);
+}
+
 /// Every file that an example may name.
 fn credentials() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
+    let (pem, key) = certificate();
     for name in [
         "mqtt-password",
         "whatsapp-token",
@@ -335,7 +432,12 @@ fn credentials() -> tempfile::TempDir {
         "relay.key",
         "simulated-api.pem",
     ] {
-        fs::write(folder.path().join(name), "x\n").unwrap();
+        let text = match name.rsplit('.').next() {
+            Some("pem") => &pem,
+            Some("key") => &key,
+            _ => "x\n",
+        };
+        fs::write(folder.path().join(name), text).unwrap();
     }
     folder
 }

@@ -17,6 +17,9 @@ pub struct Cli {
     /// The configuration.
     #[arg(long, global = true, value_name = "FILE", default_value = "/etc/branchline/branchline.toml")]
     pub config: PathBuf,
+    /// The board's facts, by the name of its file in boards/; without, the environment's BRANCHLINE_BOARD.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub board: Option<String>,
     /// The daemon's socket; without, the configuration's operate.socket.
     #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
@@ -65,9 +68,6 @@ pub enum Command {
 /// `branchline run`
 #[derive(Args, Debug)]
 pub struct Run {
-    /// The board's facts, by the name of its file in boards/.
-    #[arg(long, value_name = "NAME")]
-    pub board: Option<String>,
     /// How the log is written.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log: LogFormat,

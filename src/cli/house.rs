@@ -2,7 +2,7 @@
 //!
 //! Floor: roof.
 
-use super::{Backend, Commands, Exit, Failure, check};
+use super::{Backend, Commands, Exit, Failure, check, unwritten};
 use crate::app::{self, StartError};
 use crate::config::{self, Config, Loaded, Problem};
 use crate::door::clock::SystemClock;
@@ -15,8 +15,8 @@ use std::path::Path;
 pub struct House;
 
 impl Commands for House {
-    fn config(&self, file: &Path) -> Result<Config, Failure> {
-        load(file, None).map(|loaded| loaded.config)
+    fn config(&self, file: &Path, board: Option<&str>) -> Result<Config, Failure> {
+        load(file, board).map(|loaded| loaded.config)
     }
 
     fn offline(&self, config: &Config) -> Result<Box<dyn Backend>, Failure> {
@@ -29,10 +29,10 @@ impl Commands for House {
         runtime()?.block_on(app::run(file, board, loaded)).map_err(start_failure)
     }
 
-    fn check(&self, file: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-        let loaded = config::load(file, None, &app::environment());
+    fn check(&self, file: &Path, board: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+        let loaded = config::load(file, board, &app::environment());
         let text = if json { format!("{:#}\n", check::json(&loaded)) } else { check::text(file, &loaded) };
-        out.write_all(text.as_bytes()).map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
+        out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))?;
         match loaded {
             Ok(_) => Ok(()),
             // Every problem was written already.
@@ -83,10 +83,11 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::new(Exit::Unavailable, format!("the system gave no runtime: {error}")))
 }
 
-fn start_failure(error: StartError) -> Failure {
+pub(super) fn start_failure(error: StartError) -> Failure {
     let exit = match &error {
         StartError::Store(_) | StartError::Engine(_) => Exit::Storage,
         StartError::Socket(_) | StartError::Listen(_) | StartError::Thread(_) => Exit::Unavailable,
+        StartError::Ended => Exit::Bug,
         StartError::Mqtt(_) | StartError::Uplink(_) | StartError::Rules(_) => Exit::Config,
     };
     Failure::new(exit, error.to_string())

@@ -32,16 +32,19 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+/// Names the board where `--board` does not.
+const BOARD: &str = "BRANCHLINE_BOARD";
+
 /// What the rest of the program does for a command.
 pub trait Commands {
     /// Reads and checks the configuration; `Exit::Config` with every problem otherwise.
-    fn config(&self, file: &Path) -> Result<Config, Failure>;
+    fn config(&self, file: &Path, board: Option<&str>) -> Result<Config, Failure>;
     /// Opens the store without a daemon.
     fn offline(&self, config: &Config) -> Result<Box<dyn Backend>, Failure>;
     /// The daemon, until it is told to stop. The log is started.
     fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure>;
     /// Writes all problems and the effective values with their origin.
-    fn check(&self, file: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure>;
+    fn check(&self, file: &Path, board: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(), Failure>;
     /// A branch's day; `Exit::No` when an outcome was not the expected one.
     fn demo(&self, serve: bool) -> Result<(), Failure>;
 }
@@ -79,7 +82,7 @@ pub fn execute(
     input: &mut impl Read,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let cli = match Cli::try_parse_from(typed) {
+    let mut cli = match Cli::try_parse_from(typed) {
         Ok(cli) => cli,
         Err(said) if !said.use_stderr() => return print(out, &said.to_string()),
         Err(wrong) => {
@@ -87,12 +90,14 @@ pub fn execute(
             return Err(Failure::new(Exit::Usage, text.trim_start_matches("error: ").trim_end()));
         }
     };
+    // Every command that reads the configuration reads the same layers as the daemon.
+    cli.board = cli.board.or_else(|| std::env::var(BOARD).ok()).filter(|name| !name.is_empty());
     match &cli.command {
         Command::Run(run) => {
             logging::start(run.log, std::env::var("BRANCHLINE_LOG").ok().as_deref())?;
-            commands.run(&cli.config, run.board.as_deref())
+            commands.run(&cli.config, cli.board.as_deref())
         }
-        Command::Check(output) => commands.check(&cli.config, output.json, out),
+        Command::Check(output) => commands.check(&cli.config, cli.board.as_deref(), output.json, out),
         Command::Demo { serve } => commands.demo(*serve),
         _ => Session::open(&cli, commands, out)?.carry_out(cli.command, input),
     }
@@ -135,7 +140,7 @@ struct Session<'a, W> {
 impl<'a, W: Write> Session<'a, W> {
     /// `--socket` works without a readable configuration: whoever may use the socket may not be allowed to read it.
     fn open(cli: &Cli, commands: &impl Commands, out: &'a mut W) -> Result<Session<'a, W>, Failure> {
-        let (backend, setting) = match (&cli.socket, commands.config(&cli.config)) {
+        let (backend, setting) = match (&cli.socket, commands.config(&cli.config, cli.board.as_deref())) {
             (Some(socket), config) => {
                 let nobody = || {
                     let text = format!("no daemon answers on {}: see systemctl status branchline", socket.display());

@@ -85,17 +85,17 @@ fn ledger_row(row: i64) -> LedgerRow {
 struct Alone;
 
 impl Commands for Alone {
-    fn config(&self, file: &Path) -> Result<Config, Failure> {
-        Err(Failure::new(Exit::Config, format!("cannot read {}", file.display())))
+    fn config(&self, file: &Path, board: Option<&str>) -> Result<Config, Failure> {
+        Err(Failure::new(Exit::Config, format!("cannot read {} for {board:?}", file.display())))
     }
     fn offline(&self, _: &Config) -> Result<Box<dyn Backend>, Failure> {
         Err(Failure::new(Exit::Storage, "no store"))
     }
-    fn run(&self, _: &Path, _: Option<&str>) -> Result<(), Failure> {
-        Err(Failure::new(Exit::Unavailable, "run"))
+    fn run(&self, _: &Path, board: Option<&str>) -> Result<(), Failure> {
+        Err(Failure::new(Exit::Unavailable, format!("run for {board:?}")))
     }
-    fn check(&self, _: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-        writeln!(out, "checked, json: {json}").map_err(|error| unwritten(&error))
+    fn check(&self, _: &Path, board: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+        writeln!(out, "checked, json: {json}, for {board:?}").map_err(|error| unwritten(&error))
     }
     fn demo(&self, serve: bool) -> Result<(), Failure> {
         Err(Failure::new(Exit::No, format!("demo, serve: {serve}")))
@@ -193,11 +193,33 @@ fn how_commands_end() {
         assert_eq!((failure.exit, out.as_str()), (*exit, ""), "{typed:?}: {failure}");
         assert!(!failure.text.is_empty());
     }
-    assert_eq!(alone(&["check", "--json"]), (Ok(()), "checked, json: true\n".into()));
+    assert_eq!(alone(&["check", "--json"]), (Ok(()), "checked, json: true, for None\n".into()));
     let (ended, out, _) = asked(well, &["outbox", "show", "k3f9-9"], "");
     assert_eq!((ended, out.as_str()), (Err(Failure::new(Exit::No, "there is no message k3f9-9")), ""));
     let (ended, _, _) = asked(|_| Reply::Data(serde_json::json!({"a": 1})), &["outbox", "list"], "");
     assert_eq!(ended.unwrap_err().exit, Exit::Bug);
+}
+
+/// A service manager and a person both see a failure, not an orderly stop.
+#[test]
+fn an_engine_that_ends_by_itself_ends_the_program_as_our_bug() {
+    assert_eq!(house::start_failure(crate::app::StartError::Ended).exit, Exit::Bug);
+}
+
+/// Else an offline command would open another store than the daemon's.
+#[test]
+fn every_command_that_reads_the_configuration_takes_the_board() {
+    for typed in [
+        &["status", "--board", "tiny"][..],
+        &["--board", "tiny", "outbox", "list"],
+        &["consent", "show", "+5511987654321", "--board", "tiny"],
+        &["run", "--board", "tiny"],
+        &["check", "--board", "tiny"],
+    ] {
+        let (ended, out) = alone(typed);
+        let told = ended.err().map_or(out, |failure| failure.text);
+        assert!(told.contains("for Some(\"tiny\")"), "{typed:?}: {told}");
+    }
 }
 
 #[test]

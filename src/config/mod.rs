@@ -31,6 +31,7 @@ pub use problem::{Origin, Problem, Source};
 use crate::door;
 use crate::engine::Rooms;
 use reader::{Account, Reader};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The checked configuration: what every part of the house is set up with.
@@ -44,6 +45,8 @@ pub struct Config {
     pub operate: Operate,
     /// `branch.id` and the rooms.
     pub rooms: Rooms,
+    /// A hash of what each certificate's and key's file held, by the key that names it.
+    pub contents: BTreeMap<String, u64>,
 }
 
 /// `[operate]`
@@ -118,7 +121,8 @@ fn tidy(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-/// The keys that differ and that a reload cannot change: they need a restart.
+/// The keys that differ, or whose files hold something else, and that a reload cannot change: they need a restart. `old` is
+/// what the daemon was started with.
 pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let (om, nm, ou, nu) = (&old.mqtt, &new.mqtt, &old.uplink, &new.uplink);
     let cert = |identity: &Option<(PathBuf, PathBuf)>| identity.as_ref().map(|(cert, _)| cert.clone());
@@ -153,7 +157,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("operate.listen", old.operate.listen != new.operate.listen),
     ]
     .into_iter()
-    .filter_map(|(key, differs)| differs.then_some(key))
+    .filter_map(|(key, differs)| (differs || old.contents.get(key) != new.contents.get(key)).then_some(key))
     .collect()
 }
 

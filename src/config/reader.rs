@@ -22,6 +22,8 @@ pub(super) struct Account {
     pub file: PathBuf,
     /// The folder of the configuration file: relative paths count from here.
     pub folder: PathBuf,
+    /// See `Config::contents`.
+    pub contents: BTreeMap<String, u64>,
     /// `$CREDENTIALS_DIRECTORY`: bare file names are looked for here first.
     pub credentials: Option<PathBuf>,
 }

@@ -17,12 +17,26 @@ fn everything() -> String {
 /// A folder with every file that the examples name.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in
-        ["mqtt-password", "ca.pem", "relay.pem", "relay.key", "whatsapp-token", "app-secret", "box.pem", "box.key"]
-    {
-        std::fs::write(folder.path().join(name), "x\n").unwrap();
+    let made = rcgen::generate_simple_self_signed(Vec::new()).unwrap();
+    let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    for name in [
+        "mqtt-password",
+        "ca.pem",
+        "relay.pem",
+        "relay.key",
+        "whatsapp-token",
+        "app-secret",
+        "box.pem",
+        "box.key",
+        "corporate-ca.pem",
+    ] {
+        let text = match name.rsplit('.').next() {
+            Some("pem") => &pem,
+            Some("key") => &key,
+            _ => "x\n",
+        };
+        std::fs::write(folder.path().join(name), text).unwrap();
     }
-    std::fs::write(folder.path().join("corporate-ca.pem"), "x").unwrap();
     let template = |name: &str, components: &str| {
         let form = |language: &str| {
             format!(

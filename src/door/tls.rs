@@ -68,6 +68,20 @@ pub enum TlsProblem {
     Library(String),
 }
 
+impl TlsProblem {
+    /// The file that has to be put right; none where no file is to blame.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            TlsProblem::Unreadable { file, .. }
+            | TlsProblem::NoCertificate { file, .. }
+            | TlsProblem::BadCertificate { file, .. }
+            | TlsProblem::BadKey { file, .. }
+            | TlsProblem::NotAPair { key: file, .. } => Some(file),
+            TlsProblem::Library(_) => None,
+        }
+    }
+}
+
 /// A client's configuration: ring, TLS 1.2 and 1.3, verified against [`SystemClock::verification_time`].
 ///
 /// Trusts the certificates in `ca_file` alone, or the bundled public roots without one. `identity` is the file of the client

@@ -41,7 +41,7 @@ pub struct Gauges {
     pub clock_trusted: bool,
     /// `broker` and `uplink`.
     pub links: Vec<LinkState>,
-    /// Messages by outcome: the ones that may still change, and what is kept of the others.
+    /// Messages whose outcome may still change: `stored` (waiting, or on their way) and `unknown`.
     pub backlog: Vec<Backlog>,
     /// Age of the oldest message that has not left, in whole seconds; none without one.
     pub oldest_seconds: Option<u64>,
@@ -84,7 +84,7 @@ pub struct Backlog {
 /// How much of one limit is used.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LimitUse {
-    /// `sender`, `pair` (the fullest one), `in-flight`, …
+    /// `sender`, `in-flight`, `store`.
     pub limit: String,
     /// 0 to 1.
     pub used: f64,

@@ -225,11 +225,18 @@ fn every_example_and_board_loads() {
             board.file_stem().unwrap().to_str().unwrap().to_owned()
         })
         .collect();
+    let made = rcgen::generate_simple_self_signed(Vec::new()).unwrap();
+    let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     for example in toml_files("config/examples") {
         let text = std::fs::read_to_string(&example).unwrap();
         for line in text.lines().filter(|line| line.contains("_file = ")) {
             let name = line.split('"').nth(1).unwrap();
-            std::fs::write(folder.path().join(name), "something\n").unwrap();
+            let text = match name.rsplit('.').next() {
+                Some("pem") => &pem,
+                Some("key") => &key,
+                _ => "something\n",
+            };
+            std::fs::write(folder.path().join(name), text).unwrap();
         }
         let file = folder.path().join(example.file_name().unwrap());
         for board in boards.iter().map(|board| Some(board.as_str())).chain([None]) {

@@ -5,12 +5,15 @@
 use super::super::problem::Problem;
 use super::super::reader::Reader;
 use super::super::units;
+use crate::door::clock::SystemClock;
 use crate::door::secret::Secret;
+use crate::door::tls;
 use crate::door::{mqtt, uplink};
 use crate::limits;
 use reqwest::Url;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Below the largest packet that MQTT knows (MQTT 5, 1.5.5: four length bytes of seven bits, 268,435,455 bytes).
 const PACKET_MAX: u64 = 255 << 20;
@@ -32,7 +35,7 @@ pub(super) fn mqtt(r: &mut Reader<'_, '_>, branch: &str) -> Option<mqtt::Setting
             let problem = r.problem("password_file", "a password without a user name").fix("Set mqtt.username.");
             r.tell(problem);
         }
-        let ca_file = r.file("ca_file").map(|(path, _)| path);
+        let ca_file = pem(r, "ca_file");
         let identity = identity(r);
         let receive_maximum = r.whole("receive_maximum", 1..=limits::RECEIVE_MAX as u64);
         let session_expiry = r.duration("session_expiry");
@@ -56,6 +59,9 @@ pub(super) fn mqtt(r: &mut Reader<'_, '_>, branch: &str) -> Option<mqtt::Setting
         }
         let url = url?;
         let tls = url.scheme() == "mqtts";
+        if tls {
+            usable(r, Some(&host(&url)), ca_file.as_deref(), identity.as_ref());
+        }
         plain_mqtt(r, &url);
         Some(mqtt::Settings {
             branch: branch.to_owned(),
@@ -114,10 +120,11 @@ pub(super) fn uplink(r: &mut Reader<'_, '_>) -> Option<Uplink> {
         if !r.has("token_file") && !r.has("cert_file") {
             r.missing("token_file", "Put the access token into a file and name it here, or set cert_file for a gateway that holds the token.");
         }
-        let token_file = r.file("token_file").and_then(|(path, content)| secret(r, "token_file", content).map(|_| path));
+        let token_file = token_file(r);
         let app_secret = r.file("app_secret_file").and_then(|(_, content)| secret(r, "app_secret_file", content));
         let identity = identity(r);
-        let ca_file = r.file("ca_file").map(|(path, _)| path);
+        let ca_file = pem(r, "ca_file");
+        usable(r, None, ca_file.as_deref(), identity.as_ref());
         let proxy = address(r, "proxy", &["http", "https"]).map(|url| url.to_string());
         let timeout = r.duration("timeout");
         let connect_timeout = r.duration("connect_timeout");
@@ -217,9 +224,60 @@ fn identity(r: &mut Reader<'_, '_>) -> Option<(PathBuf, PathBuf)> {
             r.tell(problem);
         }
     }
-    let cert = r.file("cert_file").map(|(path, _)| path);
-    let key = r.file("key_file").map(|(path, _)| path);
+    let (cert, key) = (pem(r, "cert_file"), pem(r, "key_file"));
     cert.zip(key)
+}
+
+/// A file of TLS. What it holds is remembered, since the doors read it only once.
+fn pem(r: &mut Reader<'_, '_>, key: &str) -> Option<PathBuf> {
+    let (path, content) = r.file(key)?;
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    r.account.contents.insert(r.key(key), hasher.finish());
+    Some(path)
+}
+
+/// Sets TLS up as the door will, so that files it cannot use are told now and not at the start. `host` where the door names
+/// it beforehand.
+fn usable(r: &mut Reader<'_, '_>, host: Option<&str>, ca_file: Option<&Path>, identity: Option<&(PathBuf, PathBuf)>) {
+    let clock = SystemClock::start(None);
+    // Apart, so that both are told.
+    for (ca_file, identity) in [(ca_file, None), (None, identity)] {
+        let set_up = match host {
+            Some(host) => tls::client_config_for(host, ca_file, identity, &clock),
+            None => tls::client_config(ca_file, identity, &[], &clock),
+        };
+        let Err(wrong) = set_up else { continue };
+        let key = match (wrong.file(), identity) {
+            (None, _) => {
+                if host.is_some() {
+                    "url"
+                } else {
+                    "base_url"
+                }
+            }
+            (Some(_), None) => "ca_file",
+            (Some(file), Some((_, key))) => {
+                if file == key {
+                    "key_file"
+                } else {
+                    "cert_file"
+                }
+            }
+        };
+        let problem = r.problem(key, wrong.to_string());
+        r.tell(problem);
+    }
+}
+
+/// `uplink.token_file`, by the door's own rule. The token itself is left to the door.
+fn token_file(r: &mut Reader<'_, '_>) -> Option<PathBuf> {
+    let (path, content) = r.file("token_file")?;
+    if let Err(wrong) = uplink::token(&content) {
+        let problem = r.problem("token_file", format!("the file {wrong}"));
+        r.tell(problem);
+    }
+    Some(path)
 }
 
 /// The one line that a secret file holds.

@@ -49,7 +49,8 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<Config> {
     };
     let rooms =
         Rooms { branch: branch.id, rules: rules?, policy: policy?.settings, pace: pace?, outbox: outbox?, whatsapp };
-    Some(Config { mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms })
+    let contents = std::mem::take(&mut r.account.contents);
+    Some(Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms })
 }
 
 /// `[branch]`

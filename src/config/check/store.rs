@@ -23,6 +23,8 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         let sender = r.whole_or_off("sender_per_second", 1..=SENDER_PER_SECOND_MAX as u64);
         let pair_interval = r.duration_or_off("pair_interval");
         let pair_burst = r.whole("pair_burst", 1..=PAIR_BURST_MAX);
+        without_effect(r, "share", "sender_per_second", sender == Some(Limit::Off) && share != Some((1, 1)));
+        without_effect(r, "pair_burst", "pair_interval", pair_interval == Some(Limit::Off));
         for key in ["daily_recipients", "daily_reserve", "daily_messages"] {
             r.whole_or_off(key, 1..=1_000_000);
             r.idle(key);
@@ -46,6 +48,14 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
             pause: uplink.pause,
         })
     })
+}
+
+/// A key that only refines a limit, written where that limit is `off`.
+fn without_effect(r: &mut Reader<'_, '_>, key: &str, limit: &str, off: bool) {
+    if off && r.origin(key).is_own() {
+        let problem = r.problem(key, format!("has no effect: limits.{limit} is \"off\""));
+        r.warn(problem.fix(format!("Set limits.{limit} or remove this key.")));
+    }
 }
 
 /// `m/n` with 1 ≤ m ≤ n.

@@ -18,6 +18,7 @@ mod token;
 mod trouble;
 
 pub use settings::*;
+pub use token::token;
 
 use crate::door::clock::SystemClock;
 use crate::door::tls::TlsProblem;

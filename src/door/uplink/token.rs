@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// How long a reading is good. The file is small: reading it is as cheap as asking for its date, and misses no change.
 const GOOD_FOR: Duration = Duration::from_secs(1);
-/// Bytes of the largest token that is taken; the platform's have 200 to 300.
+/// Bytes of the largest file that is taken for a token's; the platform's have 200 to 300.
 const LARGEST: u64 = 8 * 1024;
 
 /// The token in use, and what people are told where there is none.
@@ -64,19 +64,26 @@ impl Tokens {
 fn read(file: Option<&Path>) -> Reading {
     let Some(file) = file else { return Ok(None) };
     let told = |what: &str| format!("token file {}: {what}", file.display());
-    let mut text = String::new();
+    let mut content = Vec::new();
     std::fs::File::open(file)
-        .and_then(|opened| opened.take(LARGEST + 1).read_to_string(&mut text))
+        .and_then(|opened| opened.take(LARGEST + 1).read_to_end(&mut content))
         .map_err(|why| told(&format!("cannot be read: {why}; check the path and who may read it")))?;
-    let token = text.trim();
-    if token.is_empty() {
-        return Err(told("is empty; put the token there"));
-    }
+    token(&content).map(Some).map_err(told)
+}
+
+/// The token that a file with this content holds: for the door, and for whoever checks a configuration before it is used.
+///
+/// # Errors
+/// What is wrong and what to do, to be read after the name of the file.
+pub fn token(content: &[u8]) -> Result<Secret, &'static str> {
     // What a header may hold (RFC 6750): anything else is a file of another kind.
-    if token.len() as u64 > LARGEST || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(told("holds no token: one word is wanted, as the platform shows it"));
+    match content.trim_ascii() {
+        [] => Err("is empty; put the token there"),
+        token if content.len() as u64 <= LARGEST && token.iter().all(u8::is_ascii_graphic) => {
+            Ok(Secret::new(&String::from_utf8_lossy(token)))
+        }
+        _ => Err("holds no token: one word is wanted, as the platform shows it"),
     }
-    Ok(Some(Secret::new(token)))
 }
 
 fn fingerprint(reading: &Reading) -> Fingerprint {
