@@ -15,6 +15,10 @@ use tokio::runtime::Runtime;
 /// What the API takes for a valid token.
 pub const TOKEN: &str = "EAAG-test-token";
 
+/// Resident memory at its highest, in the dev profile: about 24 MiB with a warm connection, most of it pages of the unoptimised
+/// program, and little more whatever happens.
+const MEMORY_KIB: u64 = 32 * 1024;
+
 /// Everything that runs for a test; dropped in order: the daemon first.
 pub struct House {
     daemon: Option<Child>,
@@ -141,8 +145,10 @@ impl House {
         child.wait().unwrap();
     }
 
-    /// SIGTERM, and its exit status.
+    /// SIGTERM, and its exit status. Whatever the test did to it, its memory has kept the bound.
     pub fn stop(&mut self) -> ExitStatus {
+        let (_, highest) = self.memory();
+        assert!(highest <= MEMORY_KIB, "{highest} KiB at its highest\n{}", self.log());
         let mut child = self.daemon.take().expect("it runs");
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

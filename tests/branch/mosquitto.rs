@@ -1,9 +1,10 @@
 //! Debian's mosquitto, started for one test: on a free port of loopback, in a folder of its own, ended by its pid.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tokio::net::TcpSocket;
 
 /// How long anything that a test waits for may take. Generous: the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -12,12 +13,28 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Mosquitto {
     child: Option<Child>,
     folder: tempfile::TempDir,
-    port: u16,
+    port: Port,
 }
 
-/// A port that nobody uses just now.
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+/// A port of loopback that is this test's alone until it is dropped, whether somebody listens on it or not: the socket is bound
+/// and never listens, so the kernel gives the port to nobody who asks for any, refuses connections, and lets a server listen that
+/// names it and allows reuse, as mosquitto and Tokio do.
+pub struct Port {
+    number: u16,
+    _reserved: TcpSocket,
+}
+
+impl Port {
+    pub fn reserve() -> Port {
+        let reserved = TcpSocket::new_v4().unwrap();
+        reserved.set_reuseaddr(true).unwrap();
+        reserved.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        Port { number: reserved.local_addr().unwrap().port(), _reserved: reserved }
+    }
+
+    pub fn number(&self) -> u16 {
+        self.number
+    }
 }
 
 impl Mosquitto {
@@ -31,12 +48,13 @@ impl Mosquitto {
     pub fn start_with(lines: &str, prepare: impl FnOnce(&Path)) -> Mosquitto {
         let folder = tempfile::tempdir().unwrap();
         prepare(folder.path());
-        let port = free_port();
+        let port = Port::reserve();
         // As root it would change to a user who may not read the folder. A queue without bound (0) makes 2.0.11 drop a client
         // whose publish it has just refused, so it is a large number instead.
         let config = format!(
             "listener {port} 127.0.0.1\npersistence true\npersistence_location {folder}/\nuser root\n\
              max_queued_messages 100000\nlog_type all\n{lines}",
+            port = port.number(),
             folder = folder.path().display(),
         );
         let config = config.replace("{folder}", &folder.path().display().to_string());
@@ -47,7 +65,7 @@ impl Mosquitto {
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     pub fn folder(&self) -> &Path {
@@ -88,10 +106,12 @@ impl Mosquitto {
             .expect("mosquitto is installed (Debian: apt install mosquitto)");
         self.child = Some(child);
         let until = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        // Its own word, not a connection, which anybody who listens there would take: it says so when it listens on every port
+        // that it was given, and ends if it cannot have one.
+        while !self.log().contains(" running\n") {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
             assert!(ended.is_none() && Instant::now() < until, "mosquitto does not listen: {}", self.log());
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     }
 

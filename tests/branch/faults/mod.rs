@@ -1,5 +1,5 @@
 //! The faults that a branch box meets, with the built binary, mosquitto and the simulated Cloud API: after each, nothing that was
-//! acknowledged is lost, nothing is repeated but after `unknown`, and those repeats are counted (see `books`).
+//! acknowledged is lost, nothing is repeated but after `unknown`, and those repeats are counted (see `books`); memory is bounded (see `House::stop`).
 
 mod books;
 mod broker;
@@ -13,10 +13,6 @@ use std::time::{Duration, Instant};
 
 /// Limits so high that the number of events decides how long a test takes; the simulated API's own is put out of the way too.
 const FAST: &str = "[limits]\nsender_per_second = 1000\n";
-
-/// Resident memory at its highest, in the dev profile: about 24 MiB with a warm connection, most of it pages of the unoptimised
-/// program, and little more whatever happens.
-const MEMORY_KIB: u64 = 32 * 1024;
 
 /// A house whose API takes any number of messages per second.
 fn fast_house(more: &str) -> House {

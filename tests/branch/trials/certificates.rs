@@ -1,9 +1,10 @@
 //! Certificates that are wrong: nothing is sent, nothing is lost, the status says which and what to do.
 
 use crate::house::{API_NAMES, House, alarm, now, order};
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::mosquitto::{Mosquitto, Port};
 use branchline::demo::certs::{Authority, Identity, Validity};
 use branchline::time::Wall;
+use std::path::Path;
 use std::time::Duration;
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -74,26 +75,76 @@ fn another_name() {
     refuses_until_replaced(|authority| authority.server(names, Validity::around(now())).unwrap(), told);
 }
 
+/// A house whose broker speaks TLS beside its plain port, with this certificate; the daemon trusts `trusted`, a PEM.
+fn tls_broker(house: &mut House, identity: &Identity, trusted: &str) -> Port {
+    let port = Port::reserve();
+    let number = port.number();
+    let lines = format!(
+        "allow_anonymous true\nlistener {number} 127.0.0.1\ncertfile {{folder}}/broker.pem\nkeyfile {{folder}}/broker.key\n"
+    );
+    house.broker = Mosquitto::start_with(&lines, |folder| present(folder, identity));
+    house.write("broker-ca.pem", trusted);
+    house.layer("broker", &format!("[mqtt]\nurl = \"mqtts://127.0.0.1:{number}\"\nca_file = \"broker-ca.pem\"\n"));
+    port
+}
+
+/// What the broker shows from its next start on.
+fn present(folder: &Path, identity: &Identity) {
+    std::fs::write(folder.join("broker.pem"), identity.certificate_pem()).unwrap();
+    std::fs::write(folder.join("broker.key"), identity.key_pem()).unwrap();
+}
+
+fn wait_until_refused(house: &mut House, told: &[&str]) {
+    house.wait(&format!("the broker's certificate is refused: {told:?}"), |house| {
+        let problems = house.problems();
+        problems.contains("BROKER DOWN") && told.iter().all(|words| problems.contains(words))
+    });
+    let text = house.said(&["status"]);
+    assert!(told.iter().all(|words| text.contains(words)), "{text}");
+    assert!(told.iter().all(|words| house.whole_log().contains(words)), "{}", house.log());
+}
+
+/// Each is told with what to do; once the broker has a good one, the daemon finds it by itself.
+#[test]
+fn a_brokers_bad_certificate_is_told_and_a_renewed_one_connects() {
+    let past = Validity { from: Wall(now().0 - 20 * DAY), until: Wall(now().0 - 10 * DAY) };
+    let future = Validity { from: Wall(now().0 + 10 * DAY), until: Wall(now().0 + 20 * DAY) };
+    let good = Validity::around(now());
+    let own = &["127.0.0.1"][..];
+    let table = [
+        (own, past, &["certificate expired", "renew the broker's certificate"][..]),
+        (own, future, &["certificate not valid yet", "check the clock of this box"]),
+        (&["broker.example"], good, &["certificate not valid for name", "use the name in the certificate in mqtt.url"]),
+    ];
+    std::thread::scope(|scope| {
+        for (names, validity, told) in table {
+            scope.spawn(move || {
+                let mut house = House::new("");
+                let bad = house.authority.server(names, validity).unwrap();
+                let authority = house.authority.certificate_pem().to_owned();
+                let _port = tls_broker(&mut house, &bad, &authority);
+                house.launch();
+                wait_until_refused(&mut house, told);
+                house.broker.pause();
+                present(house.broker.folder(), &house.authority.server(own, good).unwrap());
+                house.broker.resume();
+                house.wait_until_up();
+                house.publish([order(1)]);
+                house.wait_for_accepted(1, LONG);
+                assert!(house.stop().success());
+            });
+        }
+    });
+}
+
 #[test]
 fn a_broker_of_another_authority_is_told_and_a_corrected_file_connects() {
     let mut house = House::new("");
-    let port = free_port();
     let identity = house.authority.server(&["127.0.0.1"], Validity::around(now())).unwrap();
-    let lines = format!(
-        "allow_anonymous true\nlistener {port} 127.0.0.1\ncertfile {{folder}}/broker.pem\nkeyfile {{folder}}/broker.key\n"
-    );
-    house.broker = Mosquitto::start_with(&lines, |folder| {
-        std::fs::write(folder.join("broker.pem"), identity.certificate_pem()).unwrap();
-        std::fs::write(folder.join("broker.key"), identity.key_pem()).unwrap();
-    });
     let other = Authority::new(Validity::around(now())).unwrap();
-    house.write("broker-ca.pem", other.certificate_pem());
-    house.layer("broker", &format!("[mqtt]\nurl = \"mqtts://127.0.0.1:{port}\"\nca_file = \"broker-ca.pem\"\n"));
+    let _port = tls_broker(&mut house, &identity, other.certificate_pem());
     house.launch();
-    house.wait("the broker's certificate is refused", |house| {
-        let problems = house.problems();
-        problems.contains("BROKER DOWN") && problems.contains("set mqtt.ca_file to the authority that issued")
-    });
+    wait_until_refused(&mut house, &["set mqtt.ca_file to the authority that issued"]);
     let authority = house.authority.certificate_pem().to_owned();
     house.write("broker-ca.pem", &authority);
     assert!(house.stop().success(), "a daemon without a broker stops in order");

@@ -1,7 +1,7 @@
 //! The people of a branch at the command line, the status page and the configuration.
 
 use crate::house::{House, alarm, customer, order, order_for};
-use crate::mosquitto::free_port;
+use crate::mosquitto::Port;
 use branchline::demo::api::Fault;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -171,7 +171,8 @@ fn explain_tells_what_would_become_of_an_event_and_does_nothing() {
 #[test]
 fn metrics_and_page_have_what_others_rely_on() {
     let mut house = House::new("");
-    let port = free_port();
+    let reserved = Port::reserve();
+    let port = reserved.number();
     house.layer("page", &format!("[operate]\nlisten = \"127.0.0.1:{port}\"\n"));
     house.start();
     house.publish([order(1), alarm(1)]);

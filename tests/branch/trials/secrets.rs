@@ -1,7 +1,7 @@
 //! No output holds a secret or a whole phone number: the ledger's own export is the only exception.
 
 use crate::house::{House, TOKEN, alarm, customer, order, order_for};
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::mosquitto::{Mosquitto, Port};
 use crate::trials::ear::Ear;
 use crate::trials::operate::get;
 use branchline::demo::api::Fault;
@@ -38,12 +38,17 @@ impl Search {
     }
 }
 
-fn life(json: bool) {
+/// Everything that we say and, with `LIBRARIES`, everything that those say who carry the secrets.
+const ALL: &str = "trace";
+const LIBRARIES: &str = "trace,h2=trace,rustls=trace,rumqttc=trace,hyper=trace,hyper_util=trace,reqwest=trace";
+
+fn life(json: bool, level: &str) {
     let mut house = House::with_api("", |settings| branchline::demo::api::Settings {
         app_secret: Some(APP_SECRET.to_owned()),
         ..settings
     });
-    let (guarded, page) = (free_port(), free_port());
+    let reserved = [Port::reserve(), Port::reserve()];
+    let [guarded, page] = reserved.each_ref().map(Port::number);
     let lines = format!(
         "per_listener_settings true\nallow_anonymous true\nlistener {guarded} 127.0.0.1\nallow_anonymous false\n\
          password_file {{folder}}/passwords\n"
@@ -62,7 +67,7 @@ fn life(json: bool) {
              [uplink]\napp_secret_file = \"app-secret\"\n[operate]\nlisten = \"127.0.0.1:{page}\"\n"
         ),
     );
-    house.level = "debug".to_owned();
+    house.level = level.to_owned();
     if json {
         house.arguments = vec!["--log".to_owned(), "json".to_owned()];
     }
@@ -129,6 +134,9 @@ fn life(json: bool) {
     forbidden.extend((1..=11).map(|number| customer(number)[5..].to_owned()));
     forbidden.extend(["987654321", "9800000077", "980000088", "980000099", "80000099"].map(str::to_owned));
     search.ends_clean(&forbidden);
+    if level == LIBRARIES {
+        assert!(house.whole_log().contains("FramedWrite"), "the libraries do speak");
+    }
     // The search can find: what it looks for is in the ledger's export.
     let export = house.said(&["consent", "export"]);
     assert!(forbidden.iter().any(|words| export.contains(words)), "{export}");
@@ -136,10 +144,20 @@ fn life(json: bool) {
 
 #[test]
 fn text_log() {
-    life(false);
+    life(false, ALL);
 }
 
 #[test]
 fn json_log() {
-    life(true);
+    life(true, ALL);
+}
+
+#[test]
+fn text_log_with_the_libraries() {
+    life(false, LIBRARIES);
+}
+
+#[test]
+fn json_log_with_the_libraries() {
+    life(true, LIBRARIES);
 }
