@@ -2,7 +2,7 @@
 
 use crate::floor::Acks;
 use crate::house::{self, House, TOKEN};
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::mosquitto::{Mosquitto, Port};
 use crate::report::sorted;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
@@ -39,6 +39,7 @@ body = ["{{ payload.customer.name | first_name }}", "{{ payload.event_id }}"]
 pub struct Bench {
     pub house: House,
     page: u16,
+    _reserved: Port,
 }
 
 impl Bench {
@@ -49,12 +50,16 @@ impl Bench {
             pair_burst: u32::MAX,
             ..settings
         });
-        // Its log of every packet would be measured too.
-        house.broker = Mosquitto::start_with("allow_anonymous true\nlog_type none\nset_tcp_nodelay true\n", |_| {});
-        let page = free_port();
+        // Its log of every packet would be measured too; that it runs it still says.
+        house.broker = Mosquitto::start_with(
+            "allow_anonymous true\nlog_type none\nlog_type information\nset_tcp_nodelay true\n",
+            |_| {},
+        );
+        let reserved = Port::reserve();
+        let page = reserved.number();
         std::fs::create_dir(house.path().join("conf.d")).unwrap();
         house.write("conf.d/bench.toml", &format!("{BENCH}listen = \"127.0.0.1:{page}\"\n"));
-        Bench { house, page }
+        Bench { house, page, _reserved: reserved }
     }
 
     /// With a daemon that has subscribed and reached the API.

@@ -453,11 +453,13 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
     let db = Connection::open(path).map_err(failed)?;
+    // Before the first look: a store that is read without it gets a shared index file of 32 KiB beside it, for which a full disk
+    // has no room, and could not be opened again before somebody made some.
+    db.execute_batch("PRAGMA locking_mode = EXCLUSIVE").map_err(failed)?;
     ours(&db, path)?;
     // 512 KiB of cache: with 50,000 stored messages the interior pages of all indexes fit; the budget is 12 MiB in all.
     db.execute_batch(&format!(
         "PRAGMA page_size = {PAGE};
-         PRAGMA locking_mode = EXCLUSIVE;
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA cache_size = -512;
