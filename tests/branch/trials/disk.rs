@@ -101,14 +101,11 @@ fn a_full_disk_holds_events_and_loses_none() {
     });
     let text = house.said(&["status"]);
     assert!(text.contains("disk"), "{text}");
-    house.wait_for("the eight are settled", LONG, |house| {
-        house.data(&["outbox", "list", "--outcome", "accepted", "--limit", "200"])["rows"].as_array().unwrap().len()
-            >= 28
-    });
     assert!(house.control().counters().accepted < u64::from(crowd), "nothing new leaves");
 
     disk.empty();
     house.wait_for_accepted(u64::from(crowd) + 1, LONG);
+    // The answers of the eight had what room there was, or waited for it: none of them is a repeat.
     house.wait_for("nothing waits", LONG, |house| house.backlog() == 0);
     assert_eq!(house.same_again(), 0);
     assert_eq!(house.control().counters().accepted, u64::from(crowd) + 1);
