@@ -78,6 +78,12 @@ enum Tally {
     Overrun(u64),
 }
 
+/// A repeat is recognised by the message that it repeats: settled ones are kept at least as long as any rule looks back.
+fn kept_for_repeats(outbox: outbox::Settings, rules: &rules::Settings) -> outbox::Settings {
+    let longest = rules.rules.iter().map(|rule| rule.dedupe_window).max().unwrap_or_default();
+    outbox::Settings { keep_settled: outbox.keep_settled.max(longest), ..outbox }
+}
+
 /// The engine.
 pub struct Engine {
     branch: String,
@@ -115,6 +121,8 @@ impl Engine {
     /// Rules were compiled when the configuration was checked. Attempts that the store holds without an answer become
     /// unknown in the first batch.
     pub fn new(rooms: Rooms, rules: Rules, outbox: Outbox, now: Now, boot: &str, seed: u64) -> Result<Engine, Failure> {
+        let mut outbox = outbox;
+        outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
         let soft = Soft::start(&outbox, now, boot)?;
         let moment = soft.peek(now);
         Ok(Engine {
@@ -149,9 +157,9 @@ impl Engine {
         self.policy = rooms.policy;
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
         self.pace = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
+        self.outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;
-        self.outbox.reconfigure(rooms.outbox);
         self.soft.filters_changed = true;
         self.stirred = true;
     }

@@ -50,6 +50,8 @@ pub struct Kit {
     pub extra: String,
     /// `uplink.phone_number_id`
     pub number: &'static str,
+    /// `outbox.keep_settled`, where it is not the default.
+    pub keep_settled: Option<Duration>,
 }
 
 pub fn folder() -> tempfile::TempDir {
@@ -88,6 +90,7 @@ impl Kit {
             when_full,
             extra: String::new(),
             number: "106540352242922",
+            keep_settled: None,
         }
     }
 
@@ -102,6 +105,9 @@ impl Kit {
         let mut rooms = loaded.config.rooms;
         rooms.policy.unknown_wait = Duration::from_secs(30);
         self.number.clone_into(&mut rooms.outbox.sender);
+        if let Some(keep) = self.keep_settled {
+            rooms.outbox.keep_settled = keep;
+        }
         let rules = Rules::compile(&rooms.rules).unwrap();
         (rooms, rules)
     }

@@ -652,6 +652,20 @@ fn another_number_of_the_business_keeps_people_ledger_and_backlog() {
     assert_eq!(kit.told_times(Outcome::Withheld, Reason::ConsentRevoked), 1);
 }
 
+/// Found in review: what a repeat is recognised by was forgotten before the rule's window was over.
+#[test]
+fn a_repeat_is_recognised_though_little_is_kept() {
+    let mut kit = Kit::cold("64 MiB", "hold");
+    kit.keep_settled = Some(Duration::from_secs(3600));
+    kit.start();
+    kit.order("pos/1/ready", BIA, "1");
+    kit.answer_last(taken());
+    kit.at(5.0 * 3600.0);
+    kit.order("pos/1/ready", BIA, "1");
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["1"]);
+}
+
 /// Found in review: 131048 stopped the number for hours and the status said nothing.
 #[test]
 fn a_rest_for_spam_is_shown_as_a_problem() {
