@@ -82,12 +82,13 @@ fn totals(say: &mut Say, record: &Record, events: usize, took: Duration, longest
     if let Some((waited, message)) = longest {
         let what = rows_of(&message.event).next().map_or("", |row| row.what);
         let cut = CUT.iter().any(|event| event.id == message.event);
-        say.line(&format!(
+        let text = format!(
             "The longest wait was {:.1} s: “{what}” to {}{}.",
             waited.as_secs_f64(),
             who(Some(&message.to)),
             if cut { ", published while the uplink was away" } else { "" },
-        ));
+        );
+        wrap(&text, WIDTH).iter().for_each(|line| say.line(line));
     }
 }
 
