@@ -4,7 +4,7 @@
 //! no passwords here, and logs under the target `rumqttd` (a lost connection is an error there): filter it.
 //!
 //! What rumqttd makes of MQTT 5 (probed with rumqttc's v5 client on 2026-11-22, the last two rows read in its source;
-//! `tests/simulator.rs` keeps the probes that need no waiting):
+//! `tests/simulator/broker.rs` keeps the probes that need no waiting):
 //!
 //! | feature | |
 //! |---|---|
