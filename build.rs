@@ -9,6 +9,10 @@
 //!
 //! A pattern that uses anything the matcher does not know ends the build: a wrong table is never written.
 
+#[path = "src/message/number/instructions.rs"]
+mod instructions;
+
+use instructions::*;
 use phonenumber::metadata::{DATABASE, Descriptor, Descriptors};
 use phonenumber::{Metadata, Type};
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
@@ -18,22 +22,12 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-/// What a matcher's instruction begins with; `message::number::plan` reads the same bytes.
-const MATCH: u8 = 0;
-const END: u8 = 1;
-const SAVE: u8 = 2;
-const SPLIT: u8 = 3;
-const JUMP: u8 = 4;
-/// A set of digits: `0x80 | (count - 1) << 2 | two bits of the set`, then the other eight. At most 32 in a row.
-const DIGITS: u8 = 0x80;
+/// What the count of an instruction of digits has room for.
 const DIGITS_IN_A_ROW: usize = 32;
-/// Groups that the matcher keeps, the whole included.
-const GROUPS: usize = 8;
-/// In a transform rule: a captured group, instead of a digit.
-const GROUP: u8 = 0x80;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/message/number/instructions.rs");
     build_time();
     telephone_plans();
 }

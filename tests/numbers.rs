@@ -11,8 +11,11 @@
 //!   itself, and takes the 90 off Brazilian numbers that begin with it);
 //! - a number with a calling code is read by the rules of its own country (the crate uses those of the default country).
 //!
+//! Both read what they have read once more, so that a number means itself: libphonenumber leaves a trunk prefix in it where two
+//! were written.
+//!
 //! `BRANCHLINE_NUMBERS_SEED` chooses other cases than the usual ones.
-// A test's helpers may unwrap as its functions do.
+// What the tests call may unwrap as they do.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use branchline::message::{Country, Number};
@@ -102,8 +105,12 @@ impl Oracle {
         Oracle(Database::from(all.collect()).unwrap())
     }
 
-    /// The E.164 form, if the text is a possible number of a person's line.
+    /// The E.164 form, if the text is a possible number of a person's line; read again as it was written, as ours is.
     fn read(&self, text: &str, home: &Metadata) -> Option<String> {
+        self.once(&self.once(text, home)?, home)
+    }
+
+    fn once(&self, text: &str, home: &Metadata) -> Option<String> {
         let mut number = phonenumber::parse_with(&self.0, Some(id(home)), text).ok()?;
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
         let (code, source) = (number.code().value(), number.code().source());

@@ -6,6 +6,7 @@
 //! text, country ─read─► digits ─plan─► calling code + national number ─► Number ─► forms
 //! ```
 
+mod instructions;
 mod plan;
 mod read;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! Floor: words. Constant data in the binary: nothing is allocated, compiled or read at start.
 
+use super::instructions::*;
+
 /// A country's plan, or that of a calling code without a country (`00`, satellites and the like).
 #[derive(Debug)]
 pub(super) struct Region {
@@ -26,17 +28,6 @@ pub(super) struct Region {
 /// Sorted by calling code; of those who share one, the main region comes first.
 static REGIONS: &[Region] = &include!(concat!(env!("OUT_DIR"), "/regions.rs"));
 static PROGRAMS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/programs.bin"));
-
-/// The matcher's instructions, as `build.rs` writes them.
-const MATCH: u8 = 0;
-const END: u8 = 1;
-const SAVE: u8 = 2;
-const SPLIT: u8 = 3;
-const JUMP: u8 = 4;
-const DIGITS: u8 = 0x80;
-const GROUP: u8 = 0x80;
-/// Groups that a pattern may have, the whole included; `build.rs` checks it.
-const GROUPS: usize = 8;
 
 /// What one match took: the whole, then each group.
 type Taken = [Option<(usize, usize)>; GROUPS];

@@ -22,7 +22,15 @@ const EXTENSION: &[&str] =
     &[";ext=", "extension", "extensión", "extn", "ext", "xtn", "anexo", "ramal", "interno", "int", "x", "#", "~"];
 
 /// The calling code and the national number of a text, as one row of digits; E.164's bound is left to the caller.
+///
+/// Read twice, the second time as the first left it: what is sent, stored and shown must read as itself. Not libphonenumber's: of
+/// `0085 2123-4567` in Brazil, with a 0 too many, it leaves `+55 0 85…`, which nobody has.
 pub(super) fn read(text: &str, home: &'static Region) -> Result<String, NumberProblem> {
+    let first = once(text, home)?;
+    once(&format!("+{first}"), home)
+}
+
+fn once(text: &str, home: &'static Region) -> Result<String, NumberProblem> {
     let (plus, dialled) = digits(text)?;
     let (region, code, national) = if plus {
         abroad(&dialled, home)?
