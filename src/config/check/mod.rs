@@ -15,13 +15,14 @@ use super::tree::Table;
 use super::{Config, Operate};
 use crate::engine::Rooms;
 use crate::message::Country;
+use crate::rules::Rules;
 use jiff::tz::TimeZone;
 
 /// Keys of the interface that later versions bring.
 const LATER: [&str; 4] = ["lists", "tables", "webhook", "notice"];
 
-/// Reads everything from `root`, on which `r` stands.
-pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<Config> {
+/// Reads everything from `root`, on which `r` stands, and compiles the rules.
+pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Rules)> {
     let branch = branch(r);
     let id = branch.as_ref().map_or("", |branch| branch.id.as_str());
     let mqtt = links::mqtt(r, id);
@@ -37,9 +38,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<Config> {
     let country = branch.as_ref().and_then(|branch| branch.country);
     let rules = rules::settings(r, branch.as_ref(), country, policy.as_ref());
     r.later(&LATER);
-    if let Some(settings) = &rules {
-        compiled::compile(settings, root, r.account);
-    }
+    let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
 
     let (branch, uplink) = (branch?, uplink?);
     let whatsapp = crate::whatsapp::Settings {
@@ -50,7 +49,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<Config> {
     let rooms =
         Rooms { branch: branch.id, rules: rules?, policy: policy?.settings, pace: pace?, outbox: outbox?, whatsapp };
     let contents = std::mem::take(&mut r.account.contents);
-    Some(Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms })
+    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms }, compiled?))
 }
 
 /// `[branch]`
