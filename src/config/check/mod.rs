@@ -3,6 +3,7 @@
 //! Floor: config. A section returns `None` only after it has told why, and only after it has read all its keys.
 
 mod compiled;
+mod fits;
 mod links;
 mod message;
 mod people;
@@ -27,7 +28,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let id = branch.as_ref().map_or("", |branch| branch.id.as_str());
     let mqtt = links::mqtt(r, id);
     let uplink = links::uplink(r);
-    let pace = store::limits(r, uplink.as_ref());
+    let limits = store::limits(r, uplink.as_ref());
     let outbox = store::outbox(r, uplink.as_ref());
     let policy = policy::policy(r);
     let operate = operate(r);
@@ -40,14 +41,27 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     r.later(&LATER);
     let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
 
-    let (branch, uplink) = (branch?, uplink?);
+    if let (Some(settings), Some(rules), Some(policy)) = (&rules, &compiled, &policy) {
+        fits::quiet_hours(settings, rules, policy, root, r.account);
+    }
+    if let (Some(settings), Some(daily)) = (&rules, limits.as_ref().and_then(|limits| limits.daily)) {
+        fits::daily_recipients(settings, daily, root, r.account);
+    }
+
+    let (branch, uplink, limits) = (branch?, uplink?, limits?);
     let whatsapp = crate::whatsapp::Settings {
         api_version: uplink.api_version,
         phone_number_id: uplink.phone_number_id,
         branch: branch.id.clone(),
     };
-    let rooms =
-        Rooms { branch: branch.id, rules: rules?, policy: policy?.settings, pace: pace?, outbox: outbox?, whatsapp };
+    let rooms = Rooms {
+        branch: branch.id,
+        rules: rules?,
+        policy: policy?.settings,
+        pace: limits.pace,
+        outbox: outbox?,
+        whatsapp,
+    };
     let contents = std::mem::take(&mut r.account.contents);
     Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms }, compiled?))
 }
