@@ -54,9 +54,6 @@ pub enum StartError {
     /// `operate.listen`
     #[error("{0}")]
     Listen(String),
-    /// Rules that `check` would have refused.
-    #[error("the rules do not compile: {0}")]
-    Rules(String),
     /// The system gave no thread.
     #[error("the system gave no thread: {0}")]
     Thread(std::io::Error),
@@ -91,11 +88,11 @@ impl Daemon {
     ///
     /// # Errors
     /// What keeps it from starting. An absent broker or uplink does not.
-    pub async fn start(config: Config) -> Result<Daemon, StartError> {
+    pub async fn start(loaded: Loaded) -> Result<Daemon, StartError> {
+        let Loaded { config, rules, .. } = loaded;
         let outbox = open_store(&config).await?;
         let clock = SystemClock::start(Some(outbox.row().wall.reading()));
         let store = outbox.row().store.clone();
-        let rules = compile(&config)?;
         let engine = Engine::new(config.rooms.clone(), rules, outbox, clock.now(), clock.boot_id(), seed())?;
         let (inbox, queue) = engine::channel(config.mqtt.receive_maximum.into(), config.uplink.max_in_flight);
         let sink = Sink { inbox: inbox.clone(), clock: clock.clone() };
@@ -161,8 +158,8 @@ impl Daemon {
         let (file, board) = (file.to_owned(), board.map(str::to_owned));
         // Not on the thread that carries the doors: files may be slow, and compiling takes its time.
         let read = tokio::task::spawn_blocking(move || reread(&file, board.as_deref())).await;
-        let (loaded, rules) = match read.unwrap_or_else(|ended| Err(vec![ended.to_string()])) {
-            Ok(read) => read,
+        let Loaded { config, rules, warnings, .. } = match read.unwrap_or_else(|ended| Err(vec![ended.to_string()])) {
+            Ok(loaded) => loaded,
             Err(problems) => {
                 for problem in problems {
                     error!("{problem}");
@@ -171,16 +168,16 @@ impl Daemon {
                 return Vec::new();
             }
         };
-        let reload = Reload { rooms: loaded.config.rooms.clone(), rules };
+        let reload = Reload { rooms: config.rooms.clone(), rules };
         if self.reloads.try_send(reload).is_err() {
             warn!("the last reload is not done yet: try again");
             return Vec::new();
         }
         // Wakes the engine, which looks for reloads with each batch.
         self.inbox.tell(Input::Woke);
-        warn_all(&loaded);
+        warn_all(&warnings);
         info!("the configuration was read again and is in force");
-        config::restart_needed(&self.started, &loaded.config)
+        config::restart_needed(&self.started, &config)
     }
 
     /// Until the engine ends by itself, which it does not unless it fails.
@@ -210,8 +207,8 @@ impl Daemon {
 pub async fn run(file: &Path, board: Option<&str>, loaded: Loaded) -> Result<(), StartError> {
     // First: a signal during the start waits for its end and does not kill.
     let mut signals = Signals::new().map_err(StartError::Thread)?;
-    warn_all(&loaded);
-    let mut daemon = Daemon::start(loaded.config).await?;
+    warn_all(&loaded.warnings);
+    let mut daemon = Daemon::start(loaded).await?;
     let told = stay(&mut daemon, &mut signals, file, board).await;
     info!("stopping: posts on their way may end, at most {} s", PATIENCE.as_secs());
     daemon.stop().await;
@@ -253,12 +250,10 @@ impl Signals {
     }
 }
 
-/// The configuration as it is now, with its rules; or lines for a person.
-fn reread(file: &Path, board: Option<&str>) -> Result<(Loaded, Rules), Vec<String>> {
-    let told = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<Vec<_>>();
-    let loaded = config::load(file, board, &environment()).map_err(told)?;
-    let rules = compile(&loaded.config).map_err(|problem| vec![problem.to_string()])?;
-    Ok((loaded, rules))
+/// The configuration as it is now; or lines for a person.
+fn reread(file: &Path, board: Option<&str>) -> Result<Loaded, Vec<String>> {
+    let told = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect();
+    config::load(file, board, &environment()).map_err(told)
 }
 
 /// The environment as the configuration reads it.
@@ -272,10 +267,11 @@ pub fn environment() -> Vec<(String, String)> {
 ///
 /// # Errors
 /// What keeps the store from being opened; above all a daemon that has it.
-pub fn offline(config: &Config) -> Result<(Engine, SystemClock), StartError> {
+pub fn offline(loaded: Loaded) -> Result<(Engine, SystemClock), StartError> {
+    let Loaded { config, rules, .. } = loaded;
     let outbox = Outbox::open(config.rooms.outbox.clone(), seed())?;
     let clock = SystemClock::start(Some(outbox.row().wall.reading()));
-    let engine = Engine::new(config.rooms.clone(), compile(config)?, outbox, clock.now(), clock.boot_id(), seed())?;
+    let engine = Engine::new(config.rooms, rules, outbox, clock.now(), clock.boot_id(), seed())?;
     Ok((engine, clock))
 }
 
@@ -289,16 +285,8 @@ async fn open_store(config: &Config) -> Result<Outbox, OpenError> {
     }
 }
 
-fn compile(config: &Config) -> Result<Rules, StartError> {
-    Rules::compile(&config.rooms.rules).map_err(|problems| {
-        let lines: Vec<String> =
-            problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect();
-        StartError::Rules(lines.join("; "))
-    })
-}
-
-fn warn_all(loaded: &Loaded) {
-    for warning in &loaded.warnings {
+fn warn_all(warnings: &[Problem]) {
+    for warning in warnings {
         warn!("{warning}");
     }
 }

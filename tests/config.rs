@@ -31,6 +31,7 @@ id = "sp-042"
 timezone = "America/Sao_Paulo"
 country = "BR"
 [mqtt]
+username = "relay"
 url = "mqtts://broker.branch"
 [uplink]
 phone_number_id = "106540352242922"
@@ -98,6 +99,20 @@ fn every_mistake_is_told_as_stored() {
     }
 }
 
+/// Each warning likewise: these configurations are right and may not be what was meant.
+#[test]
+fn every_warning_is_told_as_stored() {
+    for file in files("tests/config/warnings", "toml") {
+        let loaded = load(&file, None, &[]).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
+        let told = lines(&loaded.warnings);
+        let expected = file.with_extension("expected");
+        if std::env::var_os("BRANCHLINE_BLESS").is_some() {
+            fs::write(&expected, &told).unwrap();
+        }
+        assert_eq!(told, fs::read_to_string(&expected).unwrap_or_default(), "{}", file.display());
+    }
+}
+
 #[test]
 fn later_layers_win_key_by_key_and_each_value_knows_where_it_is_from() {
     let branch = Branch::new(
@@ -113,12 +128,12 @@ fn later_layers_win_key_by_key_and_each_value_knows_where_it_is_from() {
     for (key, shown) in [
         ("outbox.max_bytes", "\"8 MiB\" (small.toml:4)"),
         ("limits.sender_per_second", "5 (small.toml:7)"),
-        ("limits.pair_burst", "2 (branchline.toml:11)"),
+        ("limits.pair_burst", "2 (branchline.toml:12)"),
         ("limits.pair_interval", "\"7s\" (environment BRANCHLINE__LIMITS__PAIR_INTERVAL)"),
         ("uplink.timeout", "\"20s\" (20-b.toml:2)"),
         ("uplink.connect_timeout", "\"4s\" (10-a.toml:3)"),
         ("uplink.max_in_flight", "32 (built-in)"),
-        ("policy.expires.high", "\"1h\" (branchline.toml:13)"),
+        ("policy.expires.high", "\"1h\" (branchline.toml:14)"),
         ("policy.expires.low", "\"12h\" (built-in)"),
         ("mqtt.client_id", "\"branchline-sp-042\" (built-in)"),
     ] {
@@ -208,7 +223,7 @@ fn phone_numbers_are_masked_among_the_effective_values() {
         "[people.ana]\nnumber = \"+5511987654321\"\n[contacts.oncall]\nconsent = \"staff\"\nnumbers = [\"+5511987654321\"]\n",
     );
     let loaded = branch.load(None, &[]).unwrap();
-    assert_eq!(origin(&loaded, "people.ana.number"), "\"+55…21\" (branchline.toml:11)");
+    assert_eq!(origin(&loaded, "people.ana.number"), "\"+55…21\" (branchline.toml:12)");
     assert!(!format!("{:?}", loaded.effective).contains("987654"));
     assert!(!format!("{loaded:?}").contains("5511987654321"));
 }
@@ -230,16 +245,15 @@ fn a_share_that_leaves_nothing_is_one_a_second_and_warned_of() {
 #[test]
 fn what_refines_a_limit_that_is_off_is_warned_of() {
     for (limits, warned) in [
-        ("share = \"1/100\"\nsender_per_second = \"off\"", vec!["limits.share"]),
+        ("share = \"1/20\"\nsender_per_second = \"off\"", vec!["limits.share"]),
         ("share = \"1/1\"\nsender_per_second = \"off\"", vec![]),
         ("pair_burst = 3\npair_interval = \"off\"", vec!["limits.pair_burst"]),
         ("pair_burst = 3", vec![]),
         ("sender_per_second = \"off\"\npair_interval = \"off\"", vec![]),
     ] {
         let loaded = Branch::new(&format!("[limits]\n{limits}\n")).load(None, &[]).unwrap();
-        let keys: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
-        assert_eq!(keys, warned, "{limits}");
-        assert!(loaded.warnings.iter().all(|warning| warning.found.contains("has no effect")), "{limits}");
+        let idle = loaded.warnings.iter().filter(|warning| warning.found.contains("has no effect"));
+        assert_eq!(idle.map(|warning| warning.key.as_str()).collect::<Vec<_>>(), warned, "{limits}");
     }
 }
 
@@ -285,7 +299,7 @@ message = { text = "words" }
     let named = [("x".to_owned(), "y".to_owned())].into();
     assert_eq!(rules[1].message, Some(template("named", rules::BodyTexts::Named(named))));
     assert_eq!(rules[2].message, Some(rules::Message::Text("words".to_owned())));
-    assert_eq!(origin(&loaded, "rules.a.priority"), "\"high\" (branchline.toml:18)");
+    assert_eq!(origin(&loaded, "rules.a.priority"), "\"high\" (branchline.toml:19)");
 }
 
 #[test]
@@ -398,7 +412,7 @@ fn a_token_that_the_door_would_refuse_is_told() {
     ] {
         let told = Branch::new("").write("whatsapp-token", text).load(None, &[]).err();
         assert_eq!(told.is_none(), right, "{text:?}");
-        assert!(told.is_none_or(|told| told.contains("branchline.toml:9: uplink.token_file: the file ")), "{text:?}");
+        assert!(told.is_none_or(|told| told.contains("branchline.toml:10: uplink.token_file: the file ")), "{text:?}");
     }
 }
 
@@ -485,7 +499,10 @@ fn the_examples_and_the_demo_are_right() {
         let loaded = load(file, None, &variables).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
         assert!(!loaded.config.rooms.rules.rules.is_empty());
         assert!(loaded.config.rooms.rules.templates.is_some());
-        assert_eq!(loaded.warnings, [], "{}", lines(&loaded.warnings));
+        // The demo's broker lives and dies with it, on loopback.
+        let demo = |warning: &&Problem| file.ends_with("demo.toml") && warning.key == "mqtt.username";
+        let warned: Vec<_> = loaded.warnings.iter().filter(|warning| !demo(warning)).collect();
+        assert!(warned.is_empty(), "{warned:#?}");
     }
 }
 

@@ -6,7 +6,6 @@ use branchline::door::clock::SystemClock;
 use branchline::engine::{Action, BrokerLink, Engine, Input, Link};
 use branchline::message::{Answer, Arrival, Delivery, Epoch, Payload};
 use branchline::outbox::Outbox;
-use branchline::rules::Rules;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -37,7 +36,7 @@ impl Inside {
         let loaded = config::load(configuration, None, &[]).unwrap_or_else(|problems| panic!("{problems:?}"));
         let rooms = loaded.config.rooms;
         let outbox = Outbox::open(rooms.outbox.clone(), 1).unwrap();
-        let rules = Rules::compile(&rooms.rules).unwrap_or_else(|_| panic!("the configuration was checked"));
+        let rules = loaded.rules;
         let clock = SystemClock::start(None);
         let engine = Engine::new(rooms, rules, outbox, clock.now(), clock.boot_id(), 1).unwrap();
         Inside { engine, clock, packet: 0 }

@@ -61,7 +61,7 @@ fn signals_during_the_start_wait_for_its_end() {
 fn a_restart_that_is_due_is_named_by_every_reload_until_it_is_not() {
     let branch = Branch::new();
     block_on(async {
-        let mut daemon = Daemon::start(branch.load().config).await.unwrap();
+        let mut daemon = Daemon::start(branch.load()).await.unwrap();
         for (username, due) in
             [("relay", &[][..]), ("another", &["mqtt.username"]), ("another", &["mqtt.username"]), ("relay", &[])]
         {
@@ -81,7 +81,7 @@ fn an_engine_that_ends_by_itself_is_our_bug() {
     let branch = Branch::new();
     block_on(async {
         let mut signals = Signals::new().unwrap();
-        let mut daemon = Daemon::start(branch.load().config).await.unwrap();
+        let mut daemon = Daemon::start(branch.load()).await.unwrap();
         daemon.inbox.stop();
         let ended = stay(&mut daemon, &mut signals, &branch.file(), None).await;
         assert!(matches!(ended, Err(StartError::Ended)), "{ended:?}");

@@ -4,7 +4,7 @@
 
 use super::{Backend, Commands, Exit, Failure, check, unwritten};
 use crate::app::{self, StartError};
-use crate::config::{self, Config, Loaded, Problem};
+use crate::config::{self, Loaded, Problem};
 use crate::door::clock::SystemClock;
 use crate::engine::Engine;
 use crate::operate::{Reply, Request};
@@ -15,12 +15,12 @@ use std::path::Path;
 pub struct House;
 
 impl Commands for House {
-    fn config(&self, file: &Path, board: Option<&str>) -> Result<Config, Failure> {
-        load(file, board).map(|loaded| loaded.config)
+    fn load(&self, file: &Path, board: Option<&str>) -> Result<Loaded, Failure> {
+        load(file, board)
     }
 
-    fn offline(&self, config: &Config) -> Result<Box<dyn Backend>, Failure> {
-        let (engine, clock) = app::offline(config).map_err(start_failure)?;
+    fn offline(&self, loaded: Loaded) -> Result<Box<dyn Backend>, Failure> {
+        let (engine, clock) = app::offline(loaded).map_err(start_failure)?;
         Ok(Box::new(Offline { engine, clock }))
     }
 
@@ -88,7 +88,7 @@ pub(super) fn start_failure(error: StartError) -> Failure {
         StartError::Store(_) | StartError::Engine(_) => Exit::Storage,
         StartError::Socket(_) | StartError::Listen(_) | StartError::Thread(_) => Exit::Unavailable,
         StartError::Ended => Exit::Bug,
-        StartError::Mqtt(_) | StartError::Uplink(_) | StartError::Rules(_) => Exit::Config,
+        StartError::Mqtt(_) | StartError::Uplink(_) => Exit::Config,
     };
     Failure::new(exit, error.to_string())
 }

@@ -17,7 +17,7 @@ pub use backend::{Backend, Daemon};
 pub use failure::{Exit, Failure};
 pub use house::House;
 
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::message::Country;
 use crate::operate::{
     ConsentReport, Explanation, Grant, ImportReport, LedgerPage, OutboxDetail, OutboxPage, PauseReport, Reply, Request,
@@ -38,9 +38,9 @@ const BOARD: &str = "BRANCHLINE_BOARD";
 /// What the rest of the program does for a command.
 pub trait Commands {
     /// Reads and checks the configuration; `Exit::Config` with every problem otherwise.
-    fn config(&self, file: &Path, board: Option<&str>) -> Result<Config, Failure>;
+    fn load(&self, file: &Path, board: Option<&str>) -> Result<Loaded, Failure>;
     /// Opens the store without a daemon.
-    fn offline(&self, config: &Config) -> Result<Box<dyn Backend>, Failure>;
+    fn offline(&self, loaded: Loaded) -> Result<Box<dyn Backend>, Failure>;
     /// The daemon, until it is told to stop. The log is started.
     fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure>;
     /// Writes all problems and the effective values with their origin.
@@ -140,18 +140,18 @@ struct Session<'a, W> {
 impl<'a, W: Write> Session<'a, W> {
     /// `--socket` works without a readable configuration: whoever may use the socket may not be allowed to read it.
     fn open(cli: &Cli, commands: &impl Commands, out: &'a mut W) -> Result<Session<'a, W>, Failure> {
-        let (backend, setting) = match (&cli.socket, commands.config(&cli.config, cli.board.as_deref())) {
-            (Some(socket), config) => {
+        let (backend, setting) = match (&cli.socket, commands.load(&cli.config, cli.board.as_deref())) {
+            (Some(socket), loaded) => {
                 let nobody = || {
                     let text = format!("no daemon answers on {}: see systemctl status branchline", socket.display());
                     Err(Failure::new(Exit::Unavailable, text))
                 };
-                let setting = config.as_ref().map_or_else(|_| Setting::unknown(), Setting::of);
+                let setting = loaded.map_or_else(|_| Setting::unknown(), |loaded| Setting::of(&loaded.config));
                 (backend::backend(socket, nobody)?, setting)
             }
-            (None, Ok(config)) => {
-                let backend = backend::backend(&config.operate.socket, || commands.offline(&config))?;
-                (backend, Setting::of(&config))
+            (None, Ok(loaded)) => {
+                let (socket, setting) = (loaded.config.operate.socket.clone(), Setting::of(&loaded.config));
+                (backend::backend(&socket, || commands.offline(loaded))?, setting)
             }
             (None, Err(failure)) => return Err(failure),
         };

@@ -85,10 +85,10 @@ fn ledger_row(row: i64) -> LedgerRow {
 struct Alone;
 
 impl Commands for Alone {
-    fn config(&self, file: &Path, board: Option<&str>) -> Result<Config, Failure> {
+    fn load(&self, file: &Path, board: Option<&str>) -> Result<Loaded, Failure> {
         Err(Failure::new(Exit::Config, format!("cannot read {} for {board:?}", file.display())))
     }
-    fn offline(&self, _: &Config) -> Result<Box<dyn Backend>, Failure> {
+    fn offline(&self, _: Loaded) -> Result<Box<dyn Backend>, Failure> {
         Err(Failure::new(Exit::Storage, "no store"))
     }
     fn run(&self, _: &Path, board: Option<&str>) -> Result<(), Failure> {

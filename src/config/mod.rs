@@ -30,6 +30,7 @@ pub use problem::{Origin, Problem, Source};
 
 use crate::door;
 use crate::engine::Rooms;
+use crate::rules::Rules;
 use reader::{Account, Reader};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,10 +60,12 @@ pub struct Operate {
 }
 
 /// A configuration without problems.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Loaded {
     /// What the house is set up with.
     pub config: Config,
+    /// Its rules, compiled: whether they compile is part of the check.
+    pub rules: Rules,
     /// Every value that is in force, by key. Phone numbers masked; secrets are files, of which only the name is here.
     pub effective: Vec<Effective>,
     /// What may not be what was meant.
@@ -101,10 +104,10 @@ pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Resul
     let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
     let problems = tidy(account.problems);
     match config {
-        Some(config) if problems.is_empty() => {
+        Some((config, rules)) if problems.is_empty() => {
             let values = account.values.into_iter();
             let effective = values.map(|(key, (value, origin))| Effective { key, value, origin }).collect();
-            Ok(Loaded { config, effective, warnings: tidy(account.warnings) })
+            Ok(Loaded { config, rules, effective, warnings: tidy(account.warnings) })
         }
         _ => Err(problems),
     }

@@ -131,7 +131,7 @@ fn documented_defaults_are_the_defaults_of_the_code() {
 fn built_in_defaults_are_the_bounds_of_the_house() {
     let folder = folder();
     let file = folder.path().join("b.toml");
-    let text = "[branch]\nid = \"x\"\ntimezone = \"UTC\"\ncountry = \"BR\"\n[mqtt]\nurl = \"mqtt://h\"\n\
+    let text = "[branch]\nid = \"x\"\ntimezone = \"UTC\"\ncountry = \"BR\"\n[mqtt]\nurl = \"mqtt://127.0.0.1\"\nusername = \"relay\"\n\
                 [uplink]\nphone_number_id = \"1\"\ntoken_file = \"whatsapp-token\"";
     std::fs::write(&file, text).unwrap();
     let loaded = load(&file, Some("generic"), &[]).unwrap();

@@ -44,6 +44,14 @@ pub(super) fn show_size(bytes: u64) -> String {
     format!("{} {unit}", bytes / scale)
 }
 
+/// In the largest unit of hours, minutes and seconds that leaves no rest.
+pub(super) fn show_duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (unit, scale) =
+        [("h", 3600), ("m", 60)].into_iter().find(|(_, scale)| seconds.is_multiple_of(*scale)).unwrap_or(("s", 1));
+    format!("{}{unit}", seconds / scale)
+}
+
 /// Digits and nothing else (`u64::from_str` would take a plus sign).
 pub(super) fn digits(text: &str) -> Option<u64> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
@@ -63,6 +71,13 @@ mod tests {
         for text in ["", "s", "30", "30 s", "-1s", "+1s", "1.5h", "1h30m", "1w", "3651d", "99999999999999999999d", "9é"]
         {
             assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_shown_as_they_are_written() {
+        for text in ["30s", "90m", "37h", "0h"] {
+            assert_eq!(show_duration(duration(text).unwrap()), text);
         }
     }
 

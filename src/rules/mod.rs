@@ -26,7 +26,7 @@ pub use compile::Problem;
 pub use explain::{Explained, Preview, Step};
 pub use settings::*;
 
-use crate::message::{Arrival, Draft, Filter, Number, Priority, Reason};
+use crate::message::{Arrival, Category, Draft, Filter, Number, Priority, Reason};
 use crate::time::Wall;
 use apply::Shared;
 use compile::{Compiled, Compiler, Known};
@@ -169,6 +169,16 @@ impl Rules {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The categories that a rule's template has, one for each language; none where it sends no template.
+    pub fn categories(&self, rule: &str) -> Vec<Category> {
+        let named = self.rules.iter().filter(|known| &*known.name == rule);
+        let templates = named.filter_map(|rule| match &rule.say {
+            Some(say::Say::Template(template)) => Some(template),
+            _ => None,
+        });
+        templates.flat_map(|template| template.forms.values().map(|form| form.category)).collect()
     }
 
     /// The rules that an arrival is for. Allocates nothing.

@@ -7,9 +7,12 @@ use super::super::reader::Account;
 use super::super::tree::{self, Table};
 use crate::rules::{Rules, Settings};
 
-/// Compiles the rules and tells what is wrong with them, unless it was told already by a part of the same key.
-pub(super) fn compile(settings: &Settings, root: &Table, account: &mut Account) {
-    let Err(found) = Rules::compile(settings) else { return };
+/// Compiles the rules, or tells what is wrong with them, unless it was told already by a part of the same key.
+pub(super) fn compile(settings: &Settings, root: &Table, account: &mut Account) -> Option<Rules> {
+    let found = match Rules::compile(settings) {
+        Ok(rules) => return Some(rules),
+        Err(found) => found,
+    };
     for problem in found {
         // Without a list every template is missing; that the list is missing was told once.
         let without_list = settings.templates.is_none() && problem.key.ends_with(".message.template");
@@ -19,6 +22,7 @@ pub(super) fn compile(settings: &Settings, root: &Table, account: &mut Account) 
         let origin = tree::origin_of(root, &problem.key).unwrap_or_else(|| Origin::file(&account.file));
         account.problems.push(Problem::new(problem.key, origin, problem.message).fix(sentence(&problem.fix)));
     }
+    None
 }
 
 /// Whether what was told covers what was found: the same key, a part of it, or a key of a rule that it is a part of.

@@ -63,6 +63,7 @@ pub(super) fn mqtt(r: &mut Reader<'_, '_>, branch: &str) -> Option<mqtt::Setting
             usable(r, Some(&host(&url)), ca_file.as_deref(), identity.as_ref());
         }
         plain_mqtt(r, &url);
+        anonymous(r);
         Some(mqtt::Settings {
             branch: branch.to_owned(),
             host: host(&url),
@@ -92,10 +93,30 @@ fn plain_mqtt(r: &mut Reader<'_, '_>, url: &Url) {
             r.tell(problem.fix("Write mqtts:// or remove this key."));
         }
     }
-    if r.has("password_file") && !is_loopback(url) {
-        let problem = r.problem("password_file", "the password goes to the broker unencrypted");
-        r.warn(problem.fix("Write mqtts:// in mqtt.url where the broker can do TLS."));
+    if is_loopback(url) {
+        return;
     }
+    let (key, found) = if r.has("password_file") {
+        ("password_file", "the password goes to the broker unencrypted")
+    } else {
+        ("url", "is not encrypted: whoever is on that network can read the events, and send some of his own")
+    };
+    let problem = r.problem(key, found);
+    r.warn(problem.fix("Write mqtts:// in mqtt.url where the broker can do TLS."));
+}
+
+/// A broker that takes us without a name takes everybody.
+fn anonymous(r: &mut Reader<'_, '_>) {
+    if r.has("username") || r.has("cert_file") {
+        return;
+    }
+    let found = "is missing, and so is cert_file: a broker that takes Branchline without a name takes everybody, and whoever \
+                 publishes there can send WhatsApp messages in your name";
+    let problem = r.problem("username", found);
+    r.warn(problem.fix(
+        "Refuse anonymous clients at the broker (mosquitto: allow_anonymous false), give Branchline a user there, and set \
+         mqtt.username and mqtt.password_file; `branchline check --online` tries whether it takes them.",
+    ));
 }
 
 /// What `[uplink]` gives to the door and to the rooms.

@@ -3,6 +3,7 @@
 //! Floor: config. A section returns `None` only after it has told why, and only after it has read all its keys.
 
 mod compiled;
+mod fits;
 mod links;
 mod message;
 mod people;
@@ -15,18 +16,19 @@ use super::tree::Table;
 use super::{Config, Operate};
 use crate::engine::Rooms;
 use crate::message::Country;
+use crate::rules::Rules;
 use jiff::tz::TimeZone;
 
 /// Keys of the interface that later versions bring.
 const LATER: [&str; 4] = ["lists", "tables", "webhook", "notice"];
 
-/// Reads everything from `root`, on which `r` stands.
-pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<Config> {
+/// Reads everything from `root`, on which `r` stands, and compiles the rules.
+pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Rules)> {
     let branch = branch(r);
     let id = branch.as_ref().map_or("", |branch| branch.id.as_str());
     let mqtt = links::mqtt(r, id);
     let uplink = links::uplink(r);
-    let pace = store::limits(r, uplink.as_ref());
+    let limits = store::limits(r, uplink.as_ref());
     let outbox = store::outbox(r, uplink.as_ref());
     let policy = policy::policy(r);
     let operate = operate(r);
@@ -37,20 +39,31 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<Config> {
     let country = branch.as_ref().and_then(|branch| branch.country);
     let rules = rules::settings(r, branch.as_ref(), country, policy.as_ref());
     r.later(&LATER);
-    if let Some(settings) = &rules {
-        compiled::compile(settings, root, r.account);
+    let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
+
+    if let (Some(settings), Some(rules), Some(policy)) = (&rules, &compiled, &policy) {
+        fits::quiet_hours(settings, rules, policy, root, r.account);
+    }
+    if let (Some(settings), Some(daily)) = (&rules, limits.as_ref().and_then(|limits| limits.daily)) {
+        fits::daily_recipients(settings, daily, root, r.account);
     }
 
-    let (branch, uplink) = (branch?, uplink?);
+    let (branch, uplink, limits) = (branch?, uplink?, limits?);
     let whatsapp = crate::whatsapp::Settings {
         api_version: uplink.api_version,
         phone_number_id: uplink.phone_number_id,
         branch: branch.id.clone(),
     };
-    let rooms =
-        Rooms { branch: branch.id, rules: rules?, policy: policy?.settings, pace: pace?, outbox: outbox?, whatsapp };
+    let rooms = Rooms {
+        branch: branch.id,
+        rules: rules?,
+        policy: policy?.settings,
+        pace: limits.pace,
+        outbox: outbox?,
+        whatsapp,
+    };
     let contents = std::mem::take(&mut r.account.contents);
-    Some(Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms })
+    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms }, compiled?))
 }
 
 /// `[branch]`

@@ -3,7 +3,7 @@
 //! Floor: config.
 
 use super::super::reader::Reader;
-use super::super::tree::{Node, Value};
+use super::super::tree::Value;
 use super::super::units;
 use crate::message::Priority;
 use crate::policy::{self, OnUnknown, Purpose};
@@ -12,11 +12,29 @@ use std::time::Duration;
 /// What quiet hours look like.
 const QUIET: &str = "a list like [\"20:00-09:00\", \"sun\"], or \"off\"";
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// Minutes.
+const DAY: usize = 24 * 60;
+const WEEK: usize = 7 * DAY;
 
 /// What `[policy]` gives to the policy room and to rules.
 pub(super) struct Policy {
     pub settings: policy::Settings,
     pub expires: [Duration; 4],
+    pub quiet: Quiet,
+}
+
+/// The longest time without a break that `policy.quiet_hours` hold each category back.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Quiet {
+    pub marketing: Option<Stretch>,
+    pub utility: Option<Stretch>,
+}
+
+/// Minutes of a week that begins on Monday; `until` may lie in the next one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Stretch {
+    pub from: usize,
+    pub until: usize,
 }
 
 /// `[policy]` and `[purposes]`
@@ -42,7 +60,7 @@ pub(super) fn policy(r: &mut Reader<'_, '_>) -> Option<Policy> {
             );
         }
         let undeliverable = r.duration("undeliverable");
-        quiet_hours(r);
+        let quiet = quiet_hours(r);
         opt_out(r);
         let settings = policy::Settings {
             purposes,
@@ -50,7 +68,7 @@ pub(super) fn policy(r: &mut Reader<'_, '_>) -> Option<Policy> {
             unknown_wait: Duration::ZERO,
             undeliverable: undeliverable?,
         };
-        Some(Policy { settings, expires: expires? })
+        Some(Policy { settings, expires: expires?, quiet })
     })
 }
 
@@ -74,33 +92,77 @@ fn on_unknown(text: &str) -> Option<OnUnknown> {
     }
 }
 
-/// Read for its form; holding messages back by the hour comes with a later version.
-fn quiet_hours(r: &mut Reader<'_, '_>) {
+/// Read for its form and its length; holding messages back by the hour comes with a later version.
+fn quiet_hours(r: &mut Reader<'_, '_>) -> Quiet {
     r.within("quiet_hours", |r| {
-        for key in ["marketing", "utility"] {
-            r.parsed(key, QUIET, |node| match &node.value {
-                Value::List(list) => list.iter().map(quiet).collect(),
-                _ => (node.as_text()? == "off").then_some(()),
+        let mut read = |key: &str| {
+            let week = r.parsed(key, QUIET, |node| {
+                let mut week = [false; WEEK];
+                match &node.value {
+                    Value::List(list) => list.iter().try_for_each(|node| mark(&mut week, node.as_text()?))?,
+                    _ => (node.as_text()? == "off").then_some(())?,
+                }
+                Some(week)
             });
             r.idle(key);
-        }
-    });
+            if week.is_some_and(|week| week.iter().all(|quiet| *quiet)) {
+                let problem = r.problem(key, format!("cover the whole week: no {key} message would ever go out"));
+                r.tell(problem.fix("Leave a time in which they may go."));
+            }
+            week.and_then(|week| longest(&week))
+        };
+        Quiet { marketing: read("marketing"), utility: read("utility") }
+    })
 }
 
-fn quiet(node: &Node) -> Option<()> {
-    let text = node.as_text()?;
-    if WEEKDAYS.contains(&text) {
+/// Marks the minutes that one entry names: a weekday, or a time of every day.
+fn mark(week: &mut [bool; WEEK], text: &str) -> Option<()> {
+    if let Some(day) = WEEKDAYS.iter().position(|day| *day == text) {
+        week[day * DAY..(day + 1) * DAY].fill(true);
         return Some(());
     }
     let (from, to) = text.split_once('-')?;
-    (clock(from)? != clock(to)?).then_some(())
+    let (from, to) = (clock(from)?, clock(to)?);
+    let length = (to + DAY - from) % DAY;
+    for day in 0..WEEKDAYS.len() {
+        (0..length).for_each(|minute| week[(day * DAY + from + minute) % WEEK] = true);
+    }
+    (length > 0).then_some(())
+}
+
+/// The longest stretch, across the end of the week too; none where nothing or everything is marked. A night in which the
+/// clocks are put back is an hour longer.
+fn longest(week: &[bool; WEEK]) -> Option<Stretch> {
+    let begins = (0..WEEK).filter(|at| week[*at] && !week[(*at + WEEK - 1) % WEEK]);
+    let stretches = begins.map(|from| {
+        let length = (0..WEEK).take_while(|minutes| week[(from + minutes) % WEEK]).count();
+        Stretch { from, until: from + length }
+    });
+    stretches.max_by_key(|stretch| stretch.until - stretch.from)
+}
+
+impl Stretch {
+    pub fn length(self) -> Duration {
+        Duration::from_secs((self.until - self.from) as u64 * 60)
+    }
+}
+
+/// `sat 20:00 to mon 09:00`
+impl std::fmt::Display for Stretch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = |at: usize| {
+            let (day, minute) = (at / DAY % WEEKDAYS.len(), at % DAY);
+            format!("{} {:02}:{:02}", WEEKDAYS[day], minute / 60, minute % 60)
+        };
+        write!(f, "{} to {}", place(self.from), place(self.until))
+    }
 }
 
 /// Minutes of `20:00`.
-fn clock(text: &str) -> Option<u64> {
+fn clock(text: &str) -> Option<usize> {
     let (hours, minutes) = text.split_once(':').filter(|(hours, minutes)| hours.len() == 2 && minutes.len() == 2)?;
     let (hours, minutes) = (units::digits(hours)?, units::digits(minutes)?);
-    (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
+    (hours < 24 && minutes < 60).then_some((hours * 60 + minutes) as usize)
 }
 
 /// Read for its form; hearing what people write comes with a later version.
@@ -116,4 +178,33 @@ fn opt_out(r: &mut Reader<'_, '_>) {
         });
         r.idle("confirm");
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_quiet_stretch() {
+        for (entries, shown) in [
+            (&["20:00-09:00"][..], "mon 20:00 to tue 09:00, 13 h"),
+            (&["20:00-09:00", "sun"], "sat 20:00 to mon 09:00, 37 h"),
+            (&["12:00-14:00"], "mon 12:00 to mon 14:00, 2 h"),
+            (&["sun", "mon"], "sun 00:00 to tue 00:00, 48 h"),
+            (&["22:00-06:00", "05:00-08:00"], "mon 22:00 to tue 08:00, 10 h"),
+        ] {
+            let mut week = [false; WEEK];
+            entries.iter().for_each(|entry| mark(&mut week, entry).unwrap());
+            let stretch = longest(&week).unwrap();
+            // Where several are as long, whichever: the day is no matter then.
+            let said = format!("{stretch}, {} h", stretch.length().as_secs() / 3600);
+            let same = |text: &str| text.split(' ').filter(|word| !WEEKDAYS.contains(word)).collect::<String>();
+            assert_eq!(same(&said), same(shown), "{entries:?}");
+            if entries.contains(&"sun") {
+                assert_eq!(said, shown);
+            }
+        }
+        assert_eq!(longest(&[false; WEEK]), None);
+        assert_eq!(longest(&[true; WEEK]), None, "told as a problem");
+    }
 }

@@ -16,8 +16,60 @@ const PAIR_BURST_MAX: u64 = 45;
 /// What a cap looks like.
 const CAPS: &str = "a list like [\"4 per 30d\"], or \"off\"";
 
+/// What `[limits]` gives to the pace room, and to what is warned of.
+pub(super) struct Limits {
+    pub pace: pace::Settings,
+    /// `None` where it is off.
+    pub daily: Option<Daily>,
+}
+
+/// Different people in 24 hours (facts 2.3): `limits.daily_recipients`, `daily_reserve` and this box's share of both.
+#[derive(Clone, Copy)]
+pub(super) struct Daily {
+    pub recipients: u64,
+    pub reserve: u64,
+    pub share: (u64, u64),
+}
+
+impl Daily {
+    /// For staff and critical messages.
+    pub fn all(self) -> u64 {
+        self.recipients * self.share.0 / self.share.1
+    }
+
+    /// For everybody else.
+    pub fn free(self) -> u64 {
+        self.recipients.saturating_sub(self.reserve) * self.share.0 / self.share.1
+    }
+}
+
+/// What becomes possible when a limit is off, and what to do about it.
+#[rustfmt::skip] // one limit, one line: a table
+const OFF: [(&str, &str, &str); 9] = [
+    // Facts 2.1.
+    ("sender_per_second", "nothing keeps this box below the messages a second that the platform takes (80 for most numbers, all boxes together); it refuses what is over them", "Set it to 20, or to what the number may do."),
+    // Facts 2.2.
+    ("pair_interval", "nothing keeps this box to one message in 6 seconds to the same person, which is what the platform takes; it refuses what is over that", "Set it to \"6s\"."),
+    // Facts 2.3.
+    ("daily_recipients", "nothing keeps this box below the people that the number may reach in 24 hours (250 for a new one, all boxes together)", "Set it to the limit that the platform shows for the number."),
+    ("daily_reserve", "nothing of the day is kept for staff and critical messages: ordinary ones can use it up before an alarm comes", "Set it to the people that alarms must still reach."),
+    ("daily_messages", "nothing brakes the cost when events come without end", "Set it to what a busy day needs, twice."),
+    ("marketing", "nothing keeps one person from getting offer after offer; people who block the number lower its quality", "Set it to [\"1 per 2d\", \"4 per 30d\"]."),
+    ("utility", "nothing keeps one person from being flooded; people who block the number lower its quality", "Set it to [\"8 per 1d\", \"25 per 7d\"]."),
+    ("staff", "nothing keeps a flapping alarm from filling a technician's phone", "Set it to [\"30 per 1h\"]."),
+    ("rule", "nothing stops a rule that fires without end", "Set it to [\"300 per 1h\"]."),
+];
+
+/// A limit that somebody of this branch switched off.
+fn switched_off(r: &mut Reader<'_, '_>, key: &str, off: bool) {
+    if let Some((_, why, fix)) = OFF.iter().find(|(limit, ..)| off && *limit == key && r.origin(key).is_own()) {
+        let problem = r.problem(key, format!("is off: {why}"));
+        r.warn(problem.fix(*fix));
+    }
+}
+
 /// `[limits]`
-pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<pace::Settings> {
+pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<Limits> {
     r.within("limits", |r| {
         let share = r.parsed("share", "a part of one, like \"1/4\"", |node| share(node.as_text()?));
         let sender = r.whole_or_off("sender_per_second", 1..=SENDER_PER_SECOND_MAX as u64);
@@ -25,13 +77,36 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         let pair_burst = r.whole("pair_burst", 1..=PAIR_BURST_MAX);
         without_effect(r, "share", "sender_per_second", sender == Some(Limit::Off) && share != Some((1, 1)));
         without_effect(r, "pair_burst", "pair_interval", pair_interval == Some(Limit::Off));
-        for key in ["daily_recipients", "daily_reserve", "daily_messages"] {
-            r.whole_or_off(key, 1..=1_000_000);
+        switched_off(r, "sender_per_second", sender == Some(Limit::Off));
+        switched_off(r, "pair_interval", pair_interval == Some(Limit::Off));
+        let mut daily = |key: &str| {
+            let limit = r.whole_or_off(key, 1..=1_000_000);
+            switched_off(r, key, limit == Some(Limit::Off));
             r.idle(key);
+            if let (Some(Limit::At(all)), Some((part, whole))) = (limit, share)
+                && all * part / whole == 0
+            {
+                let problem = r.problem("share", format!("{part}/{whole} of limits.{key} ({all}) is less than one"));
+                r.warn(problem.fix(format!("Nothing of it is left for this box: give it a larger share, or raise limits.{key} if the number may do more.")));
+            }
+            limit
+        };
+        let (recipients, reserve, _) = (daily("daily_recipients"), daily("daily_reserve"), daily("daily_messages"));
+        let daily = match (recipients, reserve, share) {
+            (Some(Limit::At(recipients)), Some(reserve), Some(share)) => {
+                Some(Daily { recipients, reserve: reserve.value().unwrap_or(0), share })
+            }
+            _ => None,
+        };
+        if daily.is_some_and(|daily| daily.reserve >= daily.recipients) {
+            let key = r.own_of("daily_reserve", "daily_recipients");
+            let problem = r.problem(key, "limits.daily_reserve is not smaller than limits.daily_recipients");
+            r.warn(problem.fix("The whole day is kept for staff and critical messages: lower the reserve."));
         }
         r.within("caps", |r| {
             for key in ["marketing", "utility", "staff", "rule"] {
-                r.parsed(key, CAPS, caps);
+                let cap = r.parsed(key, CAPS, caps);
+                switched_off(r, key, cap == Some(Limit::Off));
                 r.idle(key);
             }
         });
@@ -40,13 +115,14 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
             (Limit::At(all), part) => Some(apply(r, all, part)),
         };
         let uplink = uplink?;
-        Some(pace::Settings {
+        let pace = pace::Settings {
             sender_per_second,
             pair_interval: pair_interval?.value(),
             pair_burst: u32::try_from(pair_burst?).ok()?,
             max_in_flight: uplink.max_in_flight,
             pause: uplink.pause,
-        })
+        };
+        Some(Limits { pace, daily })
     })
 }
 
@@ -79,14 +155,14 @@ fn apply(r: &mut Reader<'_, '_>, all: u64, (part, whole): (u64, u64)) -> u32 {
 }
 
 /// `["1 per 2d", "4 per 30d"]` or "off".
-fn caps(node: &Node) -> Option<()> {
+fn caps(node: &Node) -> Option<Limit<()>> {
     let one = |node: &Node| {
         let (count, time) = node.as_text()?.split_once(" per ")?;
         (units::digits(count)? > 0 && !units::duration(time)?.is_zero()).then_some(())
     };
     match &node.value {
-        Value::List(list) => list.iter().map(one).collect(),
-        _ => (node.as_text()? == "off").then_some(()),
+        Value::List(list) => list.iter().map(one).collect::<Option<()>>().map(Limit::At),
+        _ => (node.as_text()? == "off").then_some(Limit::Off),
     }
 }
 

@@ -58,8 +58,7 @@ impl Stage {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
             format!("the demo's own configuration has problems: {}", lines.join("; "))
         })?;
-        let daemon =
-            Daemon::start(loaded.config).await.map_err(|error| format!("the daemon does not start: {error}"))?;
+        let daemon = Daemon::start(loaded).await.map_err(|error| format!("the daemon does not start: {error}"))?;
         Ok(Stage { daemon, api, broker, folder, api_started, started })
     }
 

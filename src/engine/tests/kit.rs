@@ -108,8 +108,7 @@ impl Kit {
         if let Some(keep) = self.keep_settled {
             rooms.outbox.keep_settled = keep;
         }
-        let rules = Rules::compile(&rooms.rules).unwrap();
-        (rooms, rules)
+        (rooms, loaded.rules)
     }
 
     pub fn now(&self) -> Now {
