@@ -6,6 +6,7 @@ use crate::message::{Category, Outcome};
 use crate::operate::Target;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Turns a branch's MQTT events into WhatsApp messages, losing none.
@@ -44,6 +45,13 @@ pub enum Command {
         #[arg(long)]
         serve: bool,
     },
+    /// The simulated WhatsApp Cloud API alone, for trials of one's own: strict, with faults on request. Until Ctrl-C.
+    #[command(
+        after_help = "What goes wrong and when: a scenario (config/trials/bad-day.toml is one), or while it runs the \
+        control endpoint, which tells what it takes:\n  curl -s http://127.0.0.1:8089/sandbox\n\n\
+        Example:\n  branchline sandbox --templates templates.json --record requests.jsonl"
+    )]
+    Sandbox(Sandbox),
     /// Which rules match an event and why not, the message, its lengths, consent, and what it would wait for; sends and
     /// stores nothing.
     #[command(after_help = "Example:\n  branchline explain --topic pos/3/order/42/ready --payload event.json")]
@@ -81,6 +89,48 @@ pub enum LogFormat {
     Text,
     /// One object per line.
     Json,
+}
+
+/// `branchline sandbox`
+#[derive(Args, Debug)]
+pub struct Sandbox {
+    /// Where to listen; port 0 takes a free one. Beyond this machine only on a network of your own: whoever reaches it
+    /// reads everything and steers it.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8089")]
+    pub listen: SocketAddr,
+    /// TLS by the certificates of this folder; what it lacks is made: ca, server and client, each .pem and .key.
+    #[arg(long, value_name = "DIR")]
+    pub tls: Option<PathBuf>,
+    /// Clients must show a certificate by this authority, DIR/ca.pem for the one of --tls.
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub client_ca: Option<PathBuf>,
+    /// The account's templates, in the platform's own list; without, any template is taken, its parameters checked for form.
+    #[arg(long, value_name = "FILE")]
+    pub templates: Option<PathBuf>,
+    /// What goes wrong and when.
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Add every request to this file, as a line of JSON; the token is left out.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// The access token that is taken; "sandbox-token" without.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The app secret; "sandbox-app-secret" without.
+    #[arg(long, value_name = "FILE")]
+    pub app_secret_file: Option<PathBuf>,
+    /// Refuse requests without the appsecret_proof of the app secret.
+    #[arg(long)]
+    pub require_proof: bool,
+    /// The id of the number, as in the daemon's uplink.phone_number_id.
+    #[arg(long, value_name = "ID", default_value = "106540352242922")]
+    pub phone_number_id: String,
+    /// What the dice begin with: the same seed, the same trial.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// One line of JSON on standard output when it listens, and nothing else.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! Floor: roof.
 
-use super::{Backend, Commands, Exit, Failure, check, unwritten};
+use super::{Backend, Commands, Exit, Failure, Sandbox, check, unwritten};
 use crate::app::{self, StartError};
 use crate::config::{self, Loaded, Problem};
 use crate::door::clock::SystemClock;
@@ -53,6 +53,38 @@ impl Commands for House {
     #[cfg(not(feature = "demo"))]
     fn demo(&self, _: bool) -> Result<(), Failure> {
         let text = "this build has no demo (boards leave it out): run it on a desktop, cargo run --release -- demo";
+        Err(Failure::new(Exit::Usage, text))
+    }
+
+    #[cfg(feature = "demo")]
+    fn sandbox(&self, sandbox: &Sandbox) -> Result<(), Failure> {
+        use crate::demo::sandbox::{self, Options, Trouble};
+        let Sandbox { listen, tls, client_ca, templates, scenario, record, token_file, .. } = sandbox;
+        let options = Options {
+            listen: *listen,
+            tls: tls.clone(),
+            client_ca: client_ca.clone(),
+            templates: templates.clone(),
+            scenario: scenario.clone(),
+            record: record.clone(),
+            token_file: token_file.clone(),
+            app_secret_file: sandbox.app_secret_file.clone(),
+            require_proof: sandbox.require_proof,
+            phone_number_id: sandbox.phone_number_id.clone(),
+            seed: sandbox.seed,
+            json: sandbox.json,
+        };
+        runtime()?.block_on(sandbox::serve(options)).map_err(|trouble| match trouble {
+            Trouble::File(why) => Failure::new(Exit::Config, why),
+            Trouble::Write(why) => Failure::new(Exit::Storage, why),
+            Trouble::Listen(why) => Failure::new(Exit::Unavailable, why),
+        })
+    }
+
+    #[cfg(not(feature = "demo"))]
+    fn sandbox(&self, _: &Sandbox) -> Result<(), Failure> {
+        let text =
+            "this build has no sandbox (boards leave it out): run it on a desktop, cargo run --release -- sandbox";
         Err(Failure::new(Exit::Usage, text))
     }
 }

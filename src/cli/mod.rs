@@ -1,7 +1,7 @@
 //! The command line: what may be typed, who answers it, how it reads, how it ends.
 //!
 //! Floor: roof. Decides nothing about messages: every order goes to the engine as a `Request`. What other parts of the
-//! program do for a command (`run`, `check`, `demo`, opening the store) comes in as `Commands`.
+//! program do for a command (`run`, `check`, `demo`, `sandbox`, opening the store) comes in as `Commands`.
 
 mod args;
 mod backend;
@@ -12,7 +12,7 @@ mod ledger;
 pub mod logging;
 mod render;
 
-pub use args::{LogFormat, Run};
+pub use args::{LogFormat, Run, Sandbox};
 pub use backend::{Backend, Daemon};
 pub use failure::{Exit, Failure};
 pub use house::House;
@@ -47,6 +47,8 @@ pub trait Commands {
     fn check(&self, file: &Path, board: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(), Failure>;
     /// A branch's day; `Exit::No` when an outcome was not the expected one.
     fn demo(&self, serve: bool) -> Result<(), Failure>;
+    /// The simulated API alone, until it is told to stop.
+    fn sandbox(&self, sandbox: &Sandbox) -> Result<(), Failure>;
 }
 
 /// The whole program: arguments in, exit code out.
@@ -99,6 +101,7 @@ pub fn execute(
         }
         Command::Check(output) => commands.check(&cli.config, cli.board.as_deref(), output.json, out),
         Command::Demo { serve } => commands.demo(*serve),
+        Command::Sandbox(sandbox) => commands.sandbox(sandbox),
         _ => Session::open(&cli, commands, out)?.carry_out(cli.command, input),
     }
 }
@@ -161,7 +164,7 @@ impl<'a, W: Write> Session<'a, W> {
     fn carry_out(mut self, command: Command, input: &mut impl Read) -> Result<(), Failure> {
         let zone = self.setting.zone.clone();
         match command {
-            Command::Run(_) | Command::Check(_) | Command::Demo { .. } => {
+            Command::Run(_) | Command::Check(_) | Command::Demo { .. } | Command::Sandbox(_) => {
                 Err(Failure::new(Exit::Bug, "this command is not for the engine"))
             }
             Command::Status(output) => {

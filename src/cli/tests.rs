@@ -100,6 +100,9 @@ impl Commands for Alone {
     fn demo(&self, serve: bool) -> Result<(), Failure> {
         Err(Failure::new(Exit::No, format!("demo, serve: {serve}")))
     }
+    fn sandbox(&self, sandbox: &Sandbox) -> Result<(), Failure> {
+        Err(Failure::new(Exit::No, format!("sandbox at {}", sandbox.listen)))
+    }
 }
 
 fn alone(typed: &[&str]) -> (Result<(), Failure>, String) {
@@ -186,6 +189,9 @@ fn how_commands_end() {
         (&["status", "--socket", "/nonexistent/branchline.sock"], Exit::Unavailable),
         (&["run"], Exit::Unavailable),
         (&["demo", "--serve"], Exit::No),
+        (&["sandbox", "--listen", "127.0.0.1:0"], Exit::No),
+        (&["sandbox", "--listen", "here"], Exit::Usage),
+        (&["sandbox", "--client-ca", "ca.pem"], Exit::Usage),
     ];
     for (typed, exit) in table {
         let (ended, out) = alone(typed);

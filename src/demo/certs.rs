@@ -1,11 +1,12 @@
 //! Certificates made on the spot, good and bad ones: for the demo, the tests and anyone's own trials.
 //!
-//! Floor: demo. Keeps nothing on disk and reads no clock: whoever asks says from when to when a certificate holds.
+//! Floor: demo. Touches no disk and reads no clock: whoever asks says from when to when a certificate holds.
 
 use crate::time::Wall;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
+use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::{fmt, time::Duration};
 
@@ -81,15 +82,39 @@ impl Authority {
     /// The system gave no randomness.
     pub fn new(validity: Validity) -> Result<Authority, rcgen::Error> {
         let key = KeyPair::generate()?;
-        let mut params = params(Vec::new(), "Branchline trial authority", validity)?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let params = Authority::params(validity)?;
         let certificate = params.self_signed(&key)?;
         Ok(Authority {
             certificate: certificate.der().clone(),
             certificate_pem: certificate.pem(),
             issuer: Issuer::new(params, key),
         })
+    }
+
+    /// One that was made by [`Authority::new`] and kept: what [`Authority::certificate_pem`] and [`Authority::key_pem`] gave.
+    ///
+    /// # Errors
+    /// The key is none of ours.
+    pub fn from_pem(certificate_pem: &str, key_pem: &str) -> Result<Authority, rcgen::Error> {
+        let key = KeyPair::from_pem(key_pem)?;
+        let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes());
+        let certificate = certificate.map_err(|_| rcgen::Error::CouldNotParseCertificate)?;
+        // What it issues names it by its name, which is the same for all of them, and is signed by its key.
+        let params = Authority::params(Validity { from: Wall(0), until: Wall(0) })?;
+        let certificate_pem = certificate_pem.to_owned();
+        Ok(Authority { issuer: Issuer::new(params, key), certificate, certificate_pem })
+    }
+
+    fn params(validity: Validity) -> Result<CertificateParams, rcgen::Error> {
+        let mut params = params(Vec::new(), "Branchline trial authority", validity)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Ok(params)
+    }
+
+    /// Its private key in PEM (PKCS #8).
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// The authority's own certificate in PEM: what a `ca_file` holds.

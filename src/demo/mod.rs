@@ -7,5 +7,6 @@ pub mod api;
 pub mod broker;
 pub mod certs;
 mod play;
+pub mod sandbox;
 
 pub use play::play;

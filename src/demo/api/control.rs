@@ -2,68 +2,12 @@
 //!
 //! Floor: demo. Never prints a phone number or a token, `Debug` included.
 
+use super::fault::{Aim, Armed, Fault, Matches, Stage};
 use super::state::{Inner, State};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What goes wrong, on request.
-///
-/// The first five strike before a request is read, in the order of arrival, so [`Control::fault_if`] never matches them.
-/// Where a fault says "h2", a connection with HTTP/1.1 is reset instead.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// The port is closed and all connections are reset, until the fault is cleared (its count is not used).
-    RefuseConnections,
-    /// A new connection is accepted, and nothing is ever said on it: no TLS handshake, no answer. Held until cleared.
-    MuteTls,
-    /// The connection is reset when the head of a request has come.
-    ResetBeforeRead,
-    /// h2: the stream is reset with REFUSED_STREAM before it is read.
-    RefusedStream,
-    /// h2: GOAWAY whose last stream is the one before this (0 for the first): neither this nor any later request on the
-    /// connection is read; earlier ones are still answered.
-    GoAway,
-    /// The request is read and not taken, and the connection is reset.
-    ResetAfterRead,
-    /// The request is read and not taken, and never answered.
-    Hang,
-    /// The message is accepted, then its stream (h2: INTERNAL_ERROR) or connection dies without an answer.
-    AcceptWithoutAnswer,
-    /// The message is accepted, and never answered.
-    AcceptThenHang,
-    /// Not taken: this HTTP status, with this body or none.
-    Status(u16, Option<String>),
-    /// Not taken: the API's error body for this code, with its documented HTTP status.
-    Code(i64),
-    /// Handled as ever, answered after this time.
-    SlowAnswer(Duration),
-    /// The message is accepted, the answer is 200 with a body that is not JSON.
-    GarbageBody,
-    /// Not taken: a redirect to the same address.
-    Redirect307,
-}
-
-/// Where a fault strikes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    Listener,
-    Connection,
-    Head,
-    Whole,
-}
-
-impl Fault {
-    pub(super) fn stage(&self) -> Stage {
-        match self {
-            Fault::RefuseConnections => Stage::Listener,
-            Fault::MuteTls => Stage::Connection,
-            Fault::ResetBeforeRead | Fault::RefusedStream | Fault::GoAway => Stage::Head,
-            _ => Stage::Whole,
-        }
-    }
-}
 
 /// How a request ended on this side.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -127,14 +71,24 @@ impl Seen {
 
 impl fmt::Debug for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tail: String = self.to.chars().skip(self.to.chars().count().saturating_sub(2)).collect();
         let answer = match &self.answer {
             Answer::Accepted(_) => "accepted".to_owned(),
             other => format!("{other:?}"),
         };
         let what = self.template.as_deref().unwrap_or(&self.kind);
-        write!(f, "Seen({:?} {what} to …{tail}: {answer} {})", self.at, self.details)
+        write!(f, "Seen({:?} {what} to {}: {answer} {})", self.at, masked(&self.to), self.details)
     }
+}
+
+/// The digits of a number, however it is written.
+pub(super) fn digits(number: &str) -> String {
+    number.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// A number as it may be shown: its last two digits.
+pub(super) fn masked(number: &str) -> String {
+    let tail = number.chars().count().saturating_sub(2);
+    format!("…{}", number.chars().skip(tail).collect::<String>())
 }
 
 /// What has happened so far, in numbers.
@@ -156,37 +110,6 @@ pub struct Counters {
     pub refused: u64,
 }
 
-type Matches = Arc<dyn Fn(&Seen) -> bool + Send + Sync>;
-
-pub(super) struct Armed {
-    fault: Fault,
-    left: Option<u32>,
-    when: Option<Matches>,
-}
-
-/// The faults in wait, first come first served.
-#[derive(Default)]
-pub(super) struct Faults(Vec<Armed>);
-
-impl Faults {
-    /// The fault that strikes here and now, counted down.
-    pub(super) fn strike(&mut self, stage: Stage, seen: Option<&Seen>) -> Option<Fault> {
-        let fits = |armed: &Armed| {
-            armed.fault.stage() == stage
-                && armed.when.as_ref().is_none_or(|matches| seen.is_some_and(|seen| matches(seen)))
-        };
-        let place = self.0.iter().position(fits)?;
-        let fault = self.0[place].fault.clone();
-        if let Some(left) = &mut self.0[place].left {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                self.0.remove(place);
-            }
-        }
-        Some(fault)
-    }
-}
-
 /// A handle to a running simulator: any number of them, from any thread.
 #[derive(Clone)]
 pub struct Control(pub(super) Arc<State>);
@@ -194,24 +117,69 @@ pub struct Control(pub(super) Arc<State>);
 impl Control {
     /// From now on this goes wrong: the next `count` times, or until [`Control::clear_faults`].
     pub fn fault(&self, fault: Fault, count: Option<u32>) {
-        self.arm(fault, count, None);
+        self.arm(fault, Aim { count, ..Aim::default() }, None);
     }
 
     /// The same for requests that match, before their answer is known (`answer` is [`Answer::Nothing`] then, `text` is empty).
     pub fn fault_if(&self, fault: Fault, count: Option<u32>, matches: impl Fn(&Seen) -> bool + Send + Sync + 'static) {
-        self.arm(fault, count, Some(Arc::new(matches)));
+        self.arm(fault, Aim { count, ..Aim::default() }, Some(Arc::new(matches)));
     }
 
-    fn arm(&self, fault: Fault, left: Option<u32>, when: Option<Matches>) {
-        if left == Some(0) {
-            return;
+    /// The same with all that can be said of whom it strikes, and for how long. Its id, for [`Control::disarm`].
+    ///
+    /// # Errors
+    /// What cannot strike: a number or template for a fault that comes before they are read, or a certificate that there
+    /// is not. For a person.
+    pub fn fault_at(&self, fault: Fault, aim: Aim) -> Result<u64, String> {
+        let name = fault.name();
+        if let Fault::Certificate(bad) = &fault
+            && !self.0.bad_certificates.contains(bad)
+        {
+            return Err(format!("{name} needs TLS with certificates of our own making (--tls DIR)"));
         }
-        let close = fault == Fault::RefuseConnections;
-        self.0.lock().faults.0.push(Armed { fault, left, when });
+        if fault.stage() != Stage::Whole && (aim.to.is_some() || aim.template.is_some()) {
+            return Err(format!("{name} strikes before a request is read: it cannot be aimed at a number or template"));
+        }
+        let matches: Option<Matches> = (aim.to.is_some() || aim.template.is_some()).then(|| {
+            let (person, template) = (aim.to.as_ref().map(|to| self.0.person(to)), aim.template.clone());
+            let wa_id = self.0.settings.wa_id;
+            let matches = move |seen: &Seen| {
+                person.as_ref().is_none_or(|person| wa_id(&digits(&seen.to)) == *person)
+                    && template.as_ref().is_none_or(|template| seen.template.as_ref() == Some(template))
+            };
+            Arc::new(matches) as Matches
+        });
+        Ok(self.arm(fault, aim, matches))
+    }
+
+    fn arm(&self, fault: Fault, aim: Aim, matches: Option<Matches>) -> u64 {
+        if aim.count == Some(0) {
+            return 0;
+        }
+        let (close, mute, lasts) = (fault == Fault::RefuseConnections, fault == Fault::MuteTls, aim.lasts);
+        let id = self.0.lock().faults.arm(fault, aim, matches);
         if close {
             self.0.gate.close();
             self.cut();
         }
+        if let Some(lasts) = lasts {
+            let control = self.clone();
+            self.0.chores.later(lasts, move || {
+                // What it has made mute is let go even if its count was used up before.
+                if let Err(error) = control.disarm_if(|armed| armed.id == id, mute) {
+                    (control.0.settings.tell)(&format!("the port cannot be opened again: {error}"));
+                }
+            });
+        }
+        id
+    }
+
+    /// This one is over; `false` if it was over already.
+    ///
+    /// # Errors
+    /// The port could not be opened again.
+    pub fn disarm(&self, id: u64) -> std::io::Result<bool> {
+        self.disarm_if(|armed| armed.id == id, false).map(|gone| gone > 0)
     }
 
     /// Everything works again. What hangs stays hung; what was mute is reset.
@@ -219,9 +187,22 @@ impl Control {
     /// # Errors
     /// The port could not be opened again.
     pub fn clear_faults(&self) -> std::io::Result<()> {
-        self.0.lock().faults.0.clear();
-        self.0.mute.send_modify(|epoch| *epoch += 1);
-        self.0.gate.open()
+        self.disarm_if(|_| true, true).map(drop)
+    }
+
+    /// Ends some faults; how many. With one of them, or if `release`, what is mute is let go; with the last that closed the
+    /// port, the port opens.
+    pub(super) fn disarm_if(&self, gone: impl Fn(&Armed) -> bool, release: bool) -> std::io::Result<usize> {
+        let (gone, closed, release) = {
+            let mut inner = self.0.lock();
+            let release = release || inner.faults.iter().any(|armed| armed.fault == Fault::MuteTls && gone(armed));
+            let gone = inner.faults.disarm(gone);
+            (gone, inner.faults.iter().any(|armed| armed.fault == Fault::RefuseConnections), release)
+        };
+        if release {
+            self.0.mute.send_modify(|epoch| *epoch += 1);
+        }
+        if closed { Ok(gone) } else { self.0.gate.open().map(|()| gone) }
     }
 
     /// Resets every open connection, as a router does that restarts.
@@ -319,18 +300,27 @@ impl fmt::Debug for Control {
 #[derive(Default)]
 pub(super) struct Recent {
     seen: VecDeque<Seen>,
+    /// Requests that were forgotten: the number of the first that is kept.
+    forgotten: u64,
 }
 
 impl Recent {
     pub(super) fn push(&mut self, seen: Seen, keep: usize) {
         if self.seen.len() >= keep {
             self.seen.pop_front();
+            self.forgotten += 1;
         }
         self.seen.push_back(seen);
     }
 
     fn iter(&self) -> impl Iterator<Item = &Seen> {
         self.seen.iter()
+    }
+
+    /// Those after number `after`, each with its number, which is counted from 1 since the start.
+    pub(super) fn after(&self, after: u64) -> impl Iterator<Item = (u64, &Seen)> {
+        let skip = usize::try_from(after.saturating_sub(self.forgotten)).unwrap_or(usize::MAX);
+        (self.forgotten + 1..).zip(&self.seen).skip(skip)
     }
 
     fn make_contiguous(&mut self) -> &[Seen] {

@@ -2,8 +2,10 @@
 //!
 //! Floor: demo. Synchronous; what is read from and written to the network is in `serve`.
 
-use super::control::{Answer, Fault, Repeat, Seen, Stage};
+use super::control::{Answer, Repeat, Seen};
+use super::fault::{Fault, Stage};
 use super::json::Checked;
+use super::lock;
 use super::message::{self, Passed};
 use super::pace::Pair;
 use super::refusal::Refusal;
@@ -142,7 +144,7 @@ fn record(state: &State, seen: Seen) {
 /// All rules, in the platform's order; a message that passes is accepted.
 fn judge(state: &State, request: &Request, body: Option<&Value>, seen: &mut Seen) -> Checked<Value> {
     let body = admit(state, request, "messages", body)?;
-    let passed = message::check(body, &state.templates)?;
+    let passed = message::check(body, &lock(&state.templates))?;
     seen.text.clone_from(&passed.text);
     seen.parameters.clone_from(&passed.parameters);
     let wa_id = state.person(&passed.digits);
@@ -166,17 +168,18 @@ fn judge(state: &State, request: &Request, body: Option<&Value>, seen: &mut Seen
 
 /// Window and pace. What the limits let through counts for them.
 fn spend(state: &State, passed: &Passed, wa_id: &str) -> Checked<()> {
-    let (now, settings) = (state.now(), &state.settings);
+    let now = state.now();
     let mut inner = state.lock();
+    let limits = inner.limits;
     if passed.kind != "template" && !inner.windows.contains(wa_id) {
         return Err(Refusal::new(131047, "more than 24 hours have passed since the customer last wrote"));
     }
     // Pair first, on a copy: what one limit refuses must not count for the other.
     let mut pair = inner.pairs.get(wa_id).copied().flatten();
-    if !Pair::spend(&mut pair, now, settings.pair_burst, settings.pair_slack) {
+    if !Pair::spend(&mut pair, now, limits.pair_burst, limits.pair_slack) {
         return Err(Refusal::new(131056, "too many messages from this number to the same person in a short time"));
     }
-    if !inner.sender.spend(now, settings.sender_per_second) {
+    if !inner.sender.spend(now, limits.sender_per_second) {
         return Err(Refusal::new(130429, "the number's messages per second are exceeded"));
     }
     inner.pairs.insert(wa_id.to_owned(), pair);

@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 #[derive(Default)]
 pub(super) struct Switch {
     cut: AtomicBool,
+    spared: AtomicBool,
     /// Bytes that go out at the next boundary between two frames.
     frame: Mutex<Vec<u8>>,
 }
@@ -24,6 +25,15 @@ impl Switch {
     /// When the connection is dropped, it ends with a reset instead of a farewell.
     pub(super) fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on the connection outlives a cut of all.
+    pub(super) fn spare(&self) {
+        self.spared.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_spared(&self) -> bool {
+        self.spared.load(Ordering::SeqCst)
     }
 
     /// Sends GOAWAY (RFC 9113, 6.8) saying that nothing after stream `last` was or will be processed.

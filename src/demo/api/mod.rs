@@ -5,28 +5,45 @@
 //!
 //! ```text
 //! Gate (port) ─► Line (bytes) ─► serve (h2 | http/1.1) ─► decide ─► message, template ─► pace ─► Seen
-//!                                    ▲ faults before reading           ▲ faults after reading
+//!                                 │  ▲ faults before reading  │        ▲ faults after reading
+//!                                 │                           └─► record (every request, as a line of JSON)
+//!                                 └─► desk (/sandbox) ─┐
+//!                            scenario (a file's steps) ─┴─► step ─► obey ─► Control ◄─ tests, the demo
 //! ```
 
+mod chores;
 mod control;
 mod decide;
+mod desk;
+mod fault;
 mod json;
 mod line;
 mod media;
 mod message;
+mod obey;
 mod pace;
+mod record;
 mod refusal;
+mod scenario;
 mod serve;
 mod state;
+mod step;
 mod template;
 
-pub use control::{Answer, Control, Counters, Fault, Repeat, Seen};
+pub use control::{Answer, Control, Counters, Repeat, Seen};
+pub use fault::{Aim, BadCertificate, Fault};
 pub use pace::{PAIR_BURST, PAIR_INTERVAL, SENDER_PER_SECOND};
+pub use scenario::Scenario;
+pub use step::{Order, Step};
 
-use super::certs::{Authority, Identity};
+use super::certs::{Authority, Identity, Validity};
+use crate::time::Wall;
+use chores::Chores;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serve::Doorman;
 use state::{Gate, State};
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,6 +83,12 @@ impl From<&Identity> for Tls {
     }
 }
 
+impl Clone for Tls {
+    fn clone(&self) -> Tls {
+        Tls { chain: self.chain.clone(), key: self.key.clone_key() }
+    }
+}
+
 /// How the simulator is set up. `Settings::default()` is a plain server on a free loopback port with the platform's limits.
 pub struct Settings {
     /// Where to listen; port 0 takes a free one.
@@ -94,6 +117,14 @@ pub struct Settings {
     pub pair_slack: Duration,
     /// The `wa_id` of a number's digits.
     pub wa_id: fn(&str) -> String,
+    /// Certificates for [`Fault::Certificate`]. Without TLS they are not used.
+    pub bad_certificates: Vec<(BadCertificate, Tls)>,
+    /// Where every request goes as a line of JSON; the token never gets into it.
+    pub record: Option<File>,
+    /// What the dice of [`Aim::share`] begin with: the same seed, the same trial.
+    pub seed: u64,
+    /// Told what happens by itself: a step of a scenario, a record that cannot be written.
+    pub tell: fn(&str),
     /// How many requests [`Control::seen`] keeps; older ones are forgotten. Kept for ever: what repeats are told by (16 bytes
     /// a message) and the pace of each person.
     pub keep: usize,
@@ -116,6 +147,10 @@ impl Default for Settings {
             pair_burst: PAIR_BURST,
             pair_slack: Duration::ZERO,
             wa_id: without_ninth_digit,
+            bad_certificates: Vec::new(),
+            record: None,
+            seed: 0,
+            tell: |_| {},
             keep: 200_000,
         }
     }
@@ -132,10 +167,35 @@ pub fn without_ninth_digit(digits: &str) -> String {
     }
 }
 
+/// The names of this machine to itself.
+const LOOPBACK: &[&str] = &["localhost", "127.0.0.1", "::1"];
+
+/// Certificates that no client may take, for [`Settings::bad_certificates`].
+///
+/// # Errors
+/// The system gave no randomness.
+pub fn bad_certificates(authority: &Authority, now: Wall) -> Result<Vec<(BadCertificate, Tls)>, rcgen::Error> {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let right = Validity::around(now);
+    let past = Validity { from: Wall(now.0 - 2 * DAY), until: Wall(now.0 - DAY) };
+    let future = Validity { from: Wall(now.0 + DAY), until: Wall(now.0 + 2 * DAY) };
+    let made = BadCertificate::ALL.map(|bad| {
+        let identity = match bad {
+            BadCertificate::Expired => authority.server(LOOPBACK, past),
+            BadCertificate::NotYetValid => authority.server(LOOPBACK, future),
+            BadCertificate::WrongName => authority.server(&["somewhere-else.invalid"], right),
+            BadCertificate::UnknownAuthority => Authority::new(right)?.server(LOOPBACK, right),
+        };
+        identity.map(|identity| (bad, Tls::from(&identity)))
+    });
+    made.into_iter().collect()
+}
+
 /// A running simulator. Ends when it is dropped.
 pub struct Api {
     control: Control,
     task: JoinHandle<()>,
+    chores: JoinHandle<()>,
     tls: bool,
 }
 
@@ -146,22 +206,26 @@ impl Api {
     /// The port is taken, the certificate does not fit its key, or the template list is not one.
     pub async fn start(mut settings: Settings) -> io::Result<Api> {
         let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
-        let acceptor = serve::acceptor(settings.tls.take(), settings.client_ca.take()).map_err(wrong)?;
+        let (tls, ca) = (settings.tls.take(), settings.client_ca.take());
+        let with_tls = tls.is_some();
+        let doorman = Doorman::new(tls, ca, &mut settings.bad_certificates).map_err(wrong)?;
         let gate = Gate::new(settings.listen)?;
-        let tls = acceptor.is_some();
-        let state = Arc::new(State::new(settings, gate).map_err(wrong)?);
-        let task = tokio::spawn(serve::run(state.clone(), acceptor));
-        Ok(Api { control: Control(state), task, tls })
+        let (chores, worker) = Chores::new();
+        let state = Arc::new(State::new(settings, gate, chores).map_err(wrong)?);
+        let task = tokio::spawn(serve::run(state.clone(), doorman));
+        let chores = tokio::spawn(worker.run());
+        Ok(Api { control: Control(state), task, chores, tls: with_tls })
     }
 
     /// A simulator over TLS with a certificate by `authority` for `localhost` and 127.0.0.1, valid around `now`.
     ///
     /// # Errors
     /// As [`Api::start`]; also when the system gives no randomness.
-    pub async fn start_tls(authority: &Authority, now: crate::time::Wall, settings: Settings) -> io::Result<Api> {
-        let validity = super::certs::Validity::around(now);
-        let identity = authority.server(&["localhost", "127.0.0.1"], validity).map_err(io::Error::other)?;
-        Api::start(Settings { tls: Some(Tls::from(&identity)), ..settings }).await
+    pub async fn start_tls(authority: &Authority, now: Wall, settings: Settings) -> io::Result<Api> {
+        let made = |made: Result<Identity, _>| made.map_err(io::Error::other);
+        let identity = made(authority.server(LOOPBACK, Validity::around(now)))?;
+        let bad_certificates = bad_certificates(authority, now).map_err(io::Error::other)?;
+        Api::start(Settings { tls: Some(Tls::from(&identity)), bad_certificates, ..settings }).await
     }
 
     /// Where it listens.
@@ -184,11 +248,13 @@ impl Api {
         self.end();
         // An abort is the only end of the task, so the result says nothing.
         let _ = (&mut self.task).await;
+        let _ = (&mut self.chores).await;
     }
 
     fn end(&self) {
         self.control.0.gate.close();
         self.task.abort();
+        self.chores.abort();
     }
 }
 

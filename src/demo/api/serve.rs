@@ -3,9 +3,12 @@
 //! Floor: demo. Knows no rule of the platform.
 
 use super::Tls;
-use super::control::{Fault, Stage};
+use super::control::Control;
 use super::decide::{BODY, Ending, Reply, Request, decide};
+use super::desk;
+use super::fault::{BadCertificate, Fault, Stage};
 use super::line::{Line, Socket, Switch};
+use super::record::{Head, Told};
 use super::state::State;
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
@@ -30,11 +33,39 @@ use tokio_rustls::TlsAcceptor;
 /// Streams at a time on one connection.
 const STREAMS: u32 = 256;
 
-/// The TLS side, if there is to be one.
-pub(super) fn acceptor(tls: Option<Tls>, ca: Option<CertificateDer<'static>>) -> Result<Option<TlsAcceptor>, String> {
-    let Some(tls) = tls else {
-        return if ca.is_none() { Ok(None) } else { Err("a client authority needs TLS".into()) };
-    };
+/// The TLS side, if there is to be one: the right certificate, and wrong ones on request.
+pub(super) struct Doorman {
+    right: Option<TlsAcceptor>,
+    wrong: Vec<(BadCertificate, TlsAcceptor)>,
+}
+
+impl Doorman {
+    /// Takes the wrong certificates' keys, and leaves their kinds where there is TLS.
+    pub(super) fn new(
+        tls: Option<Tls>,
+        ca: Option<CertificateDer<'static>>,
+        wrong: &mut Vec<(BadCertificate, Tls)>,
+    ) -> Result<Doorman, String> {
+        let Some(tls) = tls else {
+            wrong.clear();
+            let none = Doorman { right: None, wrong: Vec::new() };
+            return if ca.is_none() { Ok(none) } else { Err("a client authority needs TLS".into()) };
+        };
+        let mut others = Vec::new();
+        for (bad, tls) in wrong.iter() {
+            others.push((*bad, acceptor(tls, ca.clone())?));
+        }
+        Ok(Doorman { right: Some(acceptor(&tls, ca)?), wrong: others })
+    }
+
+    /// Who answers a connection, given the fault that strikes it.
+    fn of(&self, fault: Option<&Fault>) -> Option<TlsAcceptor> {
+        let wrong = self.wrong.iter().find(|(bad, _)| fault == Some(&Fault::Certificate(*bad)));
+        wrong.map(|(_, acceptor)| acceptor).or(self.right.as_ref()).cloned()
+    }
+}
+
+fn acceptor(tls: &Tls, ca: Option<CertificateDer<'static>>) -> Result<TlsAcceptor, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -48,13 +79,14 @@ pub(super) fn acceptor(tls: Option<Tls>, ca: Option<CertificateDer<'static>>) ->
             builder.with_client_cert_verifier(verifier.map_err(|error| error.to_string())?)
         }
     };
-    let mut config = builder.with_single_cert(tls.chain, tls.key).map_err(|error| error.to_string())?;
+    let chain = builder.with_single_cert(tls.chain.clone(), tls.key.clone_key());
+    let mut config = chain.map_err(|error| error.to_string())?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// Takes connections until it is aborted; they end with it.
-pub(super) async fn run(state: Arc<State>, acceptor: Option<TlsAcceptor>) {
+pub(super) async fn run(state: Arc<State>, doorman: Doorman) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -65,18 +97,18 @@ pub(super) async fn run(state: Arc<State>, acceptor: Option<TlsAcceptor>) {
         };
         // Small answers must not wait for acknowledgements; fails only on a dead connection.
         let _ = tcp.set_nodelay(true);
-        let mute = state.change(|inner| {
+        let fault = state.change(|inner| {
             inner.counters.connections += 1;
-            inner.faults.strike(Stage::Connection, None).is_some()
+            inner.faults.strike(Stage::Connection, None)
         });
         let (cut, released) = (state.cut.subscribe(), state.mute.subscribe());
-        if state.gate.is_closed() {
-            // It was taken just before the port was closed, and would miss the cut that went with it.
+        // Closed: it was taken just before, and would miss the cut that went with it.
+        if state.gate.is_closed() || fault == Some(Fault::ResetTls) {
             let _ = tcp.set_zero_linger();
-        } else if mute {
+        } else if fault == Some(Fault::MuteTls) {
             connections.spawn(hold(tcp, cut, released));
         } else {
-            connections.spawn(connection(state.clone(), acceptor.clone(), tcp, cut));
+            connections.spawn(connection(state.clone(), doorman.of(fault.as_ref()), tcp, cut));
         }
     }
 }
@@ -105,19 +137,49 @@ async fn connection(state: Arc<State>, acceptor: Option<TlsAcceptor>, tcp: TcpSt
     let serve = async {
         if http2 { serve_http2(&state, line, &switch).await } else { serve_http1(&state, line, &switch).await }
     };
-    tokio::select! {
-        biased;
-        _ = cut.changed() => switch.cut(),
-        () = serve => {}
+    tokio::pin!(serve);
+    loop {
+        tokio::select! {
+            biased;
+            // Whoever tells us to cut wants to hear that it was done.
+            changed = cut.changed() => if changed.is_err() || !switch.is_spared() {
+                switch.cut();
+                return;
+            },
+            () = &mut serve => return,
+        }
     }
 }
 
-/// The fault that strikes when the head of a request has come.
-fn head(state: &State) -> Option<Fault> {
-    state.change(|inner| {
+/// The fault that strikes when the head of a request has come; none at the desk, which must answer.
+fn head<B>(state: &State, request: &http::Request<B>, switch: &Switch, http2: bool) -> Option<Fault> {
+    if desk::is_for(request.uri().path()) {
+        switch.spare();
+        return None;
+    }
+    let fault = state.change(|inner| {
         inner.counters.heads += 1;
         inner.faults.strike(Stage::Head, None)
-    })
+    })?;
+    if state.record.is_some() {
+        let head = Head::of(request.method(), request.uri(), request.headers(), http2);
+        state.record(&head, None, Told::Fault(fault.name()));
+    }
+    Some(fault)
+}
+
+/// A whole request, to its end.
+fn handle(state: &Arc<State>, parts: Parts, body: Option<Bytes>, http2: bool) -> Ending {
+    if desk::is_for(parts.uri.path()) {
+        return Ending::Answer(desk::answer(&Control(state.clone()), &parts, body.as_deref()));
+    }
+    let head = state.record.is_some();
+    let head = head.then(|| (Head::of(&parts.method, &parts.uri, &parts.headers, http2), body.clone()));
+    let ending = decide(state, &request(parts, body, http2));
+    if let Some((head, body)) = head {
+        state.record(&head, body.as_deref(), Told::Ending(&ending));
+    }
+    ending
 }
 
 fn request(parts: Parts, body: Option<Bytes>, http2: bool) -> Request {
@@ -175,7 +237,7 @@ async fn serve_http2(state: &Arc<State>, line: Line, switch: &Arc<Switch>) {
                     denied.push(respond);
                     continue;
                 }
-                match head(state) {
+                match head(state, &request, switch, true) {
                     Some(Fault::ResetBeforeRead) => {
                         switch.cut();
                         return;
@@ -199,7 +261,7 @@ async fn serve_http2(state: &Arc<State>, line: Line, switch: &Arc<Switch>) {
 async fn stream(state: Arc<State>, request: http::Request<RecvStream>, mut respond: SendResponse<Bytes>) -> bool {
     let (parts, body) = request.into_parts();
     let Ok(body) = read_http2(body).await else { return false };
-    let reply = match decide(&state, &self::request(parts, body, true)) {
+    let reply = match handle(&state, parts, body, true) {
         Ending::Answer(reply) => reply,
         Ending::Later(time, reply) => {
             tokio::time::sleep(time).await;
@@ -253,12 +315,12 @@ async fn exchange(
         switch.cut();
         Err(io::Error::from(io::ErrorKind::ConnectionReset))
     };
-    if head(state).is_some() {
+    if head(state, &request, switch, false).is_some() {
         return cut();
     }
     let (parts, body) = request.into_parts();
     let body = read_http1(body).await.map_err(io::Error::other)?;
-    let mut reply = match decide(state, &self::request(parts, body, false)) {
+    let mut reply = match handle(state, parts, body, false) {
         Ending::Answer(reply) => reply,
         Ending::Later(time, reply) => {
             tokio::time::sleep(time).await;

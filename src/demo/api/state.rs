@@ -2,8 +2,11 @@
 //!
 //! Floor: demo.
 
-use super::control::{Counters, Faults, Recent};
+use super::chores::Chores;
+use super::control::{Counters, Recent};
+use super::fault::{BadCertificate, Faults};
 use super::pace::{Pair, Sender};
+use super::record::{Head, Record, Told};
 use super::template::Templates;
 use super::{Settings, lock};
 use std::collections::{HashMap, HashSet};
@@ -18,8 +21,14 @@ use tokio::sync::watch;
 
 pub(super) struct State {
     pub(super) settings: Settings,
-    pub(super) templates: Templates,
+    /// The account's templates; their standing may change.
+    pub(super) templates: Mutex<Templates>,
     pub(super) gate: Gate,
+    /// What happens later.
+    pub(super) chores: Chores,
+    /// The certificates that no client may take, as far as we have them.
+    pub(super) bad_certificates: Vec<BadCertificate>,
+    pub(super) record: Option<Record>,
     started: Instant,
     inner: Mutex<Inner>,
     /// Changes whenever something was seen or counted.
@@ -34,6 +43,7 @@ pub(super) struct State {
 #[derive(Default)]
 pub(super) struct Inner {
     pub(super) token: String,
+    pub(super) limits: Limits,
     pub(super) faults: Faults,
     pub(super) seen: Recent,
     pub(super) counters: Counters,
@@ -49,24 +59,64 @@ pub(super) struct Inner {
     pub(super) skew: i64,
     /// No `Date` header at all.
     pub(super) dateless: bool,
+    /// Requests are missing in the record.
+    pub(super) unrecorded: bool,
     /// Counts wamids and traces.
     pub(super) serial: u64,
 }
 
+/// The limits in force; they begin as the settings say.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Limits {
+    pub(super) sender_per_second: usize,
+    pub(super) pair_burst: u32,
+    pub(super) pair_slack: Duration,
+}
+
+impl Inner {
+    /// As at the start.
+    fn new(settings: &Settings) -> Inner {
+        let limits = Limits {
+            sender_per_second: settings.sender_per_second,
+            pair_burst: settings.pair_burst,
+            pair_slack: settings.pair_slack,
+        };
+        let (token, faults) = (settings.token.clone(), Faults::seeded(settings.seed));
+        Inner { token, limits, faults, ..Inner::default() }
+    }
+}
+
 impl State {
-    pub(super) fn new(settings: Settings, gate: Gate) -> Result<State, String> {
-        let templates = Templates::read(settings.templates.as_ref())?;
-        let inner = Inner { token: settings.token.clone(), ..Inner::default() };
+    pub(super) fn new(mut settings: Settings, gate: Gate, chores: Chores) -> Result<State, String> {
+        let templates = Mutex::new(Templates::read(settings.templates.as_ref())?);
+        let inner = Inner::new(&settings);
+        let bad_certificates = settings.bad_certificates.iter().map(|(bad, _)| *bad).collect();
+        let record = settings.record.take().map(Record::new);
         Ok(State {
-            settings,
             templates,
             gate,
+            chores,
+            bad_certificates,
+            record,
             started: Instant::now(),
             inner: Mutex::new(inner),
             news: watch::Sender::new(0),
             cut: watch::Sender::new(0),
             mute: watch::Sender::new(0),
+            settings,
         })
+    }
+
+    /// Forgets everything since the start: faults, requests, numbers, limits and whom they counted, windows, the standing of
+    /// templates, token. Ids and wamids go on, so that none comes twice.
+    pub(super) fn reset(&self) -> Result<(), String> {
+        *lock(&self.templates) = Templates::read(self.settings.templates.as_ref())?;
+        self.change(|inner| {
+            let mut faults = std::mem::take(&mut inner.faults);
+            faults.disarm(|_| true);
+            *inner = Inner { serial: inner.serial, faults, ..Inner::new(&self.settings) };
+        });
+        Ok(())
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -83,6 +133,17 @@ impl State {
         let result = change(&mut self.lock());
         self.news.send_modify(|epoch| *epoch += 1);
         result
+    }
+
+    /// Writes a request to the record, if there is one. That it cannot be written is told once.
+    pub(super) fn record(&self, head: &Head, body: Option<&[u8]>, told: Told) {
+        let Some(record) = &self.record else { return };
+        let token = self.lock().token.clone();
+        if let Err(error) = record.write(self.now(), &token, head, body, told)
+            && !std::mem::replace(&mut self.lock().unrecorded, true)
+        {
+            (self.settings.tell)(&format!("the record is incomplete from here on: {error}"));
+        }
     }
 
     /// The wa_id of a number, however it is written.

@@ -56,6 +56,13 @@ impl Templates {
         Ok(Templates(Some(templates)))
     }
 
+    /// From now on the template stands so, in this language or in all; in how many.
+    pub(super) fn set_status(&mut self, name: &str, language: Option<&str>, status: &str) -> usize {
+        let known = self.0.iter_mut().flatten();
+        let meant = known.filter(|(key, _)| key.0 == name && language.is_none_or(|language| key.1 == language));
+        meant.map(|(_, template)| status.clone_into(&mut template.status)).count()
+    }
+
     /// Checks the `template` object of a request.
     pub(super) fn check(&self, request: &Object) -> Checked<Filled> {
         let sent = request.object("template", &["name", "language", "components"])?;

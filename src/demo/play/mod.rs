@@ -73,7 +73,7 @@ async fn on(stage: &Stage, say: &mut Say, serve: bool, serving: &Cell<Option<boo
 const INTERRUPTED: &str = "the day was interrupted; nothing is left behind";
 
 /// Ctrl-C, or a service manager's wish.
-async fn told_to_end() {
+pub(super) async fn told_to_end() {
     match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
         (Ok(mut interrupt), Ok(mut terminate)) => {
             tokio::select! {
