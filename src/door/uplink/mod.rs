@@ -17,6 +17,7 @@ mod settings;
 mod token;
 mod trouble;
 
+pub use exchange::date;
 pub use settings::*;
 pub use token::token;
 
