@@ -2,7 +2,7 @@
 //!
 //! Floor: config. Never holds a secret or an unmasked phone number.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,8 +98,21 @@ impl Problem {
     }
 }
 
+/// Names are as people wrote them, and may hold line ends or a terminal's commands: those are shown, not obeyed.
+struct OneLine<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|sign| match sign.is_control() {
+            true => write!(self.0, "{}", sign.escape_default()),
+            false => self.0.write_char(sign),
+        })
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut OneLine(f);
         write!(f, "{}", self.origin)?;
         if self.key.is_empty() && self.origin.column > 0 {
             write!(f, ":{}", self.origin.column)?; // not TOML: the column is all there is to go by
@@ -133,4 +146,17 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .filter(|(distance, _)| *distance <= allowed)
         .min()
         .map(|(_, candidate)| candidate.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by the fuzzer: names of keys and variables reached the terminal as they were.
+    #[test]
+    fn a_problem_is_one_line_whatever_stands_in_a_name() {
+        let origin = Origin { source: Source::Environment("BRANCHLINE__A\r".into()), line: 0, column: 0 };
+        let problem = Problem::new("uplink.\u{1b}[2Jé\nb", origin, "no such key");
+        assert_eq!(problem.to_string(), "environment BRANCHLINE__A\\r: uplink.\\u{1b}[2Jé\\nb: no such key");
+    }
 }
