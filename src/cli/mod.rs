@@ -61,7 +61,7 @@ pub fn main(commands: &impl Commands) -> ExitCode {
         Err(failure) => {
             if !failure.text.is_empty() {
                 // Nobody may be left to read it.
-                let _ = writeln!(io::stderr(), "branchline: {failure}");
+                let _ = writeln!(io::stderr(), "branchline: {}", legible(&failure.text));
             }
             failure.exit.into()
         }
@@ -327,8 +327,20 @@ fn read(file: &Path, input: &mut impl Read) -> Result<String, Failure> {
     }
 }
 
+/// Topics, names and cells are as strangers wrote them, and may hold a terminal's commands: those are shown, not obeyed.
+fn legible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for sign in text.chars() {
+        match sign.is_control() && !matches!(sign, '\n' | '\t') {
+            true => out.extend(sign.escape_default()),
+            false => out.push(sign),
+        }
+    }
+    out
+}
+
 fn print(out: &mut impl Write, text: &str) -> Result<(), Failure> {
-    out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))
+    out.write_all(legible(text).as_bytes()).map_err(|error| unwritten(&error))
 }
 
 fn print_json(out: &mut impl Write, data: &impl serde::Serialize) -> Result<(), Failure> {

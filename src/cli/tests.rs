@@ -377,3 +377,11 @@ fn a_panic_ends_as_our_bug_and_shows_no_data() {
     assert_eq!(child.status.code(), Some(70), "{said}");
     assert!(said.contains("src/cli/tests.rs") && !said.contains("987654321"), "{said}");
 }
+
+/// A topic or a cell that holds a terminal's commands shall not carry them out on whoever looks at it.
+#[test]
+fn what_is_printed_obeys_nobody() {
+    let mut out = Vec::new();
+    print(&mut out, "topic\tpos/\u{1b}[2J\u{9b}é\r\n").unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), "topic\tpos/\\u{1b}[2J\\u{9b}é\\r\n");
+}
