@@ -1,6 +1,6 @@
 //! The daemon as a value: opens the store and the doors, runs the engine on a thread of its own, and ends in order.
 //!
-//! Floor: roof. Wiring only: what happens is decided by the engine, done by the doors.
+//! Floor: roof. Wiring only, it never decides: what happens is decided by the engine, done by the doors.
 
 use crate::config::{self, Config, Loaded, Problem};
 use crate::door::clock::SystemClock;

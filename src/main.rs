@@ -1,6 +1,6 @@
 //! The binary: hands the arguments to the library and its exit code to the system.
 //!
-//! Floor: roof.
+//! Floor: roof. Does nothing itself.
 
 use branchline::cli::{self, House};
 use std::process::ExitCode;

@@ -115,7 +115,7 @@ fn odd_comparisons() {
         ("payload.x | default(payload.s > 1)", Err("a text compared with a number: payload.s > 1")),
         // Refused when the configuration is read.
         ("paylod.n > 1", Err("paylod is not known here")),
-        ("payload.n.foo() > 1", Err("nothing can be called here")),
+        ("payload.n.upper() > 1", Err("nothing can be called here")),
         ("range(9) | length > 1", Err("range is not known here")),
         ("payload.n is gt(4)", Err("there is no test gt")),
         ("payload.s | tojson == ''", Err("there is no filter tojson")),

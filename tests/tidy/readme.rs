@@ -1,21 +1,18 @@
-//! What the documents say is true: codes, commands, snippets, links, examples, boards.
+//! What README tells to do works, and every example and board loads.
 
 use branchline::config;
-use branchline::message::{Outcome, Reason};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 const README: &str = include_str!("../../README.md");
-const DOCUMENTS: &[(&str, &str)] = &[("README.md", README), ("CHANGELOG.md", include_str!("../../CHANGELOG.md"))];
 
 /// A fenced block: its kind, and its text without the indentation of a list.
-struct Block {
-    kind: String,
-    text: String,
+pub struct Block {
+    pub kind: String,
+    pub text: String,
 }
 
-fn blocks(text: &str) -> Vec<Block> {
+pub fn blocks(text: &str) -> Vec<Block> {
     let (mut blocks, mut open): (Vec<Block>, bool) = (Vec::new(), false);
     for line in text.lines() {
         match line.trim_start().strip_prefix("```") {
@@ -40,71 +37,54 @@ fn of_kind(kind: &str) -> Vec<String> {
     blocks(README).into_iter().filter(|block| block.kind == kind).map(|block| block.text).collect()
 }
 
-fn branchline(folder: &Path, arguments: &[&str]) -> Output {
-    let binary = env!("CARGO_BIN_EXE_branchline");
-    Command::new(binary).args(arguments).current_dir(folder).stdin(Stdio::null()).output().unwrap()
-}
+/// The branch of "The first rule", in a folder of its own, with what its commands want to find.
+pub struct Branch(tempfile::TempDir);
 
-/// The first cells of all rows of the tables whose head begins with `head`, with the number of filled cells.
-fn rows(head: &str) -> BTreeMap<String, usize> {
-    let mut lines = README.lines();
-    assert!(lines.any(|line| line.starts_with(&format!("| {head} |"))), "no table of {head}");
-    let row = |line: &str| {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let code = cells[0].strip_prefix('`')?.strip_suffix('`')?;
-        Some((code.to_owned(), cells.iter().filter(|cell| !cell.is_empty()).count()))
-    };
-    lines.take_while(|line| line.starts_with('|')).filter_map(row).collect()
-}
-
-#[test]
-fn every_outcome_and_reason_stands_in_the_tables() {
-    let mut wrong = Vec::new();
-    let tables = [
-        ("outcome", 2, Outcome::ALL.iter().map(|outcome| outcome.code()).collect::<Vec<_>>()),
-        ("reason", 3, Reason::ALL.iter().map(|reason| reason.code()).collect()),
-    ];
-    for (head, columns, codes) in tables {
-        let rows = rows(head);
-        let missing = codes.iter().filter(|code| rows.get(**code) != Some(&columns));
-        wrong.extend(missing.map(|code| format!("{head} {code}: no row with {columns} filled cells")));
-        let unknown = rows.keys().filter(|row| !codes.contains(&row.as_str()));
-        wrong.extend(unknown.map(|row| format!("{head} {row}: the program knows none of that name")));
+impl Branch {
+    pub fn new() -> Branch {
+        let folder = tempfile::tempdir().unwrap();
+        let [list, event, ..] = &of_kind("json")[..] else { panic!("a template list and an event") };
+        let [rule, ..] = &of_kind("toml")[..] else { panic!("a configuration") };
+        let customers = "number,purpose,action,at,source,wording,expires\n+5521987650001,orders,grant,,till,,\n";
+        for (name, text) in [
+            ("templates.json", list.as_str()),
+            ("event.json", event),
+            ("branchline.toml", rule),
+            ("whatsapp-token", "not-a-real-token\n"),
+            ("customers.csv", customers),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Branch(folder)
     }
-    assert!(wrong.is_empty(), "README, \"Reading outcomes\":\n{}", wrong.join("\n"));
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.path().join(name), text).unwrap();
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let binary = env!("CARGO_BIN_EXE_branchline");
+        Command::new(binary).args(arguments).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap()
+    }
 }
 
-/// `branchline …` in blocks of sh and between backticks, as the words that are typed.
-fn commands(text: &str) -> Vec<Vec<String>> {
-    let typed = blocks(text).into_iter().filter(|block| block.kind == "sh").map(|block| block.text);
-    let lines: Vec<String> = typed.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
-    let spans = text.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " "));
-    let all = lines.into_iter().chain(spans);
-    let words = all.map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-    words
-        .filter_map(|words| {
-            let from = if words.starts_with(&["sudo".into(), "-u".into(), "branchline".into()]) { 3 } else { 0 };
-            (words.get(from)? == "branchline" && words.len() > from + 1).then(|| words[from + 1..].to_vec())
-        })
-        .collect()
-}
-
+/// Commands between backticks, and the unit's: read by the program itself.
 #[test]
-fn every_documented_command_is_one() {
+fn every_command_in_the_text_is_one() {
     let unit = include_str!("../../boards/branchline.service");
-    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/branchline ")).unwrap();
-    let started = start.split(' ').map(str::to_owned).collect();
-    let documented: Vec<_> = DOCUMENTS.iter().flat_map(|(_, text)| commands(text)).chain([started]).collect();
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/")).unwrap().to_owned();
+    let spans =
+        [README, include_str!("../../CHANGELOG.md")].into_iter().flat_map(|text| text.split('`').skip(1).step_by(2));
+    let spans = spans.map(|span| span.replace('\n', " ")).filter(|span| span.starts_with("branchline "));
+    let documented: Vec<String> = spans.chain([start]).collect();
     assert!(documented.len() > 15, "{documented:?}");
+    let branch = Branch::new();
     for typed in documented {
-        let mut arguments: Vec<&str> = typed.iter().map(String::as_str).collect();
+        let mut arguments: Vec<&str> = typed.split_whitespace().skip(1).collect();
         arguments.push("--help");
-        let output = branchline(Path::new("."), &arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = branch.run(&arguments);
+        assert!(output.status.success(), "{typed}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run");
-    let output = Command::new(script).arg("--help").output().unwrap();
-    assert!(output.status.success() && output.stdout.starts_with(b"Usage: tests/run"));
 }
 
 /// Profiles, benchmarks and features that documented cargo commands name.
@@ -131,66 +111,33 @@ fn documented_cargo_commands_find_what_they_name() {
 /// The steps of "The first rule", done as they are written.
 #[test]
 fn the_first_rule_works_as_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let [list, event] = &of_kind("json")[..] else { panic!("a template list and an event") };
-    let [rule] = &of_kind("toml")[..] else { panic!("one configuration") };
-    for (name, text) in [("templates.json", list), ("event.json", event), ("branchline.toml", rule)] {
+    let branch = Branch::new();
+    let [_, event, ..] = &of_kind("json")[..] else { panic!("a template list and an event") };
+    let rule = &of_kind("toml")[0];
+    for name in ["templates.json", "event.json", "branchline.toml"] {
         assert!(README.contains(&format!("`{name}`:\n\n```")), "{name} is named before its text");
-        std::fs::write(folder.path().join(name), text).unwrap();
     }
-    std::fs::write(folder.path().join("whatsapp-token"), "not-a-real-token\n").unwrap();
+    let said = |arguments: &[&str]| {
+        let output = branch.run(arguments);
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let steps = of_kind("sh").into_iter().find(|block| block.starts_with("echo not-a-real-token")).expect("step 4");
+    let steps: Vec<Vec<&str>> = steps.lines().skip(1).map(|line| line.split_whitespace().skip(1).collect()).collect();
+    let [check, explain] = &steps[..] else { panic!("two commands: {steps:?}") };
 
-    let steps: Vec<_> =
-        commands(README).into_iter().filter(|typed| typed.contains(&"branchline.toml".to_owned())).collect();
-    let mut answers = steps.iter().map(|typed| {
-        let output = branchline(folder.path(), &typed.iter().map(String::as_str).collect::<Vec<_>>());
-        assert!(output.status.success(), "{typed:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    });
-    assert!(answers.next().unwrap().contains("no problems, 1 warning"));
-    let explained = answers.next().unwrap();
+    let (code, checked) = said(check);
+    assert!(code == Some(0) && checked.contains("no problems, 1 warning"), "{checked}");
+    let (code, explained) = said(explain);
     let told = &of_kind("text")[0];
-    assert!(explained.ends_with(told), "explain says\n{explained}\nand README\n{told}");
-    drop(answers);
+    assert!(code == Some(0) && explained.ends_with(told), "explain says\n{explained}\nand README\n{told}");
 
-    std::fs::write(folder.path().join("event.json"), event.replace("true", "false")).unwrap();
-    let typed: Vec<&str> = steps[1].iter().map(String::as_str).collect();
-    let refused = String::from_utf8(branchline(folder.path(), &typed).stdout).unwrap();
+    branch.write("event.json", &event.replace("true", "false"));
+    let (_, refused) = said(explain);
     assert!(refused.contains("withheld: no-consent"), "{refused}");
 
-    std::fs::write(folder.path().join("branchline.toml"), rule.replace("first_name", "frist_name")).unwrap();
-    let output = branchline(folder.path(), &["check", "--config", "branchline.toml"]);
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.code() == Some(1) && said.contains("frist_name"), "{said}");
-}
-
-#[test]
-fn links_lead_somewhere() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (name, text) in DOCUMENTS {
-        let anchors: Vec<String> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix('#').map(|rest| rest.trim_start_matches('#').trim().to_lowercase()))
-            .map(|heading| {
-                heading.chars().filter(|sign| sign.is_alphanumeric() || " -".contains(*sign)).collect::<String>()
-            })
-            .map(|heading| heading.replace(' ', "-"))
-            .collect();
-        for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-            let found = match target.strip_prefix('#') {
-                Some(anchor) => anchors.iter().any(|known| known == anchor),
-                None => target.starts_with("https://") || root.join(target).exists(),
-            };
-            assert!(found, "{name}: {target} leads nowhere");
-        }
-        for word in
-            blocks(text).iter().filter(|block| block.kind == "sh").flat_map(|block| block.text.split_whitespace())
-        {
-            if ["config/", "boards/", "tests/"].iter().any(|folder| word.starts_with(folder)) {
-                assert!(root.join(word).exists(), "{name}: {word} is not there");
-            }
-        }
-    }
+    branch.write("branchline.toml", &rule.replace("first_name", "frist_name"));
+    let (code, wrong) = said(check);
+    assert!(code == Some(1) && wrong.contains("frist_name"), "{wrong}");
 }
 
 fn toml_files(folder: &str) -> Vec<PathBuf> {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// One file of the repository.
 pub struct File {
@@ -20,8 +21,13 @@ pub struct Token {
     pub test: bool,
 }
 
-/// Every text file of the repository, except what is built.
-pub fn files() -> Vec<File> {
+/// Every text file of the repository, read once, except what is built and what the fuzzer wrote.
+pub fn house() -> &'static [File] {
+    static HOUSE: OnceLock<Vec<File>> = OnceLock::new();
+    HOUSE.get_or_init(files)
+}
+
+fn files() -> Vec<File> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     walk(root, &mut found);
@@ -41,7 +47,8 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        if name == "target" || (name.starts_with('.') && ![".ci", ".gitignore"].contains(&name.as_str())) {
+        let made = ["target", "corpus", "artifacts", "proptest-regressions"].contains(&name.as_str());
+        if made || (name.starts_with('.') && ![".ci", ".gitignore"].contains(&name.as_str())) {
             continue;
         }
         if entry.file_type().unwrap().is_dir() {

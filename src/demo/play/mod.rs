@@ -81,7 +81,7 @@ pub(super) async fn told_to_end() {
                 _ = terminate.recv() => {}
             }
         }
-        // Without handlers the signals end the process as ever.
+        // Unheard, the signals end the process as ever.
         _ => std::future::pending().await,
     }
 }

@@ -2,9 +2,9 @@
 
 use rumqttc::v5::mqttbytes::{QoS, v5::Packet};
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// One message as it was heard.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,14 +24,14 @@ impl Heard {
 /// Listens until it is dropped.
 pub struct Ear {
     heard: Arc<Mutex<Vec<Heard>>>,
-    end: Arc<AtomicBool>,
+    end: Arc<Notify>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Ear {
     /// Returns when the subscription stands.
     pub fn new(port: u16, filter: &str) -> Ear {
-        let (heard, end) = (Arc::<Mutex<Vec<Heard>>>::default(), Arc::<AtomicBool>::default());
+        let (heard, end) = (Arc::<Mutex<Vec<Heard>>>::default(), Arc::<Notify>::default());
         let (ready, stands) = std::sync::mpsc::channel();
         let (kept, over, filter) = (heard.clone(), end.clone(), filter.to_owned());
         let thread = std::thread::spawn(move || {
@@ -50,33 +50,37 @@ impl Ear {
 
 impl Drop for Ear {
     fn drop(&mut self) {
-        self.end.store(true, Ordering::Relaxed);
+        self.end.notify_one();
         self.thread.take().unwrap().join().ok();
     }
 }
 
-async fn listen(
-    port: u16,
-    filter: &str,
-    heard: &Mutex<Vec<Heard>>,
-    end: &AtomicBool,
-    ready: &std::sync::mpsc::Sender<()>,
-) {
+async fn listen(port: u16, filter: &str, heard: &Mutex<Vec<Heard>>, end: &Notify, ready: &std::sync::mpsc::Sender<()>) {
     let mut options = MqttOptions::new(format!("ear-{:x}", fastrand::u64(..)), "127.0.0.1", port);
     options.set_clean_start(false).set_session_expiry_interval(Some(3600));
     let (client, mut connection) = AsyncClient::new(options, 16);
-    while !end.load(Ordering::Relaxed) {
-        match tokio::time::timeout(Duration::from_millis(100), connection.poll()).await {
-            Err(_) => {}
-            Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
-            Ok(Ok(Event::Incoming(Packet::ConnAck(_)))) => client.try_subscribe(filter, QoS::AtLeastOnce).unwrap(),
-            Ok(Ok(Event::Incoming(Packet::SubAck(_)))) => drop(ready.send(())),
-            Ok(Ok(Event::Incoming(Packet::Publish(publish)))) => heard.lock().unwrap().push(Heard {
+    let ended = end.notified();
+    tokio::pin!(ended);
+    loop {
+        let event = tokio::select! {
+            () = &mut ended => return,
+            event = connection.poll() => event,
+        };
+        match event {
+            // The broker is away: it is asked again, unless nobody listens any more.
+            Err(_) => {
+                if tokio::time::timeout(Duration::from_millis(50), &mut ended).await.is_ok() {
+                    return;
+                }
+            }
+            Ok(Event::Incoming(Packet::ConnAck(_))) => client.try_subscribe(filter, QoS::AtLeastOnce).unwrap(),
+            Ok(Event::Incoming(Packet::SubAck(_))) => drop(ready.send(())),
+            Ok(Event::Incoming(Packet::Publish(publish))) => heard.lock().unwrap().push(Heard {
                 topic: String::from_utf8(publish.topic.to_vec()).unwrap(),
                 payload: String::from_utf8(publish.payload.to_vec()).unwrap(),
                 retained: publish.retain,
             }),
-            Ok(Ok(_)) => {}
+            Ok(_) => {}
         }
     }
 }
