@@ -420,7 +420,7 @@ fn what_keeps_it_from_starting_is_told() {
         (&["--scenario", &scenario], 78, &["scenario.toml:2: at: ", "scenario.toml:3: fault: ", "scenario.toml:5: code is missing"]),
         (&["--scenario", "nowhere.toml"], 78, &["cannot read nowhere.toml"]),
         (&["--token-file", &empty], 78, &["is empty"]),
-        (&["--templates", &list], 78, &["lacks name or language"]),
+        (&["--templates", &list], 78, &["number 1 (without a name): it lacks \"name\""]),
         (&["--templates", &scenario], 78, &["is not JSON"]),
         (&["--record", "/dev/null/x"], 74, &["cannot write /dev/null/x"]),
         (&["--tls", half.to_str().unwrap()], 78, &["server.pem is missing, and ca.key, which could make it"]),

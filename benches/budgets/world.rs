@@ -48,6 +48,7 @@ impl Bench {
         let mut house = House::with_api("", |settings| branchline::demo::api::Settings {
             sender_per_second: usize::MAX,
             pair_burst: u32::MAX,
+            account: branchline::demo::api::Account::unlimited(),
             ..settings
         });
         // Its log of every packet would be measured too; that it runs it still says.

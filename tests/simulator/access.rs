@@ -1,64 +1,101 @@
-//! Who may ask, and for what: path, version, token, proof, certificates, look-ups.
+//! Who may ask: path, version, token, proof, certificates.
 
 use crate::kit::*;
+use crate::templates::order;
 use branchline::demo::api::{Api, Settings, Tls};
 use branchline::demo::certs::{Authority, Identity, Validity};
 use branchline::time::Wall;
 
 #[tokio::test]
 async fn checks_path_token_proof_and_size_first() {
-    let settings = Settings { app_secret: Some("secret".into()), ..Settings::default() };
+    let settings = Settings { app_secret: Some("secret".into()), ..unpaced_settings() };
     let world = world(true, settings).await;
     // printf sandbox-token | openssl dgst -sha256 -hmac secret
     let proof = "fe3111d098157750e393b2f5a002c240cebedadba26ec649c0bb4e1d8f0264b4";
     let base = world.api.url();
     let good = format!("{base}/v25.0/106540352242922/messages?appsecret_proof={proof}");
+    let bearer = format!("Bearer {TOKEN}");
+    let order = order(ANA).to_string();
+    let wrong = format!("{}?appsecret_proof={}", world.url(), proof.to_uppercase());
     let rows = [
-        ("fine", good.clone(), TOKEN, order(ANA).to_string(), 200, 0),
-        ("no proof", world.url(), TOKEN, order(ANA).to_string(), 400, 100),
-        ("wrong proof", format!("{}?appsecret_proof=00", world.url()), TOKEN, order(ANA).to_string(), 400, 100),
-        ("other token", good.clone(), "old-token", order(ANA).to_string(), 401, 190),
-        ("no token", good.clone(), "", order(ANA).to_string(), 401, 190),
-        ("dead version", good.replace("v25.0", "v19.0"), TOKEN, order(ANA).to_string(), 400, 100),
-        ("no version", good.replace("/v25.0", ""), TOKEN, order(ANA).to_string(), 400, 100),
-        ("other number", good.replace("1065", "1066"), TOKEN, order(ANA).to_string(), 400, 100),
-        ("other edge", good.replace("/messages", "/message"), TOKEN, order(ANA).to_string(), 400, 100),
-        ("no JSON", good.clone(), TOKEN, "{".into(), 400, 100),
-        ("65 KiB", good.clone(), TOKEN, words(&"x".repeat(65 * 1024)).to_string(), 400, 100),
+        ("no proof", world.url(), bearer.as_str(), order.clone(), 400, 100, "require an appsecret_proof"),
+        ("wrong proof", wrong, &bearer, order.clone(), 400, 100, "Invalid appsecret_proof"),
+        ("other token", good.clone(), "Bearer other", order.clone(), 401, 190, "token is invalid"),
+        ("no token", good.clone(), "", order.clone(), 401, 104, "no access token"),
+        ("empty token", good.clone(), "Bearer ", order.clone(), 401, 104, "no access token"),
+        ("another scheme", good.clone(), "Basic dTpw", order.clone(), 401, 104, "after \"Bearer \""),
+        ("expired version", good.replace("v25.0", "v20.0"), &bearer, order.clone(), 400, 100, "v20.0 has expired"),
+        ("version to come", good.replace("v25.0", "v99.0"), &bearer, order.clone(), 400, 100, "v99.0 is not known"),
+        (
+            "malformed version",
+            good.replace("v25.0", "25.0"),
+            &bearer,
+            order.clone(),
+            400,
+            100,
+            "must begin with an API version",
+        ),
+        (
+            "half a version",
+            good.replace("v25.0", "v25"),
+            &bearer,
+            order.clone(),
+            400,
+            100,
+            "must begin with an API version",
+        ),
+        ("no version", good.replace("/v25.0", ""), &bearer, order.clone(), 400, 100, "must begin with an API version"),
+        ("other number", good.replace("1065", "1066"), &bearer, order.clone(), 400, 100, "does not exist"),
+        ("other edge", good.replace("/messages", "/message"), &bearer, order.clone(), 400, 100, "does not exist"),
+        ("deeper", good.replace("/messages", "/messages/1"), &bearer, order.clone(), 400, 100, "does not exist"),
+        ("to the number itself", good.replace("/messages", ""), &bearer, order.clone(), 400, 100, "does not support"),
+        ("no JSON", good.clone(), &bearer, "{".into(), 400, 100, "is not JSON"),
+        ("513 KiB", good.clone(), &bearer, " ".repeat(513 * 1024), 400, 100, "too large"),
     ];
-    for (what, url, token, body, status, code) in rows {
+    for (what, url, authorization, body, status, code, details) in rows {
         let mut request = world.client.post(&url).header("content-type", "application/json").body(body);
-        if !token.is_empty() {
-            request = request.bearer_auth(token);
+        if !authorization.is_empty() {
+            request = request.header("authorization", authorization);
         }
         let (got, got_code, answer) = read(request.send().await.unwrap()).await;
         assert_eq!((got, got_code), (status, code), "{what}: {answer}");
+        assert_error(what, code, details, &answer);
     }
+    assert_eq!(read(world.post_to(&good, &crate::templates::order(ANA)).await.unwrap()).await.0, 200);
     // A form instead of JSON, and the proof inside the body.
-    let form = world.client.post(&good).bearer_auth(TOKEN).body(order(ANA).to_string()).send().await.unwrap();
+    let form = world.client.post(&good).bearer_auth(TOKEN).body(order.clone()).send().await.unwrap();
     assert_eq!(read(form).await.1, 100);
-    let inside = with(order(LUIS), "/appsecret_proof", proof.into());
+    let inside = with(crate::templates::order(LUIS), "/appsecret_proof", proof.into());
     assert_eq!(world.answer(&inside).await.0, 200);
-    // Another number in the path is answered as an object that does not exist.
-    let other = world.post_to(&good.replace("1065", "1066"), &order(ANA)).await.unwrap();
+    // An object that does not exist, or cannot do it, has a subcode.
+    let other = world.post_to(&good.replace("1065", "1066"), &inside).await.unwrap();
     assert_eq!(read(other).await.2["error"]["error_subcode"], 33);
+    for method in [reqwest::Method::PUT, reqwest::Method::DELETE, reqwest::Method::GET] {
+        let request = world.client.request(method.clone(), &good).bearer_auth(TOKEN);
+        assert_eq!(read(request.send().await.unwrap()).await.1, 100, "{method}");
+    }
+    assert_eq!(world.control().counters().accepted, 2);
 }
 
 #[tokio::test]
-async fn looks_up_the_number() {
-    let world = world(true, Settings::default()).await;
-    let get = |fields: &str| {
-        let url = format!("{}/v25.0/106540352242922?fields={fields}", world.api.url());
-        world.client.get(url).bearer_auth(TOKEN).send()
-    };
-    let (status, _, found) = read(get("quality_rating,throughput%2Chealth_status").await.unwrap()).await;
-    assert_eq!(status, 200, "{found}");
-    assert_eq!(found["id"], "106540352242922");
-    assert_eq!(found["quality_rating"], "GREEN");
-    assert_eq!(found["throughput"]["level"], "STANDARD");
-    assert_eq!(found["health_status"]["can_send_message"], "AVAILABLE");
-    assert_eq!(read(get("quality").await.unwrap()).await.1, 100);
-    assert!(world.control().seen().is_empty(), "a look-up is no message");
+async fn all_living_versions_are_taken() {
+    let world = unpaced(None).await;
+    for version in ["v21.0", "v22.0", "v23.0", "v24.0", "v25.0", "v26.0"] {
+        let url = world.url().replace("v25.0", version);
+        assert_eq!(read(world.post_to(&url, &order(ANA)).await.unwrap()).await.0, 200, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_has_expired() {
+    let world = unpaced(None).await;
+    let post = async || read(world.post(&order(ANA)).await.unwrap()).await;
+    world.control().set_token("new");
+    let (status, code, answer) = post().await;
+    assert_eq!((status, code, &answer["error"]["error_subcode"]), (401, 190, &463.into()), "{answer}");
+    assert_error("expired", 190, "the access token has expired", &answer);
+    world.control().set_token(TOKEN);
+    assert_eq!(post().await.0, 200);
 }
 
 #[tokio::test]

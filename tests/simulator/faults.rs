@@ -1,7 +1,8 @@
 //! Faults on request, over HTTP/2 and HTTP/1.1: how each feels, and what the control says of it.
 
 use crate::kit::*;
-use branchline::demo::api::{Api, Fault, Repeat, Settings};
+use crate::templates::order;
+use branchline::demo::api::{Account, Api, Fault, Repeat, Settings};
 use branchline::demo::certs::{Authority, Validity};
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
@@ -265,7 +266,7 @@ async fn accepted_without_answer_is_one_reset_stream() {
 
 #[tokio::test]
 async fn two_hundred_fifty_six_streams_at_once() {
-    let settings = Settings { sender_per_second: 100_000, ..Settings::default() };
+    let settings = Settings { sender_per_second: 100_000, account: Account::unlimited(), ..Settings::default() };
     let world = world(true, settings).await;
     // One post opens the connection that the others share.
     world.answer(&order(ANA)).await;

@@ -1,6 +1,6 @@
 //! What every trial needs: a simulator over TLS, a plain client, and bodies to send.
 
-use branchline::demo::api::{Api, Control, Settings};
+use branchline::demo::api::{Account, Answer, Api, Control, Settings};
 use branchline::demo::certs::{Authority, Identity, Validity};
 use branchline::time::Wall;
 use reqwest::{Client, ClientBuilder, Response};
@@ -88,31 +88,6 @@ pub async fn read(response: Response) -> (u16, i64, Value) {
     (status, body["error"]["code"].as_i64().unwrap_or(0), body)
 }
 
-pub fn templates() -> Value {
-    json!({ "data": [
-        { "name": "order_ready", "language": "pt_BR", "status": "APPROVED", "category": "UTILITY",
-          "parameter_format": "POSITIONAL", "components": [
-            { "type": "BODY", "text": "Olá {{1}}, seu pedido {{2}} está pronto." },
-            { "type": "FOOTER", "text": "Loja Centro" },
-            { "type": "BUTTONS", "buttons": [
-                { "type": "URL", "text": "Ver", "url": "https://loja.example/{{1}}" },
-                { "type": "QUICK_REPLY", "text": "Parar" },
-                { "type": "COPY_CODE", "text": "Copiar" } ] } ] },
-        { "name": "receipt", "language": "es_MX", "status": "APPROVED", "category": "UTILITY",
-          "parameter_format": "NAMED", "components": [
-            { "type": "HEADER", "format": "DOCUMENT" },
-            { "type": "BODY", "text": "Total: {{total}} del {{day}}." } ] },
-        { "name": "node_alarm", "language": "pt_BR", "status": "APPROVED", "category": "UTILITY", "components": [
-            { "type": "HEADER", "format": "TEXT", "text": "Alarme {{1}}" },
-            { "type": "BODY", "text": "Verifique o equipamento." } ] },
-        { "name": "place", "language": "pt_BR", "status": "APPROVED", "category": "UTILITY", "components": [
-            { "type": "HEADER", "format": "LOCATION" }, { "type": "BODY", "text": "Aqui." } ] },
-        { "name": "paused", "language": "pt_BR", "status": "PAUSED", "components": [{ "type": "BODY", "text": "x" }] },
-        { "name": "gone", "language": "pt_BR", "status": "DISABLED", "components": [{ "type": "BODY", "text": "x" }] },
-        { "name": "new", "language": "pt_BR", "status": "PENDING", "components": [{ "type": "BODY", "text": "x" }] },
-    ]})
-}
-
 pub fn text(value: &str) -> Value {
     json!({ "type": "text", "text": value })
 }
@@ -120,23 +95,6 @@ pub fn text(value: &str) -> Value {
 pub fn template(name: &str, language: &str, components: Value) -> Value {
     json!({ "messaging_product": "whatsapp", "recipient_type": "individual", "to": ANA, "type": "template",
         "template": { "name": name, "language": { "code": language }, "components": components } })
-}
-
-pub fn order(to: &str) -> Value {
-    let mut body = template(
-        "order_ready",
-        "pt_BR",
-        json!([
-            { "type": "body", "parameters": [text("Ana"), text("42")] },
-            { "type": "button", "sub_type": "url", "index": "0", "parameters": [text("42")] },
-            { "type": "button", "sub_type": "quick_reply", "index": "1",
-              "parameters": [{ "type": "payload", "payload": "stop" }] },
-            { "type": "button", "sub_type": "copy_code", "index": "2",
-              "parameters": [{ "type": "coupon_code", "coupon_code": "A42" }] },
-        ]),
-    );
-    body["to"] = to.into();
-    body
 }
 
 pub fn words(body: &str) -> Value {
@@ -207,4 +165,73 @@ impl World {
     pub async fn answer_status(&self, body: &Value) -> u16 {
         self.post(body).await.unwrap().status().as_u16()
     }
+}
+
+/// A simulator whose pace strikes nobody: for rules that have nothing to do with it.
+pub async fn unpaced(templates: Option<Value>) -> World {
+    world(true, Settings { templates, ..unpaced_settings() }).await
+}
+
+pub fn unpaced_settings() -> Settings {
+    Settings { sender_per_second: 100_000, pair_slack: Duration::from_secs(3600), ..Settings::default() }
+}
+
+pub fn account(change: impl FnOnce(&mut Account)) -> Account {
+    let mut account = Account::default();
+    change(&mut account);
+    account
+}
+
+/// What is wrong, the code, what the details say, and the body.
+pub type Row = (&'static str, i64, &'static str, Value);
+
+/// The HTTP status of a code in Meta's table of December 2025 (facts 3.3).
+pub fn status_of(code: i64) -> u16 {
+    match code {
+        104 | 190 => 401,
+        131031 => 403,
+        132001 => 404,
+        _ => 400,
+    }
+}
+
+/// Each body is refused by its code, and the answer has the documented shape (facts 3.1).
+pub async fn assert_refused(world: &World, rows: Vec<Row>) {
+    for (what, code, details, body) in rows {
+        let (status, got, answer) = world.answer(&body).await;
+        assert_eq!((got, status), (code, status_of(code)), "{what}: {answer}");
+        assert_error(what, code, details, &answer);
+        let seen = world.control().seen().pop().unwrap();
+        assert_eq!(seen.answer, Answer::Refused(code), "{what}");
+        assert_eq!(seen.details, answer["error"]["error_data"]["details"], "{what}");
+    }
+}
+
+pub fn assert_error(what: &str, code: i64, details: &str, answer: &Value) {
+    let error = &answer["error"];
+    let mut members: Vec<&str> = error.as_object().unwrap().keys().map(String::as_str).collect();
+    members.retain(|member| *member != "error_subcode");
+    members.sort_unstable();
+    assert_eq!(members, ["code", "error_data", "fbtrace_id", "message", "type"], "{what}");
+    assert!(error["message"].as_str().unwrap().starts_with(&format!("(#{code}) ")), "{what}: {error}");
+    assert!(["OAuthException", "GraphMethodException"].contains(&error["type"].as_str().unwrap()), "{what}: {error}");
+    assert_eq!(error["error_data"]["messaging_product"], "whatsapp", "{what}");
+    assert!(error["error_data"]["details"].as_str().unwrap().contains(details), "{what}: {error}");
+    assert!(!error["fbtrace_id"].as_str().unwrap().is_empty(), "{what}: {error}");
+}
+
+/// Each body is taken, and the person reads this.
+pub async fn assert_read(world: &World, rows: Vec<(&str, Value)>) {
+    for (wanted, body) in rows {
+        let (status, code, answer) = world.answer(&body).await;
+        assert_eq!((status, code), (200, 0), "{body}: {answer}");
+        assert_eq!(world.control().seen().last().unwrap().text, wanted);
+    }
+}
+
+/// A message of one kind.
+pub fn kind(name: &str, object: Value) -> Value {
+    let mut body = json!({ "messaging_product": "whatsapp", "to": ANA, "type": name });
+    body[name] = object;
+    body
 }

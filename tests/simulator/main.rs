@@ -7,4 +7,6 @@ mod broker;
 mod faults;
 mod kit;
 mod limits;
+mod lookups;
 mod shapes;
+mod templates;

@@ -1,14 +1,14 @@
-//! Whole payloads: a row per rule of the facts.
+//! Whole payloads but templates: what is taken of each kind, and a row for each rule of facts 1.1 to 1.3, 1.6 and 1.7.
 
 use crate::kit::*;
-use branchline::demo::api::{Answer, Settings};
+use crate::templates::{list, order};
+use branchline::demo::api::{Answer, MarketingBy, Settings};
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn accepts_in_the_documented_shape() {
     for http2 in [true, false] {
-        let settings = Settings { templates: Some(templates()), ..Settings::default() };
-        let world = world(http2, settings).await;
+        let world = world(http2, Settings { templates: Some(list()), ..Settings::default() }).await;
         let body = with(order("+55 (31) 98765-4321"), "/biz_opaque_callback_data", "sp-042/7/till-9".into());
         let response = world.post(&body).await.unwrap();
         let version = if http2 { reqwest::Version::HTTP_2 } else { reqwest::Version::HTTP_11 };
@@ -33,200 +33,488 @@ async fn accepts_in_the_documented_shape() {
         assert_eq!(seen.parameters, ["Ana", "42", "42", "stop", "A42"]);
         assert_eq!((seen.template.as_deref(), seen.language.as_deref()), (Some("order_ready"), Some("pt_BR")));
         assert_eq!((seen.data.as_deref(), seen.http2), (Some("sp-042/7/till-9"), http2));
+        assert_eq!((seen.person.as_str(), seen.category.as_deref()), ("553187654321", Some("UTILITY")));
         assert_eq!(seen.path, "/v25.0/106540352242922/messages");
         let debug = format!("{seen:?} {:?}", world.control());
         assert!(!debug.contains("98765") && !debug.contains("Ana") && !debug.contains(wamid), "{debug}");
     }
 }
 
-/// What is right in every kind: 200, and what the person reads.
 #[tokio::test]
-async fn accepts_each_kind() {
-    let document = json!({ "link": "https://loja.example/42.pdf", "filename": "42.pdf" });
-    let place = json!({ "latitude": "-23.5", "longitude": -46.6, "name": "Loja", "address": "Rua A" });
-    let named = |name: &str, value: &str| json!({ "type": "text", "parameter_name": name, "text": value });
-    let kind = |kind: &str, object: Value| with(without(words("x"), "/text"), &format!("/{kind}"), object);
-    let kind = |name: &str, object: Value| with(kind(name, object), "/type", name.into());
-    let rows = [
-        ("Bom dia", words("Bom dia")),
-        (
-            "[document: https://loja.example/42.pdf 42.pdf]\nTotal: $5 del lunes.",
-            template(
-                "receipt",
-                "es_MX",
-                json!([
-                    { "type": "header", "parameters": [{ "type": "document", "document": document }] },
-                    { "type": "body", "parameters": [named("day", "lunes"), named("total", "$5")] },
-                ]),
-            ),
-        ),
-        (
-            "Alarme n7\nVerifique o equipamento.",
-            template("node_alarm", "pt_BR", json!([{ "type": "header", "parameters": [text("n7")] }])),
-        ),
-        (
-            "[location: -23.5, -46.6 Loja Rua A]\nAqui.",
-            template(
-                "place",
-                "pt_BR",
-                json!([{ "type": "header", "parameters": [{ "type": "location", "location": place }] }]),
-            ),
-        ),
-        (
-            "https://a.example/b.jpg Foto",
-            kind("image", json!({ "link": "https://a.example/b.jpg", "caption": "Foto" })),
-        ),
-        ("-23.5, -46.6 Loja Rua A", kind("location", place.clone())),
-        (
-            "Tudo certo?",
-            kind(
-                "interactive",
-                json!({ "type": "button", "body": { "text": "Tudo certo?" },
-                    "action": { "buttons": [{ "type": "reply", "reply": { "id": "y", "title": "Sim" } }] } }),
-            ),
-        ),
-    ];
-    let world = world(true, Settings { templates: Some(templates()), ..Settings::default() }).await;
+async fn envelope() {
+    let world = unpaced(Some(list())).await;
     world.control().open_window(ANA);
-    for (wanted, body) in rows {
-        let (status, code, answer) = world.answer(&body).await;
-        assert_eq!((status, code), (200, 0), "{body}: {answer}");
-        assert_eq!(world.control().seen().last().unwrap().text, wanted);
-    }
+    let inbound = world.control().wrote(ANA);
+    let whole = json!({
+        "messaging_product": "whatsapp", "recipient_type": "individual", "to": ANA, "type": "text",
+        "text": { "body": "Bom dia", "preview_url": true }, "context": { "message_id": inbound },
+        "biz_opaque_callback_data": "é".repeat(512), "messaging_account_id": "1234567890",
+        "recipient_identity_key_hash": "DF2lS5v2W6x=",
+    });
+    assert_read(&world, vec![("Bom dia", whole.clone()), ("Bom dia", words("Bom dia"))]).await;
+    let set = |pointer: &str, value: Value| with(whole.clone(), pointer, value);
+    let to = |number: &str| order(number);
+    let rows: Vec<Row> = vec![
+        ("no product", 131008, "messaging_product is required", without(whole.clone(), "/messaging_product")),
+        ("other product", 131009, "messaging_product must be one of whatsapp", set("/messaging_product", "sms".into())),
+        ("a group", 131009, "recipient_type must be one of individual", set("/recipient_type", "group".into())),
+        ("unknown member", 100, "unexpected key \"priority\" in request", set("/priority", "high".into())),
+        ("Direct Send", 100, "unexpected key \"ttl_seconds\"", set("/ttl_seconds", 60.into())),
+        ("not an object", 131009, "request must be an object", json!([])),
+        ("no recipient", 131008, "request.to is required", without(whole.clone(), "/to")),
+        ("a number as a number", 131009, "to must be a string", set("/to", 5511987654321_i64.into())),
+        ("no plus", 131009, "must begin with +", to("5511987654321")),
+        ("letters in the number", 131009, "is not a phone number", to("+5511abc87654")),
+        ("two plus", 131009, "is not a phone number", to("++5511987654321")),
+        ("too short", 131009, "7 to 15 digits", to("+55119")),
+        ("too long", 131009, "7 to 15 digits", to("+5511987654321999")),
+        ("country code 0", 131009, "7 to 15 digits", to("+0511987654321")),
+        ("to the sender", 131021, "sender's own number", to("+5511900000000")),
+        ("no type", 131008, "request.type is required", without(whole.clone(), "/type")),
+        ("unknown type", 131051, "type is not supported", without(set("/type", "poll".into()), "/text")),
+        ("object of another type", 100, "unexpected key \"image\"", set("/image", json!({ "id": "1" }))),
+        ("no object of its type", 131008, "request.text is required", without(whole.clone(), "/text")),
+        (
+            "callback data 513",
+            100,
+            "has 513 characters, at most 512",
+            set("/biz_opaque_callback_data", "x".repeat(513).into()),
+        ),
+        ("callback data empty", 131008, "is empty", set("/biz_opaque_callback_data", "".into())),
+        ("quoted by another id", 131009, "must be the id of a message", set("/context/message_id", "42".into())),
+        ("quoted with more", 100, "unexpected key \"from\"", set("/context/from", ANA.into())),
+        ("messaging account", 131009, "must be an id", set("/messaging_account_id", "abc".into())),
+    ];
+    assert_refused(&world, rows).await;
 }
 
-/// What is wrong: one row per rule of facts 1.1 to 1.4, 2.6, each with code and HTTP status of facts 3.3.
 #[tokio::test]
-async fn refuses_what_breaks_a_rule() {
-    let window = words("x");
-    let body = "/template/components/0/parameters";
-    let first = "/template/components/0/parameters/0";
-    let receipt = |header: Value, body: Value| {
-        template(
-            "receipt",
-            "es_MX",
-            json!([{ "type": "header", "parameters": header }, { "type": "body", "parameters": body }]),
-        )
-    };
-    let named = |name: &str| json!({ "type": "text", "parameter_name": name, "text": "x" });
-    let document = json!([{ "type": "document", "document": { "id": "1" } }]);
-    let image = json!([{ "type": "image", "image": { "id": "1" } }]);
-    let both = json!([{ "type": "document", "document": { "id": "1", "link": "https://a.example" } }]);
-    let (total, day) = (named("total"), named("day"));
-    let plain = |value: &str| with(order(ANA), first, text(value));
-    let rows: Vec<(&str, i64, u16, Value)> = vec![
-        ("no product", 131008, 400, without(order(ANA), "/messaging_product")),
-        ("other product", 131009, 400, with(order(ANA), "/messaging_product", "sms".into())),
-        ("a group", 131009, 400, with(order(ANA), "/recipient_type", "group".into())),
-        ("unknown member", 100, 400, with(order(ANA), "/priority", "high".into())),
-        ("unknown member inside", 100, 400, with(order(ANA), "/template/namespace", "x".into())),
-        ("not an object", 131009, 400, json!([])),
-        ("no recipient", 131008, 400, without(order(ANA), "/to")),
-        ("no plus", 131009, 400, order("5511987654321")),
-        ("letters in the number", 131009, 400, order("+5511abc87654")),
-        ("too short", 131009, 400, order("+55119")),
-        ("too long", 131009, 400, order("+5511987654321999")),
-        ("country code 0", 131009, 400, order("+0511987654321")),
-        ("to the sender", 131021, 400, order("+5511900000000")),
-        ("no type", 131008, 400, without(order(ANA), "/type")),
-        ("unknown type", 131051, 400, with(without(order(ANA), "/template"), "/type", "poll".into())),
-        ("object of another type", 100, 400, with(order(ANA), "/text", json!({ "body": "x" }))),
-        ("no object of its type", 131008, 400, without(window.clone(), "/text")),
-        ("callback data 513", 100, 400, with(order(ANA), "/biz_opaque_callback_data", "x".repeat(513).into())),
-        ("window closed", 131047, 400, window.clone()),
-        ("text 4097", 100, 400, words(&"é".repeat(4097))),
-        ("text empty", 131008, 400, words("")),
-        ("preview not a flag", 131009, 400, with(window.clone(), "/text/preview_url", "yes".into())),
-        ("unknown template", 132001, 404, template("nothing", "pt_BR", json!([]))),
-        ("unknown language", 132001, 404, with(order(ANA), "/template/language/code", "en_US".into())),
-        ("pending template", 132001, 404, template("new", "pt_BR", json!([]))),
-        ("paused template", 132015, 400, template("paused", "pt_BR", json!([]))),
-        ("disabled template", 132016, 400, template("gone", "pt_BR", json!([]))),
-        ("name in capitals", 131009, 400, with(order(ANA), "/template/name", "Order".into())),
-        ("one parameter short", 132000, 400, with(order(ANA), body, json!([text("Ana")]))),
-        ("one too many", 132000, 400, with(order(ANA), body, json!([text("a"), text("b"), text("c")]))),
-        ("none at all", 132000, 400, template("order_ready", "pt_BR", json!([]))),
-        ("named for positional", 132012, 400, with(order(ANA), first, named("name"))),
-        ("positional for named", 132012, 400, receipt(document.clone(), json!([text("a"), text("b")]))),
-        ("unknown name", 132012, 400, receipt(document.clone(), json!([named("totals"), day]))),
-        ("a name twice", 132012, 400, receipt(document.clone(), json!([total, total]))),
-        ("image for document", 132012, 400, receipt(image, json!([total, day]))),
-        ("no header", 132012, 400, receipt(json!([]), json!([total, day]))),
-        ("id and link", 131008, 400, receipt(both, json!([total, day]))),
-        ("header text without variable", 132000, 400, with(order(ANA), "/template/components/0/type", "header".into())),
-        ("parameter of an unknown kind", 132012, 400, with(order(ANA), first, json!({ "type": "html" }))),
-        ("number as text", 131009, 400, with(order(ANA), first, json!({ "type": "text", "text": 42 }))),
-        ("empty parameter", 131008, 400, plain("")),
-        ("newline", 132018, 400, plain("a\nb")),
-        ("tab", 132018, 400, plain("a\tb")),
-        ("five spaces", 132018, 400, plain("a     b")),
-        ("body over 1024", 132005, 400, plain(&"é".repeat(1000))),
-        (
-            "header over 60",
-            132005,
-            400,
-            template("node_alarm", "pt_BR", json!([{ "type": "header", "parameters": [text(&"x".repeat(54))] }])),
-        ),
-        ("index as a number", 131009, 400, with(order(ANA), "/template/components/1/index", 0.into())),
-        ("index twice", 100, 400, with(order(ANA), "/template/components/2/index", "0".into())),
-        ("no such button", 132012, 400, with(order(ANA), "/template/components/3/index", "3".into())),
-        ("unknown button", 131009, 400, with(order(ANA), "/template/components/1/sub_type", "phone".into())),
-        (
-            "button of another kind",
-            132012,
-            400,
-            with(
-                order(ANA),
-                "/template/components/3",
-                json!({ "type": "button",
-            "sub_type": "quick_reply", "index": "2", "parameters": [{ "type": "payload", "payload": "x" }] }),
-            ),
-        ),
-        (
-            "code 21",
-            100,
-            400,
-            with(order(ANA), "/template/components/3/parameters/0/coupon_code", "A".repeat(21).into()),
-        ),
-        (
-            "code with a dash",
-            131009,
-            400,
-            with(order(ANA), "/template/components/3/parameters/0/coupon_code", "A-1".into()),
-        ),
-        (
-            "url button without its parameter",
-            131008,
-            400,
-            template("order_ready", "pt_BR", json!([{ "type": "body", "parameters": [text("a"), text("b")] }])),
-        ),
-        ("image without source", 131008, 400, {
-            with(with(without(window.clone(), "/text"), "/image", json!({})), "/type", "image".into())
-        }),
+async fn user_ids() {
+    let world = unpaced(Some(list())).await;
+    let to = |id: &str| with(without(order(ANA), "/to"), "/recipient", id.into());
+    let (status, _, answer) = world.answer(&to("BR.13491208655302741918")).await;
+    assert_eq!(status, 200, "{answer}");
+    let contact = json!({ "input": "BR.13491208655302741918", "user_id": "BR.13491208655302741918" });
+    assert_eq!(answer["contacts"], json!([contact]));
+    // The number wins where both are there.
+    let (_, _, answer) = world.answer(&with(to("BR.1"), "/to", ANA.into())).await;
+    assert_eq!(answer["contacts"][0]["wa_id"], "5511987654321");
+    let code = json!([
+        { "type": "body", "parameters": [text("123456")] },
+        { "type": "button", "sub_type": "url", "index": "0", "parameters": [text("123456")] },
+    ]);
+    let password = with(without(template("login", "pt_BR", code), "/to"), "/recipient", "BR.1".into());
+    let rows: Vec<Row> = vec![
+        ("no country", 131009, "business-scoped user id", to("13491208655302741918")),
+        ("small letters", 131009, "business-scoped user id", to("br.1")),
+        ("too long", 100, "at most 131", to(&format!("BR.{}", "1".repeat(129)))),
+        ("one-time password", 131062, "phone numbers", password),
     ];
-    let world = world(true, Settings { templates: Some(templates()), ..Settings::default() }).await;
-    for (rule, code, status, body) in rows {
-        let (got_status, got, answer) = world.answer(&body).await;
-        assert_eq!((got, got_status), (code, status), "{rule}: {answer}");
-        let error = &answer["error"];
-        assert!(error["message"].as_str().unwrap().starts_with(&format!("(#{code}) ")), "{error}");
-        assert_eq!(error["type"], "OAuthException");
-        assert_eq!(error["error_data"]["messaging_product"], "whatsapp");
-        assert!(!error["error_data"]["details"].as_str().unwrap().is_empty(), "{error}");
-        assert!(!error["fbtrace_id"].as_str().unwrap().is_empty(), "{error}");
-        let seen = world.control().seen().pop().unwrap();
-        assert_eq!(seen.answer, Answer::Refused(code), "{rule}");
-    }
-    assert_eq!(world.control().counters().accepted, 0);
-    // At the limits themselves it is taken.
+    assert_refused(&world, rows).await;
+}
+
+#[tokio::test]
+async fn text_messages() {
+    let world = unpaced(None).await;
     world.control().open_window(ANA);
-    for body in [
-        words(&"é".repeat(4096)),
-        with(order(ANA), "/biz_opaque_callback_data", "é".repeat(512).into()),
-        with(order(ANA), "/template/components/3/parameters/0/coupon_code", "A".repeat(20).into()),
-        plain("a    b"),
-        template("node_alarm", "pt_BR", json!([{ "type": "header", "parameters": [text(&"x".repeat(53))] }])),
-    ] {
-        assert_eq!(world.answer(&body).await.0, 200, "{body}");
+    let long = "é".repeat(4096);
+    assert_read(&world, vec![("a\n\tb", words("a\n\tb")), (&long, words(&long))]).await;
+    let rows: Vec<Row> = vec![
+        ("4097", 100, "text.body has 4097 characters", words(&"é".repeat(4097))),
+        ("empty", 131008, "text.body is empty", words("")),
+        ("no body", 131008, "text.body is required", kind("text", json!({}))),
+        ("number", 131009, "text.body must be a string", kind("text", json!({ "body": 42 }))),
+        ("preview", 131009, "preview_url must be true or false", with(words("x"), "/text/preview_url", "yes".into())),
+        ("more", 100, "unexpected key \"footer\" in request.text", with(words("x"), "/text/footer", "x".into())),
+        ("a string", 131009, "request.text must be an object", kind("text", "x".into())),
+    ];
+    assert_refused(&world, rows).await;
+}
+
+#[tokio::test]
+async fn media() {
+    let world = unpaced(None).await;
+    world.control().open_window(ANA);
+    let link = "https://a.example/b.jpg";
+    let accepted = vec![
+        ("https://a.example/b.jpg Foto", kind("image", json!({ "link": link, "caption": "Foto" }))),
+        ("1013859600285441", kind("image", json!({ "id": "1013859600285441" }))),
+        ("https://a.example/b.jpg x", kind("video", json!({ "link": link, "caption": "x" }))),
+        ("1", kind("audio", json!({ "id": "1", "voice": true }))),
+        ("1 42.pdf Nota", kind("document", json!({ "id": "1", "filename": "42.pdf", "caption": "Nota" }))),
+        ("1", kind("sticker", json!({ "id": "1" }))),
+    ];
+    assert_read(&world, accepted).await;
+    let from = |link: &str| kind("image", json!({ "link": link }));
+    let id = |name: &str, more: &str, value: Value| {
+        let mut object = json!({ "id": "1" });
+        object[more] = value;
+        kind(name, object)
+    };
+    let mut rows: Vec<Row> = vec![
+        ("neither", 131008, "either id or link", kind("image", json!({}))),
+        ("both", 131008, "either id or link", kind("image", json!({ "id": "1", "link": link }))),
+        ("id", 131009, "must be an id", kind("image", json!({ "id": "abc" }))),
+        ("id as a number", 131009, "must be a string", kind("image", json!({ "id": 1 }))),
+        ("http", 131009, "must be a URL that begins with https://", from("http://a.example/b.jpg")),
+        ("no scheme", 131009, "must be a URL", from("a.example/b.jpg")),
+        ("a space", 131009, "must be a URL", from("https://a.example/b c.jpg")),
+        ("too long", 100, "at most 2000", from(&format!("{link}?{}", "x".repeat(2000)))),
+        ("caption 1025", 100, "at most 1024", id("image", "caption", "é".repeat(1025).into())),
+        ("caption of audio", 100, "unexpected key \"caption\"", id("audio", "caption", "x".into())),
+        ("caption of a sticker", 100, "unexpected key \"caption\"", id("sticker", "caption", "x".into())),
+        ("filename of an image", 100, "unexpected key \"filename\"", id("image", "filename", "x".into())),
+        ("filename with a path", 131009, "a name without a path", id("document", "filename", "a/b.pdf".into())),
+        ("voice", 131009, "voice must be true or false", id("audio", "voice", "yes".into())),
+        ("voice of a video", 100, "unexpected key \"voice\"", id("video", "voice", true.into())),
+    ];
+    let private = ["10.0.0.1", "127.0.0.1", "192.168.1.4", "[::1]", "[fd00::1]", "till", "box.local", "x.localhost"];
+    rows.extend(private.map(|host| ("private", 131053, "no public address", from(&format!("https://{host}/a.jpg")))));
+    assert_refused(&world, rows).await;
+}
+
+#[tokio::test]
+async fn places() {
+    let world = unpaced(None).await;
+    world.control().open_window(ANA);
+    let place = json!({ "latitude": "-23.5", "longitude": -46.6, "name": "Loja", "address": "Rua A" });
+    let at =
+        |latitude: Value, longitude: Value| kind("location", json!({ "latitude": latitude, "longitude": longitude }));
+    let accepted =
+        vec![("-23.5, -46.6 Loja Rua A", kind("location", place.clone())), ("-90, 180", at("-90".into(), 180.into()))];
+    assert_read(&world, accepted).await;
+    let rows: Vec<Row> = vec![
+        ("no longitude", 131008, "longitude is required", kind("location", json!({ "latitude": 1 }))),
+        ("beyond the pole", 131009, "latitude must be degrees from -90 to 90", at(91.into(), 0.into())),
+        ("beyond the date line", 131009, "longitude must be degrees from -180", at(0.into(), "181".into())),
+        ("words", 131009, "latitude must be degrees", at("north".into(), 0.into())),
+        ("no number", 131009, "latitude must be degrees", at("nan".into(), 0.into())),
+        ("more", 100, "unexpected key \"url\"", with(kind("location", place), "/location/url", "x".into())),
+    ];
+    assert_refused(&world, rows).await;
+}
+
+#[tokio::test]
+async fn contacts() {
+    let world = unpaced(None).await;
+    world.control().open_window(ANA);
+    let whole = json!({
+        "addresses": [{ "street": "1 Rua", "city": "SP", "state": "SP", "zip": "01000", "country": "Brasil",
+            "country_code": "BR", "type": "Home" }],
+        "birthday": "1999-01-23",
+        "emails": [{ "email": "ana@loja.example", "type": "Work" }],
+        "name": { "formatted_name": "Ana Lima", "first_name": "Ana", "last_name": "Lima", "prefix": "Dra." },
+        "org": { "company": "Loja", "department": "Caixa", "title": "Gerente" },
+        "phones": [{ "phone": "+55 11 98765-4321", "type": "Cell", "wa_id": "5511987654321" }],
+        "urls": [{ "url": "https://loja.example", "type": "Company" }],
+    });
+    let bare = json!({ "name": { "formatted_name": "Luis", "first_name": "Luis" } });
+    let many = vec![bare.clone(); 257];
+    let names = vec!["Luis"; 257].join(", ");
+    let accepted = vec![
+        ("Ana Lima, Luis", kind("contacts", json!([whole, bare]))),
+        (names.as_str(), kind("contacts", many.clone().into())),
+    ];
+    assert_read(&world, accepted).await;
+    let one = |pointer: &str, value: Value| kind("contacts", json!([with(whole.clone(), pointer, value)]));
+    let rows: Vec<Row> = vec![
+        ("none", 131009, "must have 1 to 257 items, and has 0", kind("contacts", json!([]))),
+        ("258", 131009, "and has 258", kind("contacts", [many, vec![bare]].concat().into())),
+        ("no array", 131009, "contacts must be an array", kind("contacts", whole.clone())),
+        ("no name", 131008, "contacts[0].name is required", kind("contacts", json!([without(whole.clone(), "/name")]))),
+        ("no formatted name", 131008, "formatted_name is required", one("/name", json!({ "first_name": "Ana" }))),
+        ("only the formatted name", 131008, "one of first_name", one("/name", json!({ "formatted_name": "Ana" }))),
+        ("unknown member", 100, "unexpected key \"nick\"", one("/nick", "A".into())),
+        ("unknown part", 100, "unexpected key \"nick\" in request.contacts[0].name", one("/name/nick", "A".into())),
+        ("birthday", 131009, "birthday must be a date", one("/birthday", "23-01-1999".into())),
+        ("no such day", 131009, "birthday must be a date", one("/birthday", "1999-02-30".into())),
+        ("e-mail", 131009, "must be an e-mail address", one("/emails/0/email", "ana".into())),
+        ("no e-mail", 131008, "email is required", one("/emails", json!([{ "type": "Work" }]))),
+        ("country", 131009, "must be two letters", one("/addresses/0/country_code", "B1".into())),
+        ("wa_id", 131009, "must be an id", one("/phones/0/wa_id", "+5511".into())),
+        ("phones", 131009, "phones must be an array", one("/phones", json!({}))),
+    ];
+    assert_refused(&world, rows).await;
+}
+
+#[tokio::test]
+async fn reactions() {
+    let world = unpaced(None).await;
+    let message = world.control().wrote(ANA);
+    let react = |emoji: &str| kind("reaction", json!({ "message_id": message, "emoji": emoji }));
+    let accepted =
+        vec![("😀", react("😀")), ("👩‍👩‍👧‍👦", react("👩‍👩‍👧‍👦")), ("🇧🇷", react("🇧🇷")), ("❤️", react("❤️")), ("", react(""))];
+    assert_read(&world, accepted).await;
+    let rows: Vec<Row> = vec![
+        ("words", 131009, "must be an emoji", react("ok")),
+        ("a space", 131009, "must be an emoji", react("😀 ")),
+        ("null", 131009, "emoji must be a string", with(react(""), "/reaction/emoji", Value::Null)),
+        ("no emoji", 131008, "emoji is required", without(react(""), "/reaction/emoji")),
+        ("to nothing", 131008, "message_id is required", without(react("😀"), "/reaction/message_id")),
+        ("another id", 131009, "must be the id of a message", with(react("😀"), "/reaction/message_id", "1".into())),
+        ("unknown message", 131009, "unknown or older", with(react("😀"), "/reaction/message_id", "wamid.x".into())),
+        ("somebody else's", 131047, "24 hours", with(react("😀"), "/to", LUIS.into())),
+        (
+            "quoting",
+            100,
+            "does not go with a reaction",
+            with(react("😀"), "/context", json!({ "message_id": message })),
+        ),
+    ];
+    assert_refused(&world, rows).await;
+}
+
+fn button(id: &str, title: &str) -> Value {
+    json!({ "type": "reply", "reply": { "id": id, "title": title } })
+}
+
+fn row(id: usize) -> Value {
+    json!({ "id": format!("r{id}"), "title": "t".repeat(24), "description": "d".repeat(72) })
+}
+
+fn interactive(sort: &str, action: Value) -> Value {
+    kind("interactive", json!({ "type": sort, "body": { "text": "Tudo certo?" }, "action": action }))
+}
+
+#[tokio::test]
+async fn interactive_buttons_and_links() {
+    let world = unpaced(None).await;
+    world.control().open_window(ANA);
+    let buttons = |buttons: Value| interactive("button", json!({ "buttons": buttons }));
+    let three = buttons(json!([button("y", "Sim"), button("n", "Não"), button(&"x".repeat(256), &"é".repeat(20))]));
+    let set = |pointer: &str, value: Value| with(three.clone(), &format!("/interactive{pointer}"), value);
+    let header = |object: Value| set("/header", object);
+    let link = interactive(
+        "cta_url",
+        json!({ "name": "cta_url", "parameters": { "display_text": "é".repeat(20), "url": "https://loja.example/?a=1" } }),
+    );
+    let set_link = |pointer: &str, value: Value| with(link.clone(), &format!("/interactive/action{pointer}"), value);
+    let place = interactive("location_request_message", json!({ "name": "send_location" }));
+    let long = "é".repeat(1024);
+    let accepted = vec![
+        ("Tudo certo?", three.clone()),
+        ("Tudo certo?", header(json!({ "type": "text", "text": "é".repeat(60) }))),
+        ("Tudo certo?", header(json!({ "type": "image", "image": { "id": "1" } }))),
+        ("Tudo certo?", header(json!({ "type": "document", "document": { "id": "1", "filename": "a.pdf" } }))),
+        ("Tudo certo?", set("/footer", json!({ "text": "é".repeat(60) }))),
+        (long.as_str(), set("/body/text", long.clone().into())),
+        ("Tudo certo?", link.clone()),
+        ("Tudo certo?", with(link.clone(), "/interactive/header", json!({ "type": "video", "video": { "id": "1" } }))),
+        ("Tudo certo?", place.clone()),
+    ];
+    assert_read(&world, accepted).await;
+    let rows: Vec<Row> = vec![
+        ("another type", 131009, "interactive.type must be one of", set("/type", "product".into())),
+        ("no body", 131008, "interactive.body is required", without(three.clone(), "/interactive/body")),
+        ("body 1025", 100, "at most 1024", set("/body/text", "é".repeat(1025).into())),
+        ("footer 61", 100, "at most 60", set("/footer", json!({ "text": "é".repeat(61) }))),
+        ("header 61", 100, "at most 60", header(json!({ "type": "text", "text": "é".repeat(61) }))),
+        ("header of audio", 131009, "header.type must be one of", header(json!({ "type": "audio" }))),
+        (
+            "two headers",
+            100,
+            "unexpected key \"image\"",
+            header(json!({ "type": "text", "text": "x", "image": { "id": "1" } })),
+        ),
+        (
+            "header with a caption",
+            100,
+            "unexpected key \"caption\"",
+            header(json!({ "type": "image", "image": { "id": "1", "caption": "x" } })),
+        ),
+        ("no buttons", 131009, "must have 1 to 3 items, and has 0", buttons(json!([]))),
+        (
+            "four",
+            131009,
+            "and has 4",
+            buttons(json!([button("1", "1"), button("2", "2"), button("3", "3"), button("4", "4")])),
+        ),
+        ("title 21", 100, "at most 20", buttons(json!([button("1", &"é".repeat(21))]))),
+        ("no title", 131008, "title is empty", buttons(json!([button("1", "")]))),
+        ("id 257", 100, "at most 256", buttons(json!([button(&"x".repeat(257), "1")]))),
+        ("title twice", 131009, "title must be unique", buttons(json!([button("1", "x"), button("2", "x")]))),
+        ("id twice", 131009, "id must be unique", buttons(json!([button("1", "x"), button("1", "y")]))),
+        ("a URL button", 131009, "type must be one of reply", set("/action/buttons/0/type", "url".into())),
+        ("label 21", 100, "at most 20", set_link("/parameters/display_text", "é".repeat(21).into())),
+        ("no URL", 131009, "must be a URL", set_link("/parameters/url", "loja.example".into())),
+        ("another name", 131009, "name must be one of cta_url", set_link("/name", "url".into())),
+        (
+            "place with a header",
+            100,
+            "unexpected key \"header\"",
+            with(place.clone(), "/interactive/header", json!({ "type": "text", "text": "x" })),
+        ),
+        (
+            "place by another name",
+            131009,
+            "must be one of send_location",
+            with(place, "/interactive/action/name", "x".into()),
+        ),
+    ];
+    assert_refused(&world, rows).await;
+}
+
+#[tokio::test]
+async fn interactive_lists() {
+    let world = unpaced(None).await;
+    world.control().open_window(ANA);
+    let list = |sections: Value| interactive("list", json!({ "button": "é".repeat(20), "sections": sections }));
+    let rows = |from: usize, to: usize| Value::from((from..to).map(row).collect::<Vec<_>>());
+    let two = list(json!([{ "title": "é".repeat(24), "rows": rows(0, 5) }, { "title": "b", "rows": rows(5, 10) }]));
+    let set = |pointer: &str, value: Value| with(two.clone(), &format!("/interactive{pointer}"), value);
+    let first = "/action/sections/0/rows/0";
+    let long = "é".repeat(4096);
+    let accepted = vec![
+        ("Tudo certo?", two.clone()),
+        ("Tudo certo?", list(json!([{ "rows": rows(0, 1) }]))),
+        (long.as_str(), set("/body/text", long.clone().into())),
+        ("Tudo certo?", set("/header", json!({ "type": "text", "text": "x" }))),
+    ];
+    assert_read(&world, accepted).await;
+    let eleven: Vec<Value> = (0..11).map(|n| json!({ "title": "s", "rows": [row(n)] })).collect();
+    let rows: Vec<Row> = vec![
+        ("body 4097", 100, "at most 4096", set("/body/text", "é".repeat(4097).into())),
+        ("label 21", 100, "at most 20", set("/action/button", "é".repeat(21).into())),
+        ("no label", 131008, "action.button is required", without(two.clone(), "/interactive/action/button")),
+        ("no sections", 131009, "must have 1 to 10 items", list(json!([]))),
+        ("eleven sections", 131009, "and has 11", list(eleven.into())),
+        ("no rows", 131009, "must have 1 to 10 items", list(json!([{ "rows": [] }]))),
+        (
+            "eleven rows",
+            131009,
+            "1 to 10 rows in total, and have 11",
+            list(json!([{ "title": "a", "rows": rows(0, 5) }, { "title": "b", "rows": rows(5, 11) }])),
+        ),
+        (
+            "no section title",
+            131008,
+            "title is required",
+            list(json!([{ "rows": rows(0, 1) }, { "title": "b", "rows": rows(1, 2) }])),
+        ),
+        ("section title 25", 100, "at most 24", set("/action/sections/0/title", "é".repeat(25).into())),
+        ("row id 201", 100, "at most 200", set(&format!("{first}/id"), "x".repeat(201).into())),
+        ("row id twice", 131009, "id must be unique", set(&format!("{first}/id"), "r9".into())),
+        ("row title 25", 100, "at most 24", set(&format!("{first}/title"), "é".repeat(25).into())),
+        ("description 73", 100, "at most 72", set(&format!("{first}/description"), "é".repeat(73).into())),
+        (
+            "picture above",
+            131009,
+            "must be text for a list",
+            set("/header", json!({ "type": "image", "image": { "id": "1" } })),
+        ),
+    ];
+    assert_refused(&world, rows).await;
+}
+
+#[tokio::test]
+async fn interactive_flows() {
+    let world = unpaced(None).await;
+    world.control().open_window(ANA);
+    let flow = interactive(
+        "flow",
+        json!({ "name": "flow", "parameters": { "flow_message_version": "3", "flow_id": "1", "flow_cta": "é".repeat(30),
+            "mode": "draft", "flow_token": "t", "flow_action": "navigate",
+            "flow_action_payload": { "screen": "FIRST", "data": { "a": 1 } } } }),
+    );
+    let set =
+        |member: &str, value: Value| with(flow.clone(), &format!("/interactive/action/parameters/{member}"), value);
+    let drop = |body: Value, member: &str| without(body, &format!("/interactive/action/parameters/{member}"));
+    let named = drop(set("flow_name", "f".into()), "flow_id");
+    let least = interactive(
+        "flow",
+        json!({ "name": "flow", "parameters": { "flow_message_version": "3", "flow_name": "f", "flow_cta": "Abrir" } }),
+    );
+    let accepted = vec![("Tudo certo?", flow.clone()), ("Tudo certo?", named), ("Tudo certo?", least)];
+    assert_read(&world, accepted).await;
+    let rows: Vec<Row> = vec![
+        ("version", 131009, "flow_message_version must be one of 3", set("flow_message_version", "4".into())),
+        ("version as a number", 131009, "flow_message_version", set("flow_message_version", 3.into())),
+        ("both ids", 131008, "either flow_id or flow_name", set("flow_name", "f".into())),
+        ("no id", 131008, "either flow_id or flow_name", drop(flow.clone(), "flow_id")),
+        ("no label", 131008, "flow_cta is required", drop(flow.clone(), "flow_cta")),
+        ("label 31", 100, "at most 30", set("flow_cta", "é".repeat(31).into())),
+        ("label with an emoji", 131009, "no emoji", set("flow_cta", "Abrir 🚀".into())),
+        ("mode", 131009, "mode must be one of draft, published", set("mode", "live".into())),
+        ("action", 131009, "must be one of navigate, data_exchange", set("flow_action", "open".into())),
+        (
+            "payload of an exchange",
+            131009,
+            "belongs to flow_action navigate",
+            set("flow_action", "data_exchange".into()),
+        ),
+        ("empty data", 131009, "something in it", set("flow_action_payload/data", json!({}))),
+        ("more", 100, "unexpected key \"flow\"", set("flow", 1.into())),
+    ];
+    assert_refused(&world, rows).await;
+}
+
+/// Facts 1.6: no message, so that no limit counts it and no list holds it.
+#[tokio::test]
+async fn marks_as_read() {
+    let world = unpaced(None).await;
+    let control = world.control();
+    let message = control.wrote(ANA);
+    let read = json!({ "messaging_product": "whatsapp", "status": "read", "message_id": message });
+    let typing = with(read.clone(), "/typing_indicator", json!({ "type": "text" }));
+    for body in [&read, &typing] {
+        let (status, _, answer) = world.answer(body).await;
+        assert_eq!((status, answer), (200, json!({ "success": true })));
     }
+    let rows = [
+        ("unknown message", 131009, "no message that came", with(read.clone(), "/message_id", "wamid.x".into())),
+        ("another status", 131009, "status must be one of read", with(read.clone(), "/status", "delivered".into())),
+        (
+            "another indicator",
+            131009,
+            "type must be one of text",
+            with(typing, "/typing_indicator/type", "voice".into()),
+        ),
+        ("a recipient", 100, "unexpected key \"to\"", with(read.clone(), "/to", ANA.into())),
+        ("no product", 131008, "messaging_product", without(read.clone(), "/messaging_product")),
+    ];
+    for (what, code, details, body) in rows {
+        let (status, got, answer) = world.answer(&body).await;
+        assert_eq!((status, got), (400, code), "{what}");
+        assert_error(what, code, details, &answer);
+    }
+    control.skip(std::time::Duration::from_secs(31 * 86_400));
+    assert_eq!(world.answer(&read).await.1, 131009, "31 days later");
+    assert!(control.seen().is_empty());
+}
+
+/// Facts 1.7.
+#[tokio::test]
+async fn marketing_messages() {
+    let world = unpaced(Some(list())).await;
+    let url = format!("{}/v25.0/106540352242922/marketing_messages", world.api.url());
+    let offer = |to: &str| with(template("offer", "pt_BR", json!([])), "/to", to.into());
+    let whole = with(with(offer(ANA), "/product_policy", "STRICT".into()), "/message_activity_sharing", true.into());
+    let post = async |body: &Value| read(world.post_to(&url, body).await.unwrap()).await;
+    let (status, _, answer) = post(&whole).await;
+    assert_eq!(status, 200, "{answer}");
+    let rows = [
+        ("a text", 134100, "only marketing templates", words("x")),
+        ("a utility template", 134100, "category is not MARKETING", order(ANA)),
+        ("policy", 131009, "product_policy must be one of", with(whole.clone(), "/product_policy", "LAX".into())),
+        ("sharing", 131009, "true or false", with(whole.clone(), "/message_activity_sharing", 1.into())),
+        (
+            "read",
+            134100,
+            "only marketing",
+            json!({ "messaging_product": "whatsapp", "status": "read", "message_id": "wamid.x" }),
+        ),
+    ];
+    for (what, code, details, body) in rows {
+        let (status, got, answer) = post(&body).await;
+        assert_eq!((status, got), (400, code), "{what}: {answer}");
+        assert_error(what, code, details, &answer);
+    }
+    // The other endpoint does not know these members.
+    assert_eq!(world.answer(&whole).await.1, 100);
+    assert_eq!(world.answer(&offer(LUIS)).await.0, 200);
+    world.control().change_account(|account| account.marketing_by = MarketingBy::MarketingMessages);
+    assert_eq!(world.answer(&offer("+525512345679")).await.1, 131063);
+    assert_eq!(world.answer(&order("+525512345679")).await.0, 200);
+    world.control().change_account(|account| account.marketing_by = MarketingBy::Messages);
+    assert_eq!(post(&offer("+525512345679")).await.1, 131055);
 }

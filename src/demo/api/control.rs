@@ -56,6 +56,12 @@ pub struct Seen {
     pub answer: Answer,
     /// Why it was refused, in words.
     pub details: String,
+    /// The code of the `failed` status that follows an accepted message, where the account is [`super::Told::Later`].
+    pub fails: Option<i64>,
+    /// `UTILITY`, …: the category of a listed template.
+    pub category: Option<String>,
+    /// The recipient's wa_id or user id; empty where the request was refused before that was known.
+    pub person: String,
     /// An accepted message that was accepted before.
     pub repeat: Option<Repeat>,
     /// It came over HTTP/2.
@@ -230,21 +236,20 @@ impl Control {
         self.0.lock().counters
     }
 
-    /// From now on this is the only token.
+    /// From now on this is the only token; the one before has expired.
     pub fn set_token(&self, token: &str) {
-        token.clone_into(&mut self.0.lock().token);
+        self.0.lock().replace_token(token);
     }
 
-    /// The service window for free text to this number (with or without plus) is open, until [`Control::close_window`].
+    /// The service window for free text to this number (with or without plus) is open for 24 hours, as if the person wrote.
     pub fn open_window(&self, number: &str) {
-        let person = self.0.person(number);
-        self.0.lock().windows.insert(person);
+        self.wrote(number);
     }
 
     /// The service window of this number has ended.
     pub fn close_window(&self, number: &str) {
         let person = self.0.person(number);
-        self.0.lock().windows.remove(&person);
+        self.0.lock().people.close_window(&person);
     }
 
     /// The `Date` header is wrong by this many seconds.

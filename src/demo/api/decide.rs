@@ -1,24 +1,31 @@
-//! From a request to its end: path, token, shape, recipient, template, window, pace; then what the faults make of it.
+//! From a request to its end: path, token, shape, template, recipient, people, pace; then what the faults make of it.
 //!
 //! Floor: demo. Synchronous; what is read from and written to the network is in `serve`.
 
+use super::access::{self, Wanted};
+use super::account::Told;
 use super::control::{Answer, Repeat, Seen};
 use super::fault::{Fault, Stage};
 use super::json::Checked;
 use super::lock;
-use super::message::{self, Passed};
+use super::lookup::look_up;
+use super::message::{self, Edge, Passed, Recipient};
 use super::pace::Pair;
+use super::people::Ask;
 use super::refusal::Refusal;
 use super::state::State;
 use bytes::Bytes;
-use ring::hmac;
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// A request that was read whole.
 pub(super) struct Request {
+    /// GET; everything else but POST is refused.
     pub(super) get: bool,
+    pub(super) post: bool,
+    /// The host that the client asked.
+    pub(super) host: Option<String>,
     pub(super) path: String,
     pub(super) query: String,
     pub(super) authorization: Option<String>,
@@ -46,18 +53,25 @@ pub(super) enum Ending {
     Drop,
 }
 
-/// Bytes of a request body that are read; the largest that the facts allow is far below.
-pub(super) const BODY: usize = 64 * 1024;
+/// Bytes of a request body that are read. The largest that the facts allow, 257 whole contacts, is below.
+pub(super) const BODY: usize = 512 * 1024;
 
 pub(super) fn decide(state: &State, request: &Request) -> Ending {
-    if request.get {
+    let body: Option<Value> = request.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
+    if !request.post || marks(body.as_ref()) {
         state.change(|inner| inner.counters.whole += 1);
-        return Ending::Answer(match look_up(state, request) {
+        let answer = if request.get {
+            look_up(state, request)
+        } else if request.post {
+            mark(state, request, body.as_ref())
+        } else {
+            access::admit(state, request, None).and_then(|_| Err(Refusal::no_such_object()))
+        };
+        return Ending::Answer(match answer {
             Ok(found) => reply(200, &found),
             Err(refusal) => refused(state, &refusal),
         });
     }
-    let body: Option<Value> = request.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
     let mut seen = claim(state, request, body.as_ref().unwrap_or(&Value::Null));
     let fault = state.change(|inner| {
         inner.counters.whole += 1;
@@ -71,9 +85,8 @@ pub(super) fn decide(state: &State, request: &Request) -> Ending {
         Ok(taken) => reply(200, &taken),
         Err(refusal) => {
             seen.answer = Answer::Refused(refusal.code);
-            let body = refusal.body(serial(state));
-            seen.details = body["error"]["error_data"]["details"].as_str().unwrap_or_default().to_owned();
-            self::reply(refusal.status(), &body)
+            refusal.details().clone_into(&mut seen.details);
+            refused(state, &refusal)
         }
     };
     let accepted = seen.accepted();
@@ -117,7 +130,7 @@ fn claim(state: &State, request: &Request, body: &Value) -> Seen {
     Seen {
         at: state.now(),
         path: request.path.clone(),
-        to: text(&body["to"]).unwrap_or_default(),
+        to: text(&body["to"]).or_else(|| text(&body["recipient"])).unwrap_or_default(),
         kind: text(&body["type"]).unwrap_or_default(),
         template: text(&body["template"]["name"]),
         language: text(&body["template"]["language"]["code"]),
@@ -126,6 +139,9 @@ fn claim(state: &State, request: &Request, body: &Value) -> Seen {
         data: text(&body["biz_opaque_callback_data"]),
         answer: Answer::Nothing,
         details: String::new(),
+        fails: None,
+        category: None,
+        person: String::new(),
         repeat: None,
         http2: request.http2,
     }
@@ -143,52 +159,105 @@ fn record(state: &State, seen: Seen) {
 
 /// All rules, in the platform's order; a message that passes is accepted.
 fn judge(state: &State, request: &Request, body: Option<&Value>, seen: &mut Seen) -> Checked<Value> {
-    let body = admit(state, request, "messages", body)?;
-    let passed = message::check(body, &lock(&state.templates))?;
+    let edge = sends(state, request, body)?;
+    let body = access::json(request, body)?;
+    let passed = message::check(body, edge, &lock(&state.templates))?;
     seen.text.clone_from(&passed.text);
     seen.parameters.clone_from(&passed.parameters);
-    let wa_id = state.person(&passed.digits);
-    if wa_id == state.person(&state.settings.own_number) {
+    seen.category.clone_from(&passed.category);
+    let (person, contact) = match &passed.recipient {
+        Recipient::Number(digits) => {
+            let wa_id = state.person(digits);
+            let contact = json!({ "input": passed.input, "wa_id": wa_id });
+            (wa_id, contact)
+        }
+        Recipient::User(id) => (id.clone(), json!({ "input": passed.input, "user_id": id })),
+    };
+    if person == state.person(&state.settings.own_number) {
         return Err(Refusal::new(131021, "the recipient is the sender's own number"));
     }
-    spend(state, &passed, &wa_id)?;
+    seen.person.clone_from(&person);
+    let fails = spend(state, edge, &passed, &person)?;
+    if let Some(refusal) = fails {
+        seen.fails = Some(refusal.code);
+        refusal.details().clone_into(&mut seen.details);
+    }
     let wamid = format!("wamid.SIM{:020}", serial(state));
-    seen.repeat = accept(state, body, &passed, &wa_id);
+    seen.repeat = accept(state, body, &passed, &person);
     seen.answer = Answer::Accepted(wamid.clone());
     let mut message = json!({ "id": wamid });
     if passed.kind == "template" {
         message["message_status"] = "accepted".into();
     }
-    Ok(json!({
-        "messaging_product": "whatsapp",
-        "contacts": [{ "input": passed.input, "wa_id": wa_id }],
-        "messages": [message],
-    }))
+    Ok(json!({ "messaging_product": "whatsapp", "contacts": [contact], "messages": [message] }))
 }
 
-/// Window and pace. What the limits let through counts for them.
-fn spend(state: &State, passed: &Passed, wa_id: &str) -> Checked<()> {
+/// The endpoint of a send. Only those take a POST.
+fn sends(state: &State, request: &Request, body: Option<&Value>) -> Checked<Edge> {
+    match access::admit(state, request, body)? {
+        Wanted::Send(edge) => Ok(edge),
+        _ => Err(Refusal::no_such_object()),
+    }
+}
+
+/// Whether a body marks an inbound message as read instead of sending one.
+fn marks(body: Option<&Value>) -> bool {
+    body.is_some_and(|body| body.get("status").is_some() && body.get("type").is_none())
+}
+
+/// Marks an inbound message as read (facts 1.6). It is no message: no fault strikes, no limit counts.
+fn mark(state: &State, request: &Request, body: Option<&Value>) -> Checked<Value> {
+    if sends(state, request, body)? != Edge::Messages {
+        return Err(Refusal::new(134100, "only marketing templates are sent by this endpoint"));
+    }
+    let wamid = message::read(access::json(request, body)?)?;
+    if !state.lock().people.received(state.now(), None, &wamid) {
+        return Err(Refusal::new(131009, "request.message_id is no message that came within 30 days"));
+    }
+    Ok(json!({ "success": true }))
+}
+
+/// People, window and pace. What the limits let through counts for them. Gives back why an accepted message will fail.
+fn spend(state: &State, edge: Edge, passed: &Passed, person: &str) -> Checked<Option<Refusal>> {
     let now = state.now();
     let mut inner = state.lock();
-    let limits = inner.limits;
-    if passed.kind != "template" && !inner.windows.contains(wa_id) {
-        return Err(Refusal::new(131047, "more than 24 hours have passed since the customer last wrote"));
+    let inner = &mut *inner;
+    let (account, limits) = (&inner.account, inner.limits);
+    account.takes(edge, passed.category.as_deref())?;
+    if let (Some(allowed), Recipient::Number(_)) = (&account.test_recipients, &passed.recipient)
+        && !allowed.iter().any(|number| state.person(number) == person)
+    {
+        return Err(Refusal::new(131030, "a test number reaches only the numbers on its list"));
     }
+    let ask = Ask {
+        person,
+        template: passed.kind == "template",
+        marketing: passed.category.as_deref() == Some("MARKETING"),
+        identity: passed.identity.as_deref(),
+        reacts_to: passed.target.as_deref().filter(|_| passed.kind == "reaction"),
+    };
+    let fails = match inner.people.judge(now, &ask, account)? {
+        Some(refusal) if account.told == Told::AtOnce => return Err(refusal),
+        fails => fails,
+    };
     // Pair first, on a copy: what one limit refuses must not count for the other.
-    let mut pair = inner.pairs.get(wa_id).copied().flatten();
+    let mut pair = inner.pairs.get(person).copied().flatten();
     if !Pair::spend(&mut pair, now, limits.pair_burst, limits.pair_slack) {
         return Err(Refusal::new(131056, "too many messages from this number to the same person in a short time"));
     }
     if !inner.sender.spend(now, limits.sender_per_second) {
         return Err(Refusal::new(130429, "the number's messages per second are exceeded"));
     }
-    inner.pairs.insert(wa_id.to_owned(), pair);
-    Ok(())
+    inner.pairs.insert(person.to_owned(), pair);
+    if fails.is_none() {
+        inner.people.count(now, &ask, account);
+    }
+    Ok(fails)
 }
 
 /// Whether an accepted message repeats another; remembers it.
-fn accept(state: &State, body: &Value, passed: &Passed, wa_id: &str) -> Option<Repeat> {
-    let content = hash(&(wa_id, passed.kind.as_str(), body[passed.kind.as_str()].to_string()));
+fn accept(state: &State, body: &Value, passed: &Passed, person: &str) -> Option<Repeat> {
+    let content = hash(&(person, passed.kind.as_str(), body[passed.kind.as_str()].to_string()));
     let data = passed.data.as_ref().map(hash);
     let mut inner = state.lock();
     let known_content = !inner.contents.insert(content);
@@ -196,75 +265,6 @@ fn accept(state: &State, body: &Value, passed: &Passed, wa_id: &str) -> Option<R
         return Some(Repeat::Data);
     }
     known_content.then_some(Repeat::Content)
-}
-
-/// `GET /{version}/{phone_number_id}?fields=…`
-fn look_up(state: &State, request: &Request) -> Checked<Value> {
-    admit(state, request, "", Some(&Value::Null))?;
-    let settings = &state.settings;
-    let mut found = json!({ "id": settings.phone_number_id });
-    let fields = query(&request.query, "fields").unwrap_or_else(|| "display_phone_number,quality_rating".into());
-    for field in fields.split(',').filter(|field| !field.is_empty()) {
-        found[field] = match field {
-            "id" => settings.phone_number_id.clone().into(),
-            "display_phone_number" => format!("+{}", settings.own_number).into(),
-            "quality_rating" => "GREEN".into(),
-            "throughput" => json!({ "level": "STANDARD" }),
-            "whatsapp_business_manager_messaging_limit" => "TIER_250".into(),
-            "health_status" => json!({ "can_send_message": "AVAILABLE", "entities": [
-                { "entity_type": "PHONE_NUMBER", "id": settings.phone_number_id, "can_send_message": "AVAILABLE" },
-            ]}),
-            unknown => return Err(Refusal::new(100, format!("tried accessing nonexisting field ({unknown})"))),
-        };
-    }
-    Ok(found)
-}
-
-/// Path, token and proof, size and JSON. Returns the body.
-fn admit<'b>(state: &State, request: &Request, edge: &str, body: Option<&'b Value>) -> Checked<&'b Value> {
-    let settings = &state.settings;
-    let parts: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
-    let (version, number, last) = match parts.as_slice() {
-        [version, number] => (*version, *number, ""),
-        [version, number, last] => (*version, *number, *last),
-        _ => return Err(Refusal::new(100, "the path must be /{version}/{phone number id}/messages")),
-    };
-    if !settings.versions.iter().any(|known| known == version) {
-        return Err(Refusal::new(100, "unknown or missing API version in the path"));
-    }
-    if number != settings.phone_number_id || last != edge {
-        return Err(Refusal::no_such_object());
-    }
-    let sent = request.authorization.as_deref().and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if sent.is_empty() || sent != state.lock().token {
-        return Err(Refusal::new(190, "the access token is missing, invalid or expired"));
-    }
-    if let Some(secret) = &settings.app_secret {
-        let proof = query(&request.query, "appsecret_proof")
-            .or_else(|| body.and_then(|body| body["appsecret_proof"].as_str()).map(str::to_owned));
-        if proof != Some(self::proof(secret, sent)) {
-            return Err(Refusal::new(100, "calls from the server require a valid appsecret_proof"));
-        }
-    }
-    if request.body.is_none() {
-        return Err(Refusal::new(100, "the request body is too large"));
-    }
-    if !request.get && !request.json {
-        return Err(Refusal::new(100, "the content type must be application/json"));
-    }
-    body.ok_or_else(|| Refusal::new(100, "the request body is not JSON"))
-}
-
-/// Facts 5: hex HMAC-SHA256 of the token, keyed by the app secret.
-fn proof(secret: &str, token: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    hmac::sign(&key, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// One value of a query. What we look for (hex, field names) needs no decoding but of the comma.
-fn query(query: &str, name: &str) -> Option<String> {
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.replace("%2C", ",").replace("%2c", ","))
 }
 
 fn reply(status: u16, body: &Value) -> Reply {

@@ -3,6 +3,7 @@
 //! Floor: demo. Facts 3.3: an unknown or over-long member is 100, a missing one 131008, a wrong value 131009.
 
 use super::refusal::Refusal;
+use reqwest::Url;
 use serde_json::{Map, Value};
 
 pub(super) type Checked<T> = Result<T, Refusal>;
@@ -39,6 +40,26 @@ impl<'a> Object<'a> {
     /// A member that is an object of `known` members.
     pub(super) fn object(&self, name: &str, known: &[&str]) -> Checked<Object<'a>> {
         Object::of(self.need(name)?, format!("{}.{name}", self.at), known)
+    }
+
+    /// The same, where it is there.
+    pub(super) fn maybe_object(&self, name: &str, known: &[&str]) -> Checked<Option<Object<'a>>> {
+        self.get(name).map(|_| self.object(name, known)).transpose()
+    }
+
+    /// A member that is an array of 1 to `most` objects, each with its place.
+    pub(super) fn objects(&self, name: &str, most: usize, known: &[&str]) -> Checked<Vec<Object<'a>>> {
+        let items = self.array(name)?;
+        if !(1..=most).contains(&items.len()) {
+            return Err(self.invalid(name, &format!("must have 1 to {most} items, and has {}", items.len())));
+        }
+        let object = |(place, item)| Object::of(item, format!("{}.{name}[{place}]", self.at), known);
+        items.iter().enumerate().map(object).collect()
+    }
+
+    /// The same, where it is there. How many the platform takes is not documented: 100.
+    pub(super) fn maybe_objects(&self, name: &str, known: &[&str]) -> Checked<Vec<Object<'a>>> {
+        Ok(self.get(name).map(|_| self.objects(name, 100, known)).transpose()?.unwrap_or_default())
     }
 
     /// A member that is an array.
@@ -83,6 +104,33 @@ impl<'a> Object<'a> {
         match self.get(name) {
             None | Some(Value::Bool(_)) => Ok(()),
             Some(_) => Err(self.invalid(name, "must be true or false")),
+        }
+    }
+
+    /// An id of the Graph API: digits, as a string.
+    pub(super) fn id(&self, name: &str) -> Checked<&'a str> {
+        let id = self.text(name, 64)?;
+        let digits = id.bytes().all(|byte| byte.is_ascii_digit());
+        if digits { Ok(id) } else { Err(self.invalid(name, "must be an id, of digits only")) }
+    }
+
+    /// The id of a message. Opaque (facts 1.5), but for how it begins.
+    pub(super) fn wamid(&self, name: &str) -> Checked<&'a str> {
+        let id = self.text(name, 512)?;
+        if id.starts_with("wamid.") {
+            Ok(id)
+        } else {
+            Err(self.invalid(name, "must be the id of a message, wamid.…"))
+        }
+    }
+
+    /// An address in the web, at most 2,000 characters (facts 1.4), by one of these schemes.
+    pub(super) fn url(&self, name: &str, schemes: &[&str]) -> Checked<Url> {
+        let text = self.text(name, 2000)?;
+        let spaced = text.contains(|sign: char| sign.is_whitespace() || sign.is_control());
+        match Url::parse(text) {
+            Ok(url) if !spaced && url.has_host() && schemes.contains(&url.scheme()) => Ok(url),
+            _ => Err(self.invalid(name, &format!("must be a URL that begins with {}://", schemes.join(":// or ")))),
         }
     }
 

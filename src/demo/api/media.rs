@@ -1,14 +1,25 @@
-//! Media, places and interactive messages (facts 1.2, 1.3): what the API takes, and what the person sees of it.
+//! Media and places (facts 1.2): what the API takes, and what the person sees of it.
 //!
-//! Floor: demo.
+//! Floor: demo. Files are never fetched: kind, size and whether the address answers remain unchecked.
 
 use super::json::{Checked, Object};
 use super::refusal::Refusal;
+use reqwest::Url;
+use std::net::IpAddr;
 
-/// The object of a media message or parameter, `id` or `link`; a caption only where it is a message of its own.
-pub(super) fn media(of: &Object, kind: &str, message: bool) -> Checked<String> {
+/// Where media stands in a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A message of its own.
+    Message,
+    /// The header of a template or of an interactive message: no caption.
+    Header,
+}
+
+/// The object of a media message or parameter: `id` or `link`, and what else its kind has.
+pub(super) fn media(of: &Object, kind: &str, place: Place) -> Checked<String> {
     let mut known = vec!["id", "link"];
-    if message && matches!(kind, "image" | "video" | "document") {
+    if place == Place::Message && matches!(kind, "image" | "video" | "document") {
         known.push("caption");
     }
     if kind == "document" {
@@ -21,99 +32,48 @@ pub(super) fn media(of: &Object, kind: &str, message: bool) -> Checked<String> {
     media.maybe_flag("voice")?;
     let caption = media.maybe_text("caption", 1024)?;
     let filename = media.maybe_text("filename", 240)?;
-    let source = match (media.maybe_text("id", 512)?, media.maybe_text("link", 2048)?) {
-        (Some(id), None) => id,
-        (None, Some(link)) if link.starts_with("https://") || link.starts_with("http://") => link,
-        (None, Some(_)) => return Err(media.invalid("link", "must be a URL")),
-        _ => return Err(Refusal::new(131008, format!("{}: either id or link", media.at))),
+    // [?] 240 characters and no path: nobody documents what a file's name may be.
+    if filename.is_some_and(|name| name.contains(|sign: char| matches!(sign, '/' | '\\') || sign.is_control())) {
+        return Err(media.invalid("filename", "must be a name without a path"));
+    }
+    let source = match (media.get("id"), media.get("link")) {
+        (Some(_), None) => media.id("id")?.to_owned(),
+        (None, Some(_)) => {
+            // [?] https only: the documents say "on a public server", and all their examples are https.
+            let url = media.url("link", &["https"])?;
+            if !public(&url) {
+                return Err(Refusal::new(131053, format!("{}.link is no public address", media.at)));
+            }
+            media.text("link", 2000)?.to_owned()
+        }
+        _ => return Err(Refusal::new(131008, format!("{}: either id or link is required", media.at))),
     };
-    Ok([Some(source), filename, caption].into_iter().flatten().collect::<Vec<_>>().join(" "))
+    Ok([Some(source.as_str()), filename, caption].into_iter().flatten().collect::<Vec<_>>().join(" "))
+}
+
+/// Whether the platform could reach the host (facts 1.2: the link must be public). Names are not looked up.
+fn public(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    match host.parse() {
+        Ok(IpAddr::V4(ip)) => !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified()),
+        Ok(IpAddr::V6(ip)) => {
+            !(ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local())
+        }
+        Err(_) => {
+            let last = host.rsplit('.').next().unwrap_or_default();
+            host.contains('.') && !["local", "localhost", "internal", "lan", "home", "test"].contains(&last)
+        }
+    }
 }
 
 /// The object of a location message or parameter. In a template's header name and address must be there.
-pub(super) fn location(of: &Object, header: bool) -> Checked<String> {
-    let place = of.object("location", &["latitude", "longitude", "name", "address"])?;
-    let (latitude, longitude) = (place.degrees("latitude", 90.0)?, place.degrees("longitude", 180.0)?);
-    let (name, address) = if header {
-        (Some(place.text("name", 1000)?), Some(place.text("address", 1000)?))
+pub(super) fn location(of: &Object, place: Place) -> Checked<String> {
+    let spot = of.object("location", &["latitude", "longitude", "name", "address"])?;
+    let (latitude, longitude) = (spot.degrees("latitude", 90.0)?, spot.degrees("longitude", 180.0)?);
+    let (name, address) = if place == Place::Header {
+        (Some(spot.text("name", 1000)?), Some(spot.text("address", 1000)?))
     } else {
-        (place.maybe_text("name", 1000)?, place.maybe_text("address", 1000)?)
+        (spot.maybe_text("name", 1000)?, spot.maybe_text("address", 1000)?)
     };
     Ok(format!("{latitude}, {longitude} {} {}", name.unwrap_or_default(), address.unwrap_or_default()).trim().into())
-}
-
-/// The `interactive` object: reply buttons, a list, a link, a request for a place. Returns the body's text.
-pub(super) fn interactive(request: &Object) -> Checked<String> {
-    let whole = request.object("interactive", &["type", "header", "body", "footer", "action"])?;
-    let kind = whole.word("type", &["button", "list", "cta_url", "location_request_message"])?;
-    let body = whole.object("body", &["text"])?.text("text", if kind == "list" { 4096 } else { 1024 })?;
-    if whole.get("footer").is_some() {
-        whole.object("footer", &["text"])?.text("text", 60)?;
-    }
-    if whole.get("header").is_some() {
-        let header = whole.object("header", &["type", "text", "image", "video", "document"])?;
-        match header.word("type", &["text", "image", "video", "document"])? {
-            "text" => drop(header.text("text", 60)?),
-            _ if kind == "list" => return Err(header.invalid("type", "must be text for a list")),
-            other => drop(media(&header, other, false)?),
-        }
-    }
-    match kind {
-        "button" => buttons(&whole.object("action", &["buttons"])?)?,
-        "list" => sections(&whole.object("action", &["button", "sections"])?)?,
-        "cta_url" => {
-            let action = whole.object("action", &["name", "parameters"])?;
-            action.word("name", &["cta_url"])?;
-            let link = action.object("parameters", &["display_text", "url"])?;
-            link.text("display_text", 20)?;
-            link.text("url", 2000)?;
-        }
-        _ => drop(whole.object("action", &["name"])?.word("name", &["send_location"])?),
-    }
-    Ok(body.to_owned())
-}
-
-fn buttons(action: &Object) -> Checked<()> {
-    let buttons = action.array("buttons")?;
-    if !(1..=3).contains(&buttons.len()) {
-        return Err(action.invalid("buttons", "must have one to three"));
-    }
-    let mut titles = Vec::new();
-    for (place, button) in buttons.iter().enumerate() {
-        let button = Object::of(button, format!("{}.buttons[{place}]", action.at), &["type", "reply"])?;
-        button.word("type", &["reply"])?;
-        let reply = button.object("reply", &["id", "title"])?;
-        reply.text("id", 256)?;
-        let title = reply.text("title", 20)?;
-        if titles.contains(&title) {
-            return Err(reply.invalid("title", "must be unique"));
-        }
-        titles.push(title);
-    }
-    Ok(())
-}
-
-fn sections(action: &Object) -> Checked<()> {
-    action.text("button", 20)?;
-    let sections = action.array("sections")?;
-    let mut total = 0;
-    for (place, section) in sections.iter().enumerate() {
-        let section = Object::of(section, format!("{}.sections[{place}]", action.at), &["title", "rows"])?;
-        if sections.len() > 1 {
-            section.need("title")?;
-        }
-        section.maybe_text("title", 24)?;
-        let rows = section.array("rows")?;
-        total += rows.len();
-        for (place, row) in rows.iter().enumerate() {
-            let row = Object::of(row, format!("{}.rows[{place}]", section.at), &["id", "title", "description"])?;
-            row.text("id", 200)?;
-            row.text("title", 24)?;
-            row.maybe_text("description", 72)?;
-        }
-    }
-    if !(1..=10).contains(&sections.len()) || !(1..=10).contains(&total) {
-        return Err(action.invalid("sections", "must be one to ten, with one to ten rows in total"));
-    }
-    Ok(())
 }

@@ -4,24 +4,32 @@
 //! sends no webhooks. It shares no code with the daemon, on purpose.
 //!
 //! ```text
-//! Gate (port) ─► Line (bytes) ─► serve (h2 | http/1.1) ─► decide ─► message, template ─► pace ─► Seen
-//!                                 │  ▲ faults before reading  │        ▲ faults after reading
+//! Gate (port) ─► Line (bytes) ─► serve (h2 | http/1.1) ─► decide ─► access ─┬► message, template ─► people ─► pace ─► Seen
+//!                                 │  ▲ faults before reading  │    ▲ after   └► lookup
 //!                                 │                           └─► record (every request, as a line of JSON)
 //!                                 └─► desk (/sandbox) ─┐
 //!                            scenario (a file's steps) ─┴─► step ─► obey ─► Control ◄─ tests, the demo
 //! ```
 
+mod access;
+mod account;
 mod chores;
+mod contacts;
 mod control;
 mod decide;
+mod definition;
 mod desk;
 mod fault;
+mod interactive;
 mod json;
 mod line;
+mod lookup;
 mod media;
 mod message;
 mod obey;
 mod pace;
+mod parameter;
+mod people;
 mod record;
 mod refusal;
 mod scenario;
@@ -30,9 +38,11 @@ mod state;
 mod step;
 mod template;
 
+pub use account::{Account, Health, MarketingBy, Told};
 pub use control::{Answer, Control, Counters, Repeat, Seen};
 pub use fault::{Aim, BadCertificate, Fault};
 pub use pace::{PAIR_BURST, PAIR_INTERVAL, SENDER_PER_SECOND};
+pub use people::Standing;
 pub use scenario::Scenario;
 pub use step::{Order, Step};
 
@@ -105,6 +115,8 @@ pub struct Settings {
     pub phone_number_id: String,
     /// The sender's own number, digits.
     pub own_number: String,
+    /// What is behind the number: business account, portfolio, limits of people and marketing.
+    pub account: Account,
     /// API versions that the path may name.
     pub versions: Vec<String>,
     /// The account's templates in the platform's own list shape. Without: any template, its parameters checked for form.
@@ -140,6 +152,7 @@ impl Default for Settings {
             app_secret: None,
             phone_number_id: "106540352242922".into(),
             own_number: "5511900000000".into(),
+            account: Account::default(),
             // The ones alive in November 2026 (facts 0).
             versions: ["v21.0", "v22.0", "v23.0", "v24.0", "v25.0", "v26.0"].map(String::from).into(),
             templates: None,
@@ -196,7 +209,6 @@ pub struct Api {
     control: Control,
     task: JoinHandle<()>,
     chores: JoinHandle<()>,
-    tls: bool,
 }
 
 impl Api {
@@ -209,12 +221,12 @@ impl Api {
         let (tls, ca) = (settings.tls.take(), settings.client_ca.take());
         let with_tls = tls.is_some();
         let doorman = Doorman::new(tls, ca, &mut settings.bad_certificates).map_err(wrong)?;
-        let gate = Gate::new(settings.listen)?;
+        let gate = Gate::new(settings.listen, with_tls)?;
         let (chores, worker) = Chores::new();
         let state = Arc::new(State::new(settings, gate, chores).map_err(wrong)?);
         let task = tokio::spawn(serve::run(state.clone(), doorman));
         let chores = tokio::spawn(worker.run());
-        Ok(Api { control: Control(state), task, chores, tls: with_tls })
+        Ok(Api { control: Control(state), task, chores })
     }
 
     /// A simulator over TLS with a certificate by `authority` for `localhost` and 127.0.0.1, valid around `now`.
@@ -235,7 +247,7 @@ impl Api {
 
     /// What `uplink.base_url` is set to: by address, so that the certificate must name it.
     pub fn url(&self) -> String {
-        format!("{}://{}", if self.tls { "https" } else { "http" }, self.addr())
+        self.control.0.gate.origin(None)
     }
 
     /// The handle for faults and reports.

@@ -3,7 +3,6 @@
 //! Floor: demo.
 
 use super::control::{Control, masked};
-use super::lock;
 use super::step::{Change, Clear, Order, Step};
 use std::io;
 use std::time::{Duration, Instant};
@@ -38,7 +37,7 @@ impl Control {
                 Ok("the settings are changed".into())
             }
             Order::Template { name, language, status } => {
-                let changed = lock(&self.0.templates).set_status(name, language.as_deref(), status);
+                let changed = self.set_template_status(name, language.as_deref(), status);
                 let language = language.as_deref().unwrap_or("every language");
                 if changed == 0 {
                     return Err(format!("the template list has no {name} in {language}"));
@@ -68,7 +67,9 @@ impl Control {
         limits.sender_per_second = sender_per_second.unwrap_or(limits.sender_per_second);
         limits.pair_burst = pair_burst.unwrap_or(limits.pair_burst);
         limits.pair_slack = pair_slack.unwrap_or(limits.pair_slack);
-        inner.token = token.unwrap_or_else(|| inner.token.clone());
+        if let Some(token) = token {
+            inner.replace_token(&token);
+        }
         inner.skew = date_skew.unwrap_or(inner.skew);
         inner.dateless = date.map_or(inner.dateless, |date| !date);
     }

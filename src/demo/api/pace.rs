@@ -43,7 +43,7 @@ impl Pair {
     }
 }
 
-/// What the number sent within the last second.
+/// What was sent, or asked for, lately.
 #[derive(Default, Debug)]
 pub(super) struct Sender {
     recent: VecDeque<Duration>,
@@ -52,14 +52,24 @@ pub(super) struct Sender {
 impl Sender {
     /// Whether one more may go now: never more than `per_second` in any second. Counts it if so.
     pub(super) fn spend(&mut self, now: Duration, per_second: usize) -> bool {
-        while self.recent.front().is_some_and(|at| *at + Duration::from_secs(1) <= now) {
+        self.spend_within(now, per_second, Duration::from_secs(1))
+    }
+
+    /// The same with any span of time instead of a second.
+    pub(super) fn spend_within(&mut self, now: Duration, most: usize, within: Duration) -> bool {
+        while self.recent.front().is_some_and(|at| *at + within <= now) {
             self.recent.pop_front();
         }
-        let room = self.recent.len() < per_second;
+        let room = self.recent.len() < most;
         if room {
             self.recent.push_back(now);
         }
         room
+    }
+
+    /// What comes in counts too (facts 2.1), and is never refused.
+    pub(super) fn heard(&mut self, now: Duration) {
+        self.recent.push_back(now);
     }
 }
 
@@ -113,6 +123,17 @@ mod tests {
         let mut sender = Sender::default();
         let rows = [(0, true), (400, true), (800, true), (999, false), (1_000, true), (1_399, false), (1_400, true)];
         for (at, wanted) in rows {
+            assert_eq!(sender.spend(Duration::from_millis(at), 3), wanted, "at {at} ms");
+        }
+    }
+
+    #[test]
+    fn what_comes_in_counts_too() {
+        let mut sender = Sender::default();
+        for _ in 0..3 {
+            sender.heard(Duration::ZERO);
+        }
+        for (at, wanted) in [(0, false), (999, false), (1_000, true)] {
             assert_eq!(sender.spend(Duration::from_millis(at), 3), wanted, "at {at} ms");
         }
     }

@@ -186,6 +186,8 @@ fn request(parts: Parts, body: Option<Bytes>, http2: bool) -> Request {
     let header = |name| parts.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     Request {
         get: parts.method == http::Method::GET,
+        post: parts.method == http::Method::POST,
+        host: parts.uri.authority().map(ToString::to_string).or_else(|| header(http::header::HOST).map(str::to_owned)),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         authorization: header(http::header::AUTHORIZATION).map(str::to_owned),

@@ -2,10 +2,12 @@
 //!
 //! Floor: demo.
 
+use super::account::Account;
 use super::chores::Chores;
 use super::control::{Counters, Recent};
 use super::fault::{BadCertificate, Faults};
 use super::pace::{Pair, Sender};
+use super::people::People;
 use super::record::{Head, Record, Told};
 use super::template::Templates;
 use super::{Settings, lock};
@@ -13,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -21,7 +24,7 @@ use tokio::sync::watch;
 
 pub(super) struct State {
     pub(super) settings: Settings,
-    /// The account's templates; their standing may change.
+    /// The account's templates; their status may change.
     pub(super) templates: Mutex<Templates>,
     pub(super) gate: Gate,
     /// What happens later.
@@ -30,6 +33,8 @@ pub(super) struct State {
     pub(super) bad_certificates: Vec<BadCertificate>,
     pub(super) record: Option<Record>,
     started: Instant,
+    /// Milliseconds by which the simulator's own time was moved ahead.
+    pub(super) skipped: AtomicU64,
     inner: Mutex<Inner>,
     /// Changes whenever something was seen or counted.
     pub(super) news: watch::Sender<u64>,
@@ -43,13 +48,17 @@ pub(super) struct State {
 #[derive(Default)]
 pub(super) struct Inner {
     pub(super) token: String,
+    /// Tokens that were taken once.
+    pub(super) former_tokens: Vec<String>,
+    pub(super) account: Account,
     pub(super) limits: Limits,
     pub(super) faults: Faults,
     pub(super) seen: Recent,
     pub(super) counters: Counters,
-    /// People (wa_id) whose service window is open.
-    pub(super) windows: HashSet<String>,
+    pub(super) people: People,
     pub(super) sender: Sender,
+    /// What was looked up lately.
+    pub(super) lookups: Sender,
     /// By wa_id: two spellings of one number are one person.
     pub(super) pairs: HashMap<String, Option<Pair>>,
     /// Hashes of what was accepted: callback data, number and content.
@@ -81,13 +90,14 @@ impl Inner {
             pair_burst: settings.pair_burst,
             pair_slack: settings.pair_slack,
         };
-        let (token, faults) = (settings.token.clone(), Faults::seeded(settings.seed));
-        Inner { token, limits, faults, ..Inner::default() }
+        let (token, account) = (settings.token.clone(), settings.account.clone());
+        Inner { token, account, limits, faults: Faults::seeded(settings.seed), ..Inner::default() }
     }
 }
 
 impl State {
     pub(super) fn new(mut settings: Settings, gate: Gate, chores: Chores) -> Result<State, String> {
+        settings.account.check()?;
         let templates = Mutex::new(Templates::read(settings.templates.as_ref())?);
         let inner = Inner::new(&settings);
         let bad_certificates = settings.bad_certificates.iter().map(|(bad, _)| *bad).collect();
@@ -99,6 +109,7 @@ impl State {
             bad_certificates,
             record,
             started: Instant::now(),
+            skipped: AtomicU64::new(0),
             inner: Mutex::new(inner),
             news: watch::Sender::new(0),
             cut: watch::Sender::new(0),
@@ -123,9 +134,9 @@ impl State {
         lock(&self.inner)
     }
 
-    /// Since the start.
+    /// Since the start, and what was skipped.
     pub(super) fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.started.elapsed() + Duration::from_millis(self.skipped.load(Ordering::SeqCst))
     }
 
     /// Changes the state and tells those who wait.
@@ -166,6 +177,7 @@ impl State {
 /// A port that can be closed, so that connections are refused, and opened again.
 pub(super) struct Gate {
     addr: SocketAddr,
+    tls: bool,
     /// Bound and never listening: nobody else can take the port while it is closed, and the kernel refuses connections.
     _reserved: TcpSocket,
     listener: Mutex<Option<TcpListener>>,
@@ -175,11 +187,12 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Binds the port and opens it.
-    pub(super) fn new(wanted: SocketAddr) -> io::Result<Gate> {
+    pub(super) fn new(wanted: SocketAddr, tls: bool) -> io::Result<Gate> {
         let reserved = socket(wanted)?;
         let addr = reserved.local_addr()?;
         let gate = Gate {
             addr,
+            tls,
             _reserved: reserved,
             listener: Mutex::new(None),
             changed: watch::Sender::new(0),
@@ -191,6 +204,12 @@ impl Gate {
 
     pub(super) fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// `https://127.0.0.1:4711`, or the same with the host that the client asked.
+    pub(super) fn origin(&self, host: Option<&str>) -> String {
+        let host = host.map_or_else(|| self.addr.to_string(), str::to_owned);
+        format!("{}://{host}", if self.tls { "https" } else { "http" })
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -1,7 +1,7 @@
 //! A disk without space, and a store that has reached its own bound.
 
 use crate::house::{House, alarm, customer, order};
-use branchline::demo::api::Fault;
+use branchline::demo::api::{Account, Fault, Settings};
 use serde_json::json;
 use std::fs::File;
 use std::io::Write;
@@ -78,9 +78,14 @@ fn as_root(program: &str) -> Command {
     command
 }
 
+/// A house whose API takes messages to any number of people: a full store needs many.
+fn crowded(more: &str) -> House {
+    House::with_api(more, |settings| Settings { account: Account::unlimited(), ..settings })
+}
+
 #[test]
 fn a_full_disk_holds_events_and_loses_none() {
-    let mut house = House::new("");
+    let mut house = crowded("");
     let disk = SmallDisk::mount(&house.path().join("small"), "12m");
     house.layer("disk", "[outbox]\npath = \"small/outbox.db\"\n");
     house.start();
@@ -137,7 +142,7 @@ fn long(number: u32) -> (String, String) {
 
 #[test]
 fn a_full_store_holds_the_rest_at_the_broker_and_critical_ones_pass() {
-    let mut house = House::new(LONG_TEXTS);
+    let mut house = crowded(LONG_TEXTS);
     house.layer("full", "[outbox]\nmax_bytes = \"1 MiB\"\n[limits]\nsender_per_second = 40\n");
     house.control().fault(Fault::RefuseConnections, None);
     house.launch();
@@ -175,7 +180,7 @@ fn a_full_store_holds_the_rest_at_the_broker_and_critical_ones_pass() {
 
 #[test]
 fn a_full_store_displaces_the_oldest_when_told_to_and_never_a_critical_one() {
-    let mut house = House::new(LONG_TEXTS);
+    let mut house = crowded(LONG_TEXTS);
     house
         .layer("full", "[outbox]\nmax_bytes = \"1 MiB\"\nwhen_full = \"displace\"\n[limits]\nsender_per_second = 40\n");
     house.control().fault(Fault::RefuseConnections, None);
