@@ -8,4 +8,5 @@ mod house;
 mod mosquitto;
 mod mqtt;
 mod relay;
+mod shapes;
 mod trials;
