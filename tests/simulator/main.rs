@@ -5,6 +5,7 @@
 mod access;
 mod broker;
 mod faults;
+mod interactive;
 mod kit;
 mod limits;
 mod lookups;

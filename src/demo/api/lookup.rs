@@ -227,7 +227,7 @@ fn address(state: &State, request: &Request, name: &str, cursor: &str) -> String
     url.into()
 }
 
-/// A cursor means nothing to whoever gets it. It must not look like a number that may be counted up.
+/// Opaque, and no plain offset that somebody could write by hand.
 fn cursor(place: usize) -> String {
     format!("QVFIU{:06x}ZD", place ^ CURSOR)
 }
