@@ -8,7 +8,7 @@ mod backend;
 mod check;
 mod failure;
 mod house;
-mod ledger;
+pub mod ledger;
 pub mod logging;
 mod render;
 
@@ -107,17 +107,18 @@ pub fn execute(
 }
 
 /// What reading the command line needs to know of the configuration. Without one (`--socket` alone) the engine checks.
-struct Setting {
+pub struct Setting {
     /// `branch.timezone`, or the system's.
-    zone: TimeZone,
+    pub zone: TimeZone,
     /// `branch.country`
-    country: Option<Country>,
+    pub country: Option<Country>,
     /// Every purpose that there is.
-    purposes: Option<Vec<String>>,
+    pub purposes: Option<Vec<String>>,
 }
 
 impl Setting {
-    fn of(config: &Config) -> Setting {
+    /// Of a configuration.
+    pub fn of(config: &Config) -> Setting {
         let rules = &config.rooms.rules;
         let stated = rules.contacts.values().map(|contact| contact.consent.clone());
         let purposes = rules.purposes.iter().cloned().chain(stated).collect();

@@ -175,7 +175,7 @@ pub fn makers(files: &[File]) -> Vec<String> {
 }
 
 /// Words by which a module says what it never does.
-const NEVER: [&str; 9] = ["never", "Never", "nothing", "Nothing", "no ", "not ", "none", "None", "neither"];
+const NEVER: [&str; 10] = ["only", "never", "Never", "nothing", "Nothing", "no ", "not ", "none", "None", "neither"];
 
 /// Every file begins with what it is for; in the house also with its floor; and a module with what it never does.
 pub fn said(files: &[File]) -> Vec<String> {
@@ -196,7 +196,9 @@ pub fn said(files: &[File]) -> Vec<String> {
         }
         let is_module = path.ends_with("/mod.rs") || path.matches('/').count() == 1;
         if is_module && floor != "map" && !head.iter().any(|line| NEVER.iter().any(|word| line.contains(word))) {
-            broken.push(format!("{path}: its head does not say what it never does (never, no, not, nothing, none)"));
+            broken.push(format!(
+                "{path}: its head does not say what it never does (never, only, no, not, nothing, none)"
+            ));
         }
     }
     broken
