@@ -152,6 +152,15 @@ fn the_first_rule_works_as_told() {
     let told = &of_kind("text")[0];
     assert!(explained.ends_with(told), "explain says\n{explained}\nand README\n{told}");
     drop(answers);
+    assert!(!folder.path().join("outbox.db").exists(), "explain made a store");
+    let send = branchline(folder.path(), &steps[2].iter().map(String::as_str).collect::<Vec<_>>());
+    let said = String::from_utf8(send.stdout).unwrap();
+    assert!(send.status.code() == Some(1) && said.contains("would be        withheld: no-consent"), "{said}");
+    assert!(!folder.path().join("outbox.db").exists(), "a dry run made a store");
+    let mut elsewhere: Vec<&str> = steps[1].iter().map(String::as_str).collect();
+    *elsewhere.iter_mut().find(|word| word.ends_with("/ready")).unwrap() = "pos/3/order/42/redy";
+    let missed = String::from_utf8(branchline(folder.path(), &elsewhere).stdout).unwrap();
+    assert!(missed.contains("level 5 is \"redy\", the rule has \"ready\""), "{missed}");
 
     std::fs::write(folder.path().join("event.json"), event.replace("true", "false")).unwrap();
     let typed: Vec<&str> = steps[1].iter().map(String::as_str).collect();
@@ -162,6 +171,7 @@ fn the_first_rule_works_as_told() {
     let output = branchline(folder.path(), &["check", "--config", "branchline.toml"]);
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.code() == Some(1) && said.contains("frist_name"), "{said}");
+    assert!(said.contains("\n                               ^^^^^^^^^^\n"), "a caret under it: {said}");
 }
 
 #[test]
