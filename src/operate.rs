@@ -6,6 +6,7 @@ mod replies;
 
 pub use replies::*;
 
+use crate::message::Priority;
 use crate::time::Wall;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,39 @@ pub enum Request {
         /// As if it were this time; now without.
         at: Option<Wall>,
     },
+    /// Say something to one person, through the same policy and limits as a rule's messages.
+    Send(SendOrder),
+}
+
+/// A message as an operator asks for it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct SendOrder {
+    /// A number as typed, or `people:NAME`.
+    pub to: String,
+    /// A template of the platform's list.
+    pub template: String,
+    /// Its language.
+    pub language: String,
+    /// The purpose whose consent it needs.
+    pub purpose: String,
+    /// The body's parameters: by place, or `NAME=VALUE` where the template names them.
+    #[serde(default)]
+    pub params: Vec<String>,
+    /// The header's parameter: a text, the address of a file, or `LATITUDE,LONGITUDE,NAME,ADDRESS`.
+    #[serde(default)]
+    pub header: Option<String>,
+    /// The name of a header's document.
+    #[serde(default)]
+    pub filename: Option<String>,
+    /// One for each button that takes something, in the template's order.
+    #[serde(default)]
+    pub buttons: Vec<String>,
+    /// What it may overtake.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Only say what would become of it.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// What a pause or a resume is about.
@@ -162,6 +196,7 @@ impl Request {
             Request::ConsentImport { .. } => "consent-import",
             Request::ConsentExport { .. } => "consent-export",
             Request::Explain { .. } => "explain",
+            Request::Send(_) => "send",
         }
     }
 
@@ -175,6 +210,7 @@ impl Request {
             | Request::ConsentShow { .. }
             | Request::ConsentExport { .. }
             | Request::Explain { .. } => true,
+            Request::Send(order) => order.dry_run,
             Request::Pause { .. }
             | Request::Resume { .. }
             | Request::ConsentGrant(_)
@@ -197,6 +233,12 @@ impl Reply {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({})", self.name())
+    }
+}
+
+impl fmt::Debug for SendOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SendOrder({})", self.template)
     }
 }
 
@@ -268,6 +310,7 @@ mod tests {
             Request::ConsentRevoke { number: "+5511987654321".into(), purpose: None },
             Request::Explain { topic: "pos/1".into(), payload: r#"{"phone":"+5511987654321"}"#.into(), at: None },
             Request::ConsentImport { rows: vec![line()] },
+            Request::Send(order()),
         ];
         let row = LedgerRow {
             row: 1,
@@ -280,19 +323,38 @@ mod tests {
             expires: None,
         };
         let reply = Reply::data(&LedgerPage { rows: vec![row.clone()], next: None });
-        let shown = format!("{requests:?} {reply:?} {row:?} {:?}", line());
+        let shown = format!("{requests:?} {reply:?} {row:?} {:?} {:?}", line(), order());
         assert!(!shown.contains("987654321"), "{shown}");
         assert!(shown.contains("consent-import"));
     }
 
     #[test]
     fn the_name_is_the_one_in_json() {
-        let requests =
-            [Request::Status, Request::ConsentExport { after: 3 }, Request::ConsentImport { rows: vec![line()] }];
+        let requests = [
+            Request::Status,
+            Request::ConsentExport { after: 3 },
+            Request::ConsentImport { rows: vec![line()] },
+            Request::Send(order()),
+        ];
         for request in requests {
             let json = serde_json::to_value(&request).unwrap();
             assert_eq!(json["command"], request.name());
             assert_eq!(serde_json::from_value::<Request>(json).unwrap(), request);
+        }
+    }
+
+    fn order() -> SendOrder {
+        SendOrder {
+            to: "+5511987654321".into(),
+            template: "order_ready".into(),
+            language: "pt_BR".into(),
+            purpose: "orders".into(),
+            params: vec!["11987654321".into()],
+            header: None,
+            filename: None,
+            buttons: vec![],
+            priority: Priority::Normal,
+            dry_run: false,
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Floor: roof. Every command has an example in its help (a test reads them all); commands of later versions are not here.
 
-use crate::message::{Category, Outcome};
-use crate::operate::Target;
+use crate::message::{Category, Outcome, Priority};
+use crate::operate::{SendOrder, Target};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -54,8 +54,20 @@ pub enum Command {
     Sandbox(Sandbox),
     /// Which rules match an event and why not, the message, its lengths, consent, and what it would wait for; sends and
     /// stores nothing.
-    #[command(after_help = "Example:\n  branchline explain --topic pos/3/order/42/ready --payload event.json")]
+    #[command(
+        after_help = "Answered by the daemon; while none runs on the store; without a store by the configuration \
+        alone. The answer says which. What fails is shown with file, line and place.\n\nExample:\n  branchline explain --topic pos/3/order/42/ready --payload event.json"
+    )]
     Explain(Explain),
+    /// Say something to one person: an approved template, through the same consent and limits as the rules' messages.
+    #[command(
+        after_help = "Every call is a new message with an id of its own (see branchline outbox show); its rule is \
+        called \"operator\". The category is the template's, it is of use for policy.expires of its priority. While no \
+        daemon runs it is stored, and leaves when one does. Exit code 1: withheld, or something is wrong with it.\n\n\
+        Example:\n  branchline send --to +5511987654321 --template order_ready --language pt_BR --purpose orders \
+        --param Ana --param 42 --dry-run"
+    )]
+    Send(Send),
     /// One look: problems, links, backlog, limits, holds, last outcomes, clock.
     #[command(after_help = "Example:\n  branchline status")]
     Status(Output),
@@ -71,6 +83,17 @@ pub enum Command {
     /// Who agreed to what: the ledger.
     #[command(subcommand, after_help = "Example:\n  branchline consent show +5511987654321")]
     Consent(Consent),
+}
+
+impl Command {
+    /// Whether it tries something out: then it needs no store.
+    pub fn tries(&self) -> bool {
+        match self {
+            Command::Explain(_) => true,
+            Command::Send(send) => send.dry_run,
+            _ => false,
+        }
+    }
 }
 
 /// `branchline run`
@@ -153,6 +176,63 @@ pub struct Explain {
     pub at: Option<String>,
     #[command(flatten)]
     pub output: Output,
+}
+
+#[derive(Args, Debug)]
+pub struct Send {
+    /// The person's number, a national one read as of branch.country; or people:NAME of the configuration.
+    #[arg(long, value_name = "NUMBER")]
+    pub to: String,
+    /// A template of the platform's list (templates.file).
+    #[arg(long, value_name = "NAME")]
+    pub template: String,
+    /// The language of the template.
+    #[arg(long, value_name = "L")]
+    pub language: String,
+    /// The purpose that the person agreed to.
+    #[arg(long, value_name = "P")]
+    pub purpose: String,
+    /// A parameter of the body, once for each in their order; NAME=VALUE where the template names them.
+    #[arg(long = "param", value_name = "VALUE", allow_hyphen_values = true)]
+    pub params: Vec<String>,
+    /// What the header takes: a text, the URL of an image, video or document, or "LATITUDE,LONGITUDE,NAME,ADDRESS".
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub header: Option<String>,
+    /// The file name that the person sees of a document.
+    #[arg(long, value_name = "NAME", requires = "header")]
+    pub filename: Option<String>,
+    /// What a button takes (the end of its URL, or a code), once for each such button in their order.
+    #[arg(long = "button", value_name = "VALUE", allow_hyphen_values = true)]
+    pub buttons: Vec<String>,
+    /// What it may overtake; marketing is never critical.
+    #[arg(long, value_name = "P", default_value = "normal",
+        value_parser = PossibleValuesParser::new(Priority::ALL.map(Priority::code)))]
+    pub priority: String,
+    /// Say what would become of it; store and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+impl Send {
+    /// What the engine is asked, and how the answer is shown.
+    pub fn order(self) -> (SendOrder, Output) {
+        let priority = Priority::ALL.into_iter().find(|priority| priority.code() == self.priority);
+        let order = SendOrder {
+            to: self.to,
+            template: self.template,
+            language: self.language,
+            purpose: self.purpose,
+            params: self.params,
+            header: self.header,
+            filename: self.filename,
+            buttons: self.buttons,
+            priority: priority.unwrap_or_default(),
+            dry_run: self.dry_run,
+        };
+        (order, self.output)
+    }
 }
 
 #[derive(Args, Debug)]

@@ -9,7 +9,7 @@ use crate::door::clock::SystemClock;
 use crate::engine::Engine;
 use crate::operate::{Reply, Request};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The program as it is built.
 pub struct House;
@@ -19,9 +19,15 @@ impl Commands for House {
         load(file, board)
     }
 
-    fn offline(&self, loaded: Loaded) -> Result<Box<dyn Backend>, Failure> {
+    fn offline(&self, loaded: Loaded, only_looks: bool) -> Result<Box<dyn Backend>, Failure> {
+        // Whoever tries out a rule may have no store yet, and wants none.
+        if only_looks && !loaded.config.rooms.outbox.path.exists() {
+            let folder = Scratch::new()?;
+            let (engine, clock) = app::offline(folder.instead_of(loaded)).map_err(start_failure)?;
+            return Ok(Box::new(Offline { engine: engine.imagined(), clock, _folder: Some(folder) }));
+        }
         let (engine, clock) = app::offline(loaded).map_err(start_failure)?;
-        Ok(Box::new(Offline { engine, clock }))
+        Ok(Box::new(Offline { engine, clock, _folder: None }))
     }
 
     fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure> {
@@ -93,6 +99,35 @@ impl Commands for House {
 struct Offline {
     engine: Engine,
     clock: SystemClock,
+    /// After the engine: its files are closed before they are removed.
+    _folder: Option<Scratch>,
+}
+
+/// A folder for a store that is looked at and thrown away.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Scratch, Failure> {
+        let path = std::env::temp_dir().join(format!("branchline-{:016x}", fastrand::u64(..)));
+        // Ours alone: it fails where somebody else made one of that name.
+        let made = std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(&path);
+        match made {
+            Ok(()) => Ok(Scratch(path)),
+            Err(error) => Err(Failure::new(Exit::Storage, format!("cannot make {}: {error}", path.display()))),
+        }
+    }
+
+    fn instead_of(&self, mut loaded: Loaded) -> Loaded {
+        loaded.config.rooms.outbox.path = self.0.join("outbox.db");
+        loaded
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Nothing depends on it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Backend for Offline {

@@ -18,10 +18,10 @@ pub use failure::{Exit, Failure};
 pub use house::House;
 
 use crate::config::{Config, Loaded};
-use crate::message::Country;
+use crate::message::{Country, Outcome};
 use crate::operate::{
     ConsentReport, Explanation, Grant, ImportReport, LedgerPage, OutboxDetail, OutboxPage, PauseReport, Reply, Request,
-    StatusReport, moment,
+    SendReport, StatusReport, moment,
 };
 use args::{Cli, Command, Consent, Outbox, Output};
 use clap::Parser;
@@ -39,8 +39,8 @@ const BOARD: &str = "BRANCHLINE_BOARD";
 pub trait Commands {
     /// Reads and checks the configuration; `Exit::Config` with every problem otherwise.
     fn load(&self, file: &Path, board: Option<&str>) -> Result<Loaded, Failure>;
-    /// Opens the store without a daemon.
-    fn offline(&self, loaded: Loaded) -> Result<Box<dyn Backend>, Failure>;
+    /// Opens the store without a daemon. Who `only_looks` gets an empty one where there is none, and no file is made.
+    fn offline(&self, loaded: Loaded, only_looks: bool) -> Result<Box<dyn Backend>, Failure>;
     /// The daemon, until it is told to stop. The log is started.
     fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure>;
     /// Writes all problems and the effective values with their origin.
@@ -155,7 +155,7 @@ impl<'a, W: Write> Session<'a, W> {
             }
             (None, Ok(loaded)) => {
                 let (socket, setting) = (loaded.config.operate.socket.clone(), Setting::of(&loaded.config));
-                (backend::backend(&socket, || commands.offline(loaded))?, setting)
+                (backend::backend(&socket, || commands.offline(loaded, cli.command.tries()))?, setting)
             }
             (None, Err(failure)) => return Err(failure),
         };
@@ -184,6 +184,18 @@ impl<'a, W: Write> Session<'a, W> {
                 let payload = explain.payload.map(|file| read(&file, input)).transpose()?.unwrap_or_default();
                 let request = Request::Explain { topic: explain.topic, payload, at };
                 self.show(request, explain.output, |of: Explanation| render::explanation(&of, &zone))
+            }
+            Command::Send(send) => {
+                let (order, output) = send.order();
+                let (value, report): (_, SendReport) = self.data(Request::Send(order))?;
+                let stored = report.message.outcome == Outcome::Stored;
+                if output.json {
+                    print_json(self.out, &value)?;
+                } else {
+                    print(self.out, &render::sent(&report, &zone))?;
+                }
+                // What became of it was written already.
+                if stored { Ok(()) } else { Err(Failure::new(Exit::No, "")) }
             }
             Command::Outbox(Outbox::List { outcome, limit, before, output }) => {
                 let request = Request::OutboxList { outcome, before, limit };

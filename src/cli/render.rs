@@ -2,10 +2,14 @@
 //!
 //! Floor: roof. Numbers came in masked. What an event or a till wrote cannot steer the terminal: see `clean`.
 
+mod explain;
+
+pub use explain::{explanation, sent};
+
 use crate::operate::{
-    AttemptRow, ConsentNow, ConsentReport, DraftExplained, Explanation, Hold, OutboxDetail, OutboxPage, PauseReport,
-    RuleExplained, StatusReport, Target,
+    AttemptRow, ConsentNow, ConsentReport, Hold, OutboxDetail, OutboxPage, PauseReport, StatusReport, Target,
 };
+use crate::rules::OPERATOR;
 use crate::status::show;
 use crate::time::Wall;
 use jiff::tz::TimeZone;
@@ -96,7 +100,7 @@ pub fn message(detail: &OutboxDetail, zone: &TimeZone) -> String {
         ("to", row.to.clone()),
         ("stands at", format!("{}: {}", row.outcome, row.reason)),
         ("rule", row.rule.clone()),
-        ("topic", detail.topic.clone()),
+        ("topic", if row.rule == OPERATOR { "(branchline send)".into() } else { detail.topic.clone() }),
         ("event", detail.event.clone().unwrap_or_else(|| "(no id)".into())),
         ("arrived", show::local(row.at, zone)),
         ("priority", row.priority.code().into()),
@@ -156,51 +160,6 @@ pub fn consent(report: &ConsentReport, zone: &TimeZone) -> String {
         text.push_str("\nThe ledger holds nothing on this number.\n");
     }
     section(&mut text, "Ledger", entries);
-    text
-}
-
-/// `branchline explain`
-pub fn explanation(of: &Explanation, zone: &TimeZone) -> String {
-    let matched = of.rules.iter().filter(|rule| rule.matched).count();
-    let mut text =
-        format!("{} at {}: {matched} of {} rules match\n", of.topic, show::local(of.at, zone), of.rules.len());
-    for rule in &of.rules {
-        text.push_str(&explained(rule, zone));
-    }
-    if matched == 0 {
-        text.push_str("\nThe event would be acknowledged and counted, and nobody messaged.\n");
-    }
-    text
-}
-
-fn explained(rule: &RuleExplained, zone: &TimeZone) -> String {
-    let verdict = match (rule.reason, rule.matched) {
-        (Some(reason), _) => format!("{reason} {}", clean(&rule.detail)),
-        (None, true) => "matches".into(),
-        (None, false) => "does not match".into(),
-    };
-    let mut text = format!("\n{} ({}): {}\n", rule.rule, rule.pattern, verdict.trim_end());
-    let captures = rule.captures.iter().map(|(name, value)| vec![format!("{{{name}}}"), value.clone()]);
-    let values = rule.values.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
-    text.push_str(&table("  ", captures.chain(values)));
-    for draft in &rule.drafts {
-        text.push_str(&drafted(draft, zone));
-    }
-    text
-}
-
-fn drafted(draft: &DraftExplained, zone: &TimeZone) -> String {
-    let what = draft.template.as_deref().unwrap_or("free text");
-    let mut text = format!("  to {}: {what}, {}, {}\n", draft.to, draft.category.code(), draft.priority.code());
-    text.push_str(&quoted(&draft.text));
-    let lengths = draft.lengths.iter().map(|length| match length.limit {
-        0 => vec![length.what.clone(), format!("{} characters", length.characters)],
-        limit => vec![length.what.clone(), format!("{} of {limit} characters", length.characters)],
-    });
-    let consent = vec![format!("consent {}", draft.consent.purpose), agreed(&draft.consent, zone)];
-    let expires = draft.expires.map(|at| vec!["expires".to_owned(), show::local(at, zone)]);
-    let outcome = format!("{}: {}{}", draft.outcome, draft.reason, until(draft.until, zone));
-    text.push_str(&table("    ", lengths.chain([consent]).chain(expires).chain([vec!["would be".into(), outcome]])));
     text
 }
 

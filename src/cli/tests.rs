@@ -1,7 +1,7 @@
 use super::*;
 use crate::door::operate::{Ask, Busy, bind, serve_socket};
 use crate::message::{Category, Outcome, Priority, Reason};
-use crate::operate::{ConsentNow, LedgerRow, LineProblem, OutboxRow, Target};
+use crate::operate::{ConsentNow, LedgerRow, LineProblem, OutboxRow, SendOrder, Target};
 use crate::status::Status;
 use crate::time::Wall;
 use clap::CommandFactory;
@@ -50,8 +50,72 @@ fn well(request: &Request) -> Reply {
         Request::ConsentExport { .. } => Reply::data(&LedgerPage { rows: vec![ledger_row(2)], next: None }),
         Request::Explain { topic, .. } => Reply::data(&Explanation { topic: topic.clone(), ..Explanation::default() }),
         Request::OutboxShow { id } => Reply::Refused(format!("there is no message {id}")),
+        Request::Send(order) => Reply::data(&sent(order)),
         Request::Metrics => Reply::Text(String::new()),
     }
+}
+
+/// Withheld for the purpose "offers", stored for any other.
+fn sent(order: &SendOrder) -> SendReport {
+    let withheld = (order.purpose == "offers").then_some(Reason::NoConsent);
+    let message = crate::operate::DraftExplained {
+        to: "+55…21".into(),
+        country: Some("BR".into()),
+        template: Some(format!("{} {}", order.template, order.language)),
+        category: Category::Utility,
+        priority: order.priority,
+        subject: None,
+        text: "Olá".into(),
+        parts: vec![],
+        parameters: vec![],
+        cut: false,
+        lengths: vec![],
+        consent: ConsentNow { purpose: order.purpose.clone(), withheld, until: None },
+        expires: None,
+        outcome: if withheld.is_some() { Outcome::Withheld } else { Outcome::Stored },
+        reason: withheld.unwrap_or(Reason::Due),
+        until: None,
+    };
+    let id = (!order.dry_run).then(|| "k3f9-7".to_owned());
+    SendReport { id, dry_run: order.dry_run, basis: crate::operate::Basis::Daemon, message }
+}
+
+fn order(params: &[&str]) -> SendOrder {
+    SendOrder {
+        to: "011 98765-4321".into(),
+        template: "order_ready".into(),
+        language: "pt_BR".into(),
+        purpose: "orders".into(),
+        params: params.iter().map(|param| (*param).to_owned()).collect(),
+        header: None,
+        filename: None,
+        buttons: vec![],
+        priority: Priority::Normal,
+        dry_run: false,
+    }
+}
+
+const SEND: [&str; 9] =
+    ["send", "--to", "011 98765-4321", "--template", "order_ready", "--language", "pt_BR", "--purpose", "orders"];
+
+#[test]
+fn send_ends_with_no_when_it_is_withheld_and_says_so_either_way() {
+    let (ended, out, _) = asked(well, &SEND, "");
+    assert_eq!(ended, Ok(()));
+    assert!(out.starts_with("k3f9-7: stored for +55…21 (BR)"), "{out}");
+    let mut offers = SEND;
+    offers[8] = "offers";
+    let (ended, out, _) = asked(well, &offers, "");
+    assert_eq!(ended, Err(Failure::new(Exit::No, "")));
+    assert!(out.contains("withheld: no-consent") && out.contains("k3f9-7"), "{out}");
+    let (ended, out, _) = asked(well, &[&offers[..], &["--json"]].concat(), "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (ended.unwrap_err().exit, &json["outcome"], &json["id"]),
+        (Exit::No, &"withheld".into(), &"k3f9-7".into())
+    );
+    let (ended, out, _) = asked(well, &[&SEND[..], &["--dry-run"]].concat(), "");
+    assert!(ended.is_ok() && out.starts_with("would be stored for") && out.contains("nothing was stored"), "{out}");
 }
 
 fn row() -> OutboxRow {
@@ -88,7 +152,7 @@ impl Commands for Alone {
     fn load(&self, file: &Path, board: Option<&str>) -> Result<Loaded, Failure> {
         Err(Failure::new(Exit::Config, format!("cannot read {} for {board:?}", file.display())))
     }
-    fn offline(&self, _: Loaded) -> Result<Box<dyn Backend>, Failure> {
+    fn offline(&self, _: Loaded, _: bool) -> Result<Box<dyn Backend>, Failure> {
         Err(Failure::new(Exit::Storage, "no store"))
     }
     fn run(&self, _: &Path, board: Option<&str>) -> Result<(), Failure> {
@@ -148,6 +212,8 @@ fn what_is_typed_becomes_one_request() {
             after_revocation,
         })
     };
+    let rest = ["--param", "-1", "--param", "a=b", "--header", "-23.5,-46,a,b", "--filename", "a.pdf", "--button", "x"];
+    let full = [&SEND[..], &rest, &["--priority", "high", "--dry-run"]].concat();
     #[rustfmt::skip]
     let table: Vec<(&[&str], Request)> = vec![
         (&["status"], Request::Status),
@@ -163,6 +229,9 @@ fn what_is_typed_becomes_one_request() {
         (&["consent", "revoke", "011 98765-4321", "--purpose", "orders"], Request::ConsentRevoke { number: "011 98765-4321".into(), purpose: Some("orders".into()) }),
         (&["consent", "show", "+5511987654321"], Request::ConsentShow { number: "+5511987654321".into() }),
         (&["explain", "--topic", "pos/3", "--payload", "-", "--at", "1970-01-01T00:00:01Z"], Request::Explain { topic: "pos/3".into(), payload: "typed in".into(), at: Some(Wall(1_000)) }),
+        (&SEND, Request::Send(order(&[]))),
+        (&full,
+         Request::Send(SendOrder { header: Some("-23.5,-46,a,b".into()), filename: Some("a.pdf".into()), buttons: vec!["x".into()], priority: Priority::High, dry_run: true, ..order(&["-1", "a=b"]) })),
     ];
     for (typed, expected) in table {
         let (ended, out, requests) = asked(well, typed, "typed in");
@@ -174,6 +243,8 @@ fn what_is_typed_becomes_one_request() {
 
 #[test]
 fn how_commands_end() {
+    let urgent = [&SEND[..], &["--priority", "urgent"]].concat();
+    let nameless = [&SEND[..], &["--filename", "a.pdf"]].concat();
     #[rustfmt::skip]
     let table: &[(&[&str], Exit)] = &[
         (&["nothing-like-it"], Exit::Usage),
@@ -187,6 +258,9 @@ fn how_commands_end() {
         (&["outbox", "retry", "k3f9-1"], Exit::Usage),
         (&["status"], Exit::Config),
         (&["status", "--socket", "/nonexistent/branchline.sock"], Exit::Unavailable),
+        (&SEND[..8], Exit::Usage),
+        (&urgent, Exit::Usage),
+        (&nameless, Exit::Usage),
         (&["run"], Exit::Unavailable),
         (&["demo", "--serve"], Exit::No),
         (&["sandbox", "--listen", "127.0.0.1:0"], Exit::No),

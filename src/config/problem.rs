@@ -73,13 +73,23 @@ pub struct Problem {
     pub fix: String,
     /// A name that was probably meant.
     pub suggestion: Option<String>,
+    /// The lines with a caret under the place, where it is about a place in an expression or a template; else empty.
+    pub excerpt: String,
 }
 
 impl Problem {
     /// With only what is always needed.
     pub(super) fn new(key: impl Into<String>, origin: Origin, found: impl Into<String>) -> Problem {
         let (key, found) = (key.into(), found.into());
-        Problem { key, origin, found, wanted: String::new(), fix: String::new(), suggestion: None }
+        Problem {
+            key,
+            origin,
+            found,
+            wanted: String::new(),
+            fix: String::new(),
+            suggestion: None,
+            excerpt: String::new(),
+        }
     }
 
     pub(super) fn wanted(mut self, wanted: impl Into<String>) -> Problem {
@@ -130,10 +140,10 @@ impl fmt::Display for Problem {
         if !self.fix.is_empty() {
             write!(f, " {}", self.fix)?;
         }
-        match &self.suggestion {
-            Some(name) => write!(f, " Did you mean {name}?"),
-            None => Ok(()),
+        if let Some(name) = &self.suggestion {
+            write!(f, " Did you mean {name}?")?;
         }
+        if self.excerpt.is_empty() { Ok(()) } else { write!(f, "\n{}", self.excerpt) }
     }
 }
 

@@ -196,7 +196,7 @@ impl Engine {
                 for (reason, detail) in failed {
                     self.unreadable(&source, reason, &detail)?;
                 }
-                drafts.into_iter().try_for_each(|draft| self.draft(draft))
+                drafts.into_iter().try_for_each(|draft| self.draft(draft).map(|_| ()))
             }
         }
     }
@@ -253,12 +253,12 @@ impl Engine {
         }
     }
 
-    /// One recipient of one event: a repeat, withheld, or stored.
-    fn draft(&mut self, draft: Draft) -> Result<(), StoreError> {
+    /// One recipient of one event, or an operator's message: a repeat (`None`), withheld, or stored.
+    pub(super) fn draft(&mut self, draft: Draft) -> Result<Option<(MessageId, Outcome, Reason)>, StoreError> {
         let person = self.outbox.person(draft.to())?;
         if self.is_duplicate(&draft, Some(person))? {
             self.tally.push(Tally::Event(draft.source().rule.clone(), Reason::Duplicate.code()));
-            return Ok(());
+            return Ok(None);
         }
         self.consent_of_event(&draft, person)?;
         let standing = self.outbox.standing(person, &draft.terms().purpose)?;
@@ -267,18 +267,21 @@ impl Engine {
             Err((draft, reason)) => {
                 let id = self.outbox.withhold(&draft, person, reason, self.moment)?;
                 self.tell_id(id, Outcome::Withheld, reason, "")?;
-                self.refresh(person)
+                self.refresh(person)?;
+                Ok(Some((id, Outcome::Withheld, reason)))
             }
             Ok(permitted) => {
                 let recorded = self.outbox.store(&permitted, person, self.moment)?;
                 if recorded.expired {
-                    return self.tell_id(recorded.id, Outcome::Expired, Reason::TooOld, "");
+                    self.tell_id(recorded.id, Outcome::Expired, Reason::TooOld, "")?;
+                    return Ok(Some((recorded.id, Outcome::Expired, Reason::TooOld)));
                 }
                 self.tell_id(recorded.id, Outcome::Stored, Reason::Due, if cut { CUT } else { "" })?;
                 if let Some(subject) = subject {
                     self.supersede(person, &subject, recorded.id)?;
                 }
-                self.refresh(person)
+                self.refresh(person)?;
+                Ok(Some((recorded.id, Outcome::Stored, Reason::Due)))
             }
         }
     }
@@ -350,7 +353,7 @@ impl Engine {
 
     /// Whether an arrival of this priority may be stored: there is room, or room is made by forgetting contents of settled
     /// messages early, or by what is less important giving way.
-    fn make_room(&mut self, priority: Priority) -> Result<bool, StoreError> {
+    pub(super) fn make_room(&mut self, priority: Priority) -> Result<bool, StoreError> {
         for _ in 0..DISPLACED_AT_ONCE {
             if self.outbox.has_room(priority)? {
                 return Ok(true);

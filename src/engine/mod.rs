@@ -98,6 +98,8 @@ pub struct Engine {
     soft: Soft,
     /// A daemon runs; otherwise the store alone is looked at.
     running: bool,
+    /// There is no store: an empty one stands in, to be looked at and thrown away.
+    imagined: bool,
     boot: String,
     mono: Mono,
     moment: Moment,
@@ -134,6 +136,7 @@ impl Engine {
             country: rooms.rules.country,
             timezone: rooms.rules.timezone,
             running: true,
+            imagined: false,
             outbox,
             status: Status::default(),
             soft,
@@ -149,6 +152,11 @@ impl Engine {
             out: Vec::new(),
             tally: Vec::new(),
         })
+    }
+
+    /// Says in its answers that no store was there: what it was given is empty and will be thrown away.
+    pub fn imagined(self) -> Engine {
+        Engine { imagined: true, ..self }
     }
 
     /// Takes a new configuration. What is stored keeps the text it was rendered with.

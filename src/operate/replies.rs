@@ -11,7 +11,7 @@
 //! | `Pause`, `Resume` | [`PauseReport`] |
 //! | `ConsentGrant`, `ConsentRevoke`, `ConsentShow` | [`ConsentReport`] |
 //! | `ConsentImport`, `ConsentExport` | [`ImportReport`], [`LedgerPage`] |
-//! | `Explain` | [`Explanation`] |
+//! | `Explain`, `Send` | [`Explanation`], [`SendReport`] |
 
 use crate::message::{Category, Outcome, Priority, Reason};
 use crate::operate::Target;
@@ -350,6 +350,19 @@ pub struct LineProblem {
     pub problem: String,
 }
 
+/// What an explanation rests on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// The daemon: its links, holds and limits as they are now.
+    #[default]
+    Daemon,
+    /// The store, while no daemon runs.
+    Store,
+    /// The configuration alone: there is no store, so nobody agreed to anything yet and nothing came before.
+    Configuration,
+}
+
 /// Answers `explain`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Explanation {
@@ -357,7 +370,10 @@ pub struct Explanation {
     pub topic: String,
     /// The time that was assumed.
     pub at: Wall,
-    /// Every rule, matching ones first.
+    /// What the answer rests on.
+    #[serde(default)]
+    pub basis: Basis,
+    /// Every rule: matching ones first, then the nearest misses.
     pub rules: Vec<RuleExplained>,
 }
 
@@ -368,18 +384,46 @@ pub struct RuleExplained {
     pub rule: String,
     /// Its topic pattern.
     pub pattern: String,
+    /// Whether the topic matches.
+    #[serde(default)]
+    pub heard: bool,
     /// Whether topic and `when` match.
     pub matched: bool,
     /// Why it says nothing, or what failed; none when it drafts.
     pub reason: Option<Reason>,
-    /// More about `reason`: where an expression failed.
+    /// More about `reason`: what failed, the condition that is false, the level of the topic that does not match.
     pub detail: String,
     /// What the topic's names stand for.
     pub captures: BTreeMap<String, String>,
     /// Each expression and template with its value, in the order of evaluation: `("when", "true")`. Numbers masked.
     pub values: Vec<(String, String)>,
+    /// Where something went wrong, each with its line.
+    #[serde(default)]
+    pub troubles: Vec<Trouble>,
     /// One per recipient.
     pub drafts: Vec<DraftExplained>,
+}
+
+/// A place in the configuration, or in the payload, at which something went wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Trouble {
+    /// `rules.order-ready.message.body.1`, or `payload`.
+    pub key: String,
+    /// File and line of the key, `shop.toml:14`; may be empty.
+    pub origin: String,
+    /// What went wrong. Numbers masked.
+    pub detail: String,
+    /// The text with a caret under the place. Numbers masked.
+    pub excerpt: String,
+}
+
+/// One part of a message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// `header`, `body`, `footer`, `button`; `text` for free text.
+    pub what: String,
+    /// As the person would read it.
+    pub text: String,
 }
 
 /// What would become of one message.
@@ -387,14 +431,29 @@ pub struct RuleExplained {
 pub struct DraftExplained {
     /// Masked.
     pub to: String,
+    /// The country of the number, two letters.
+    #[serde(default)]
+    pub country: Option<String>,
     /// The template and its language, `order_ready pt_BR`; none for free text.
     pub template: Option<String>,
     /// What limits and policy go by.
     pub category: Category,
     /// What it may overtake.
     pub priority: Priority,
+    /// What newer messages replace it by.
+    #[serde(default)]
+    pub subject: Option<String>,
     /// As the person would read it.
     pub text: String,
+    /// The same, part by part.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+    /// The template's parameters: `body 1`, `header`, `button 2`. Numbers masked.
+    #[serde(default)]
+    pub parameters: Vec<(String, String)>,
+    /// Something was cut to the platform's length.
+    #[serde(default)]
+    pub cut: bool,
     /// Lengths against the platform's bounds.
     pub lengths: Vec<Length>,
     /// The purpose of the consent it needs, and what the ledger says now.
@@ -407,6 +466,20 @@ pub struct DraftExplained {
     pub reason: Reason,
     /// Until when it would wait, where known.
     pub until: Option<Wall>,
+}
+
+/// Answers `send`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SendReport {
+    /// The message's id; none for a dry run.
+    pub id: Option<String>,
+    /// Nothing was stored.
+    pub dry_run: bool,
+    /// Who answered: without a daemon it is stored and leaves when one runs.
+    pub basis: Basis,
+    /// The message, what became of it, and what it waits for.
+    #[serde(flatten)]
+    pub message: DraftExplained,
 }
 
 /// One text against its bound.

@@ -59,7 +59,7 @@ pub(super) fn apply(
     let carried = arrival.event_id.as_deref().filter(|id| !id.is_empty()).map(short_id);
     let payload = match read(rule.format, &arrival.payload) {
         Ok(payload) => payload,
-        Err(Failure { reason, detail }) => return Applied::Unreadable { event: carried, reason, detail },
+        Err(failure) => return unreadable(shared, carried, failure, trace),
     };
     let mut event = Event { shared, rule, arrival, scope: Vec::new(), whole: Value::UNDEFINED, id: carried, at: None };
     event.look_around(payload, trace);
@@ -67,8 +67,13 @@ pub(super) fn apply(
     match event.judge(identified, trace) {
         Ok(Some(opt_in)) => event.make(opt_in, trace),
         Ok(None) => Applied::Passed(Reason::WhenFalse),
-        Err(Failure { reason, detail }) => Applied::Unreadable { event: event.id, reason, detail },
+        Err(failure) => unreadable(shared, event.id, failure, trace),
     }
+}
+
+fn unreadable(shared: &Shared, event: Option<Arc<str>>, failure: Failure, trace: &mut Trace) -> Applied {
+    trace.failed(&failure, &shared.texts);
+    Applied::Unreadable { event, reason: failure.reason, detail: failure.detail }
 }
 
 /// The payload by the rule's `format`; errors say where, never what it holds.
@@ -134,7 +139,7 @@ impl Event<'_> {
         self.scope.push(("branch".into(), Value::from(&*self.shared.branch)));
         self.scope.push(("LANGUAGE".into(), Value::from(self.shared.languages.default.as_str())));
         for (name, text) in self.rule.pattern.captures(&self.arrival.topic) {
-            trace.note(name, text);
+            trace.capture(name, text);
             self.scope.push((name.into(), Value::from(text)));
         }
     }
@@ -151,9 +156,13 @@ impl Event<'_> {
             facts.push(("at", Value::from(at.rfc3339())));
             trace.note("at", &at.rfc3339());
         }
-        if let Ok(Some(id)) = &id {
-            facts.push(("id", Value::from(&**id)));
-            trace.note("id", id);
+        match &id {
+            Ok(Some(id)) => {
+                facts.push(("id", Value::from(&**id)));
+                trace.note("id", id);
+            }
+            Ok(None) => trace.note("id", "(none: a repeat of this event is not recognised)"),
+            Err(_) => {}
         }
         self.see(&facts);
         self.id = id?;
@@ -180,12 +189,13 @@ impl Event<'_> {
             return Ok(None);
         }
         let read = filters::instant(&text, &self.shared.zone);
-        read.map(Some).ok_or_else(|| Failure::new(Reason::TemplateFailed, "at: neither RFC 3339 nor unix time"))
+        read.map(Some).ok_or_else(|| Failure::new(Reason::TemplateFailed, "at: neither RFC 3339 nor unix time").of(at))
     }
 
     /// Whether the rule holds and, if so, whether the event says that the person agreed.
     fn judge(&self, identified: Result<(), Failure>, trace: &mut Trace) -> Result<Option<bool>, Failure> {
         if let Some(when) = &self.rule.when {
+            trace.operands(&self.shared.texts, when, &self.whole);
             let holds = self.shared.texts.holds(when, &self.whole).map_err(|failure| named("when", failure))?;
             trace.note("when", if holds { "true" } else { "false" });
             if !holds {
@@ -196,6 +206,7 @@ impl Event<'_> {
         let revokes = self.rule.revokes.is_some();
         identified.or_else(|failure| if revokes { Ok(()) } else { Err(failure) })?;
         let Some(opt_in) = &self.rule.opt_in else { return Ok(Some(false)) };
+        trace.operands(&self.shared.texts, opt_in, &self.whole);
         let agreed = match self.shared.texts.holds(opt_in, &self.whole) {
             Ok(agreed) => agreed,
             Err(_) if revokes => false,
@@ -224,7 +235,10 @@ impl Event<'_> {
             }
             match self.draft(recipient, opt_in, trace) {
                 Ok(draft) => drafts.extend(draft),
-                Err(failure) => failed.push((failure.reason, format!("{to}: {}", failure.detail))),
+                Err(failure) => {
+                    trace.failed(&failure, &self.shared.texts);
+                    failed.push((failure.reason, format!("{to}: {}", failure.detail)));
+                }
             }
         }
         if !drafts.is_empty() || !effects.is_empty() {
@@ -238,34 +252,44 @@ impl Event<'_> {
 
     fn recipients(&self, failed: &mut Vec<(Reason, String)>, trace: &mut Trace) -> Vec<Recipient> {
         let mut all: Vec<Recipient> = Vec::new();
-        let mut add = |known: Known, stated: Option<Arc<str>>| {
+        let (mut unreached, mut unread) = (Vec::new(), Vec::new());
+        let mut add = |known: Known, stated: Option<Arc<str>>, from: &str| {
             if !all.iter().any(|other| other.known.number == known.number) {
-                trace.note("to", &known.number.to_string());
+                trace.person(&known.number, from);
                 all.push(Recipient { known, stated });
             }
         };
         for target in &self.rule.to {
             match target {
-                Target::Person(known) => add(known.clone(), None),
-                Target::Contacts(members, purpose) => {
-                    members.iter().for_each(|known| add(known.clone(), Some(purpose.clone())));
-                }
-                Target::Number(text) => match self.number(text) {
-                    Ok(Some(number)) => {
+                Target::Person(known) => add(known.clone(), None, known.name.as_deref().unwrap_or_default()),
+                Target::Contacts(members, purpose) => members.iter().for_each(|known| {
+                    add(known.clone(), Some(purpose.clone()), known.name.as_deref().unwrap_or_default());
+                }),
+                Target::Number(text) => match self.number(text, &mut unread) {
+                    Ok(Some((number, written))) => {
                         let known = self.shared.people.get(&number).cloned();
-                        add(known.unwrap_or(Known { number, name: None, language: None }), None);
+                        add(known.unwrap_or(Known { number, name: None, language: None }), None, &written);
                     }
                     Ok(None) => {}
-                    Err(failure) => failed.push((failure.reason, failure.detail)),
+                    Err(failure) => unreached.push(failure),
                 },
             }
+        }
+        unread.iter().for_each(|written| trace.note("to", written));
+        for failure in unreached {
+            trace.failed(&failure, &self.shared.texts);
+            failed.push((failure.reason, failure.detail));
         }
         all
     }
 
-    /// The number that a template yields; none if it yields nothing.
-    fn number(&self, text: &super::texts::Text) -> Result<Option<Number>, Failure> {
-        let text = self.shared.texts.render(text, &self.whole).map_err(|failure| named("to", failure))?;
+    /// The number that a template yields, and how it was written; none if it yields nothing.
+    fn number(
+        &self,
+        source: &super::texts::Text,
+        unread: &mut Vec<String>,
+    ) -> Result<Option<(Number, String)>, Failure> {
+        let text = self.shared.texts.render(source, &self.whole).map_err(|failure| named("to", failure))?;
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
@@ -279,13 +303,17 @@ impl Event<'_> {
                 match code.trim().to_ascii_uppercase() {
                     code if code.is_empty() => self.shared.country,
                     code => {
-                        Country::of_code(&code).ok_or_else(|| unreadable("country is no two-letter code".into()))?
+                        let unknown = || unreadable("country is no two-letter code".into()).of(country);
+                        Country::of_code(&code).ok_or_else(unknown)?
                     }
                 }
             }
             _ => self.shared.country,
         };
-        Number::read(text, country).map(Some).map_err(|problem| unreadable(format!("the number {problem}")))
+        Number::read(text, country)
+            .inspect_err(|_| unread.push(format!("{text:?} as of {}", country.code())))
+            .map(|number| Some((number, text.to_owned())))
+            .map_err(|problem| unreadable(format!("the number {problem}")).of(source))
     }
 
     fn draft(&self, to: &Recipient, opt_in: bool, trace: &mut Trace) -> Result<Option<Draft>, Failure> {

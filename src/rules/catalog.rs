@@ -205,31 +205,41 @@ impl Form {
 
     /// The message as a person reads it.
     pub(super) fn preview(&self, header: Option<&Header>, body: &Body, buttons: &[(u8, Button)]) -> String {
-        let mut lines = Vec::new();
-        match (&self.header, header) {
-            (HeaderForm::Text(wording), Some(Header::Text(_, value))) => lines.push(wording.fill(|_| Some(value))),
-            (HeaderForm::Text(wording), _) => lines.push(wording.fill(|_| None)),
-            (_, Some(Header::Image(url))) => lines.push(format!("[image: {url}]")),
-            (_, Some(Header::Video(url))) => lines.push(format!("[video: {url}]")),
-            (_, Some(Header::Document(url, name))) => {
-                lines.push(format!("[document: {}]", name.as_deref().unwrap_or(url)));
-            }
-            (_, Some(Header::Location { name, address, .. })) => lines.push(format!("[location: {name}, {address}]")),
-            _ => {}
-        }
-        lines.push(self.body.fill(|name| value_of(body, name)));
+        let parts: Vec<String> = self.parts(header, body, buttons).into_iter().map(|(_, text)| text).collect();
+        parts.join("\n")
+    }
+
+    /// Header, body, footer and buttons, as a person reads them.
+    pub(super) fn parts(
+        &self,
+        header: Option<&Header>,
+        body: &Body,
+        buttons: &[(u8, Button)],
+    ) -> Vec<(&'static str, String)> {
+        let header = match (&self.header, header) {
+            (HeaderForm::Text(wording), Some(Header::Text(_, value))) => Some(wording.fill(|_| Some(value))),
+            (HeaderForm::Text(wording), _) => Some(wording.fill(|_| None)),
+            (_, Some(Header::Image(url))) => Some(format!("[image: {url}]")),
+            (_, Some(Header::Video(url))) => Some(format!("[video: {url}]")),
+            (_, Some(Header::Document(url, name))) => Some(format!("[document: {}]", name.as_deref().unwrap_or(url))),
+            (_, Some(Header::Location { name, address, .. })) => Some(format!("[location: {name}, {address}]")),
+            _ => None,
+        };
+        let mut parts: Vec<(&'static str, String)> = header.map(|text| ("header", text)).into_iter().collect();
+        parts.push(("body", self.body.fill(|name| value_of(body, name))));
         if !self.footer.is_empty() {
-            lines.push(self.footer.clone());
+            parts.push(("footer", self.footer.clone()));
         }
         for (place, form) in self.buttons.iter().enumerate() {
             let filled = buttons.iter().find(|(index, _)| usize::from(*index) == place).map(|(_, button)| button);
-            lines.push(match (form.kind, filled) {
+            let text = match (form.kind, filled) {
                 (ButtonKind::Url, Some(Button::Url(suffix))) => format!("[{} → {}{suffix}]", form.label, form.url),
                 (ButtonKind::CopyCode, Some(Button::CopyCode(code))) => format!("[{}: {code}]", form.label),
                 _ => format!("[{}]", form.label),
-            });
+            };
+            parts.push(("button", text));
         }
-        lines.join("\n")
+        parts
     }
 }
 

@@ -3,11 +3,12 @@
 //! Floor: rooms. Never sees an event.
 
 use super::catalog::Catalog;
+use super::excerpt;
 use super::pattern::Pattern;
 use super::say::Say;
 use super::settings::{Format, Rule, Settings, To};
 use super::strict::Mode;
-use super::texts::{Text, Texts};
+use super::texts::{Text, Texts, Written};
 use crate::limits;
 use crate::message::{Number, Priority};
 use std::sync::Arc;
@@ -22,8 +23,33 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub fix: String,
-    /// The bytes of that text (start, end) that it is about.
-    pub at: Option<(usize, usize)>,
+    /// The text with a caret under the place that it is about; empty where it is about no place in a text.
+    pub excerpt: String,
+}
+
+impl Problem {
+    /// About no place in a text.
+    pub(super) fn new(key: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) -> Problem {
+        Problem { key: key.into(), message: message.into(), fix: fix.into(), excerpt: String::new() }
+    }
+
+    /// On one line: what and where, and what to do as a sentence.
+    pub fn line(&self) -> String {
+        let stop = if self.message.ends_with(['.', '?', '!']) { "" } else { "." };
+        format!("{}: {}{stop} {}", self.key, self.message, self.remedy())
+    }
+
+    /// What to do, with a capital and a full stop.
+    pub fn remedy(&self) -> String {
+        let mut letters = self.fix.chars();
+        match letters.next() {
+            Some(first) => {
+                let stop = if self.fix.ends_with(['.', '?', '!']) { "" } else { "." };
+                format!("{}{}{stop}", first.to_uppercase(), letters.as_str())
+            }
+            None => String::new(),
+        }
+    }
 }
 
 /// A rule, ready to be applied.
@@ -77,17 +103,16 @@ const EVENT_NAMES: [&str; 4] = ["payload", "topic", "event", "branch"];
 
 pub(super) struct Compiler<'s> {
     pub(super) settings: &'s Settings,
-    pub(super) catalog: Option<Catalog>,
+    pub(super) catalog: Option<Arc<Catalog>>,
     pub(super) texts: Texts,
     pub(super) problems: Vec<Problem>,
 }
 
 impl<'s> Compiler<'s> {
     pub(super) fn new(settings: &'s Settings) -> Compiler<'s> {
-        let texts = Texts::new(settings.timezone.clone());
-        let mut compiler = Compiler { settings, catalog: None, texts, problems: Vec::new() };
+        let mut compiler = Compiler::with(settings, None);
         match settings.templates.as_deref().map(Catalog::read) {
-            Some(Ok(catalog)) => compiler.catalog = Some(catalog),
+            Some(Ok(catalog)) => compiler.catalog = Some(Arc::new(catalog)),
             Some(Err(why)) => compiler.problem(
                 "templates.file",
                 format!("the template list {why}"),
@@ -105,8 +130,14 @@ impl<'s> Compiler<'s> {
         compiler
     }
 
+    /// With a list that was read before.
+    pub(super) fn with(settings: &'s Settings, catalog: Option<Arc<Catalog>>) -> Compiler<'s> {
+        let texts = Texts::new(settings.timezone.clone());
+        Compiler { settings, catalog, texts, problems: Vec::new() }
+    }
+
     pub(super) fn problem(&mut self, key: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) {
-        self.problems.push(Problem { key: key.into(), message: message.into(), fix: fix.into(), at: None });
+        self.problems.push(Problem::new(key, message, fix));
     }
 
     /// One rule; `None` where problems were found that leave nothing to go on with.
@@ -162,16 +193,29 @@ impl<'s> Compiler<'s> {
     }
 
     pub(super) fn text(&mut self, key: &str, source: &str, mode: Mode, names: &[&str]) -> Option<Text> {
-        match self.texts.add(source, mode, names) {
+        let written = Written { key: key.to_owned(), origin: self.origin(key), source: source.to_owned() };
+        match self.texts.add(written, mode, names) {
             Ok(text) => Some(text),
             Err(findings) => {
                 self.problems.extend(findings.into_iter().map(|finding| Problem {
                     key: key.to_owned(),
                     message: finding.message,
                     fix: finding.fix,
-                    at: finding.at,
+                    excerpt: finding.at.map(|at| excerpt::under(source, Some(at))).unwrap_or_default(),
                 }));
                 None
+            }
+        }
+    }
+
+    /// Where a key was written; a part that has no line of its own (a header's text) where the whole was.
+    fn origin(&self, key: &str) -> String {
+        let mut key = key;
+        loop {
+            match (self.settings.origins.get(key), key.rsplit_once('.')) {
+                (Some(origin), _) => return origin.clone(),
+                (None, Some((whole, _))) => key = whole,
+                (None, None) => return String::new(),
             }
         }
     }
@@ -210,7 +254,7 @@ impl<'s> Compiler<'s> {
         targets
     }
 
-    fn person(&mut self, key: &str, name: &str) -> Option<Known> {
+    pub(super) fn person(&mut self, key: &str, name: &str) -> Option<Known> {
         match self.settings.people.get(name) {
             Some(person) => Some(Known {
                 number: person.number.clone(),
@@ -257,6 +301,14 @@ impl<'s> Compiler<'s> {
         }
     }
 
+    /// A purpose must be one of `[purposes]`.
+    pub(super) fn purpose(&mut self, key: &str, purpose: &str) {
+        if !self.settings.purposes.iter().any(|known| known == purpose) {
+            let fix = suggest(purpose, self.settings.purposes.iter().map(String::as_str));
+            self.problem(key, format!("there is no purpose {purpose}"), format!("{fix}; or add [purposes.{purpose}]"));
+        }
+    }
+
     /// Checks `consent`, `grants` and `revokes`; returns what is revoked.
     fn purposes(&mut self, key: &str, rule: &Rule) -> Option<Vec<Arc<str>>> {
         let all = rule.revokes.iter().any(|purpose| purpose == "all");
@@ -265,14 +317,7 @@ impl<'s> Compiler<'s> {
         let named =
             named.chain(rule.revokes.iter().filter(|purpose| *purpose != "all").map(|purpose| ("revokes", purpose)));
         for (field, purpose) in named {
-            if !self.settings.purposes.contains(purpose) {
-                let fix = suggest(purpose, self.settings.purposes.iter().map(String::as_str));
-                self.problem(
-                    format!("{key}.{field}"),
-                    format!("there is no purpose {purpose}"),
-                    format!("{fix}; or add [purposes.{purpose}]"),
-                );
-            }
+            self.purpose(&format!("{key}.{field}"), purpose);
         }
         if let Some(both) = rule.grants.iter().find(|purpose| all || rule.revokes.contains(purpose)) {
             self.problem(
@@ -304,5 +349,18 @@ pub(super) fn suggest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> S
         Some(near) => format!("did you mean {near}?"),
         None if known.is_empty() => "there are none yet".into(),
         None => format!("there are: {}", known[..known.len().min(12)].join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Problem;
+
+    #[test]
+    fn fixes_are_sentences() {
+        for (text, shown) in [("", ""), ("name one", "Name one."), ("was it {{ b }}?", "Was it {{ b }}?")] {
+            assert_eq!(Problem::new("a", "b", text).remedy(), shown);
+        }
+        assert_eq!(Problem::new("--to", "who?", "name one").line(), "--to: who? Name one.");
     }
 }

@@ -10,11 +10,24 @@ use minijinja::{Environment, Error, ErrorKind, State};
 
 /// Marks the errors that are ours, and therefore fit to be shown.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Ours(String);
+#[error("{what}")]
+pub(super) struct Ours {
+    what: String,
+    /// The bytes of the text, as it was written, that it is about.
+    pub(super) at: Option<(usize, usize)>,
+}
 
-fn failed(what: String) -> Error {
-    Error::new(ErrorKind::InvalidOperation, "refused by a guard").with_source(Ours(what))
+/// `place` is the text's bytes and what stands there, as `strict` writes it: `8-9 payload.n`.
+fn failed(place: &str, what: impl FnOnce(&str) -> String) -> Error {
+    let read = place.split_once(' ').and_then(|(at, text)| {
+        let (start, end) = at.split_once('-')?;
+        Some(((start.parse().ok()?, end.parse().ok()?), text))
+    });
+    let ours = match read {
+        Some((at, text)) => Ours { what: what(text), at: Some(at) },
+        None => Ours { what: what(place), at: None },
+    };
+    Error::new(ErrorKind::InvalidOperation, "refused by a guard").with_source(ours)
 }
 
 /// Puts the guards into an environment that holds nothing else to call.
@@ -50,7 +63,7 @@ fn kind(value: &Value) -> Option<&'static str> {
 }
 
 fn missing(place: &str) -> Error {
-    failed(format!("a field is missing in: {place}"))
+    failed(place, |place| format!("a field is missing in: {place}"))
 }
 
 fn finite(value: &Value) -> bool {
@@ -76,7 +89,7 @@ fn truth(strict: bool, value: &Value, place: &str) -> Result<bool, Error> {
         None if strict => Err(missing(place)),
         None => Ok(false),
         Some("true or false") => Ok(value.is_true()),
-        Some(other) => Err(failed(format!("neither true nor false but {other}: {place}"))),
+        Some(other) => Err(failed(place, |place| format!("neither true nor false but {other}: {place}"))),
     }
 }
 
@@ -86,10 +99,10 @@ fn compare(strict: bool, op: &str, place: &str, a: &Value, b: &Value) -> Result<
     };
     for value in [a, b] {
         if value.is_number() && !finite(value) {
-            return Err(failed(format!("no finite number in: {place}")));
+            return Err(failed(place, |place| format!("no finite number in: {place}")));
         }
     }
-    let unlike = || failed(format!("{left} compared with {right}: {place}"));
+    let unlike = || failed(place, |place| format!("{left} compared with {right}: {place}"));
     if left == "null" || right == "null" {
         return Err(unlike());
     }
@@ -100,7 +113,7 @@ fn compare(strict: bool, op: &str, place: &str, a: &Value, b: &Value) -> Result<
         return Err(unlike());
     }
     if !matches!(op, "==" | "!=") && !matches!(left, "a number" | "a text") {
-        return Err(failed(format!("{left} has no order: {place}")));
+        return Err(failed(place, |place| format!("{left} has no order: {place}")));
     }
     Ok(match op {
         "==" => a == b,
@@ -137,14 +150,16 @@ fn arithmetic(strict: bool, op: &str, place: &str, operands: Rest<Value>) -> Res
     }
     if let Some(operand) = operands.iter().find(|operand| !operand.is_number()) {
         let hint = if operand.as_str().is_some() { " (texts are joined by ~)" } else { "" };
-        return Err(failed(format!("no number but {}{hint}: {place}", kind(operand).unwrap_or("nothing"))));
+        return Err(failed(place, |place| {
+            format!("no number but {}{hint}: {place}", kind(operand).unwrap_or("nothing"))
+        }));
     }
     let result = match operands.as_slice() {
         [one] => calculate("-", &Value::from(0), one),
         [a, b] => calculate(op, a, b),
         _ => None,
     };
-    result.filter(finite).ok_or_else(|| failed(format!("no finite result: {place}")))
+    result.filter(finite).ok_or_else(|| failed(place, |place| format!("no finite result: {place}")))
 }
 
 /// Whole numbers stay whole; `/` and everything with a fraction goes by floating point.
@@ -186,7 +201,9 @@ fn concat(strict: bool, _op: &str, place: &str, a: &Value, b: &Value) -> Result<
         return if strict { Err(missing(place)) } else { Ok(Value::UNDEFINED) };
     }
     match [a, b].into_iter().find(|value| !scalar(value)) {
-        Some(other) => Err(failed(format!("{} cannot be joined: {place}", kind(other).unwrap_or("nothing")))),
+        Some(other) => {
+            Err(failed(place, |place| format!("{} cannot be joined: {place}", kind(other).unwrap_or("nothing"))))
+        }
         None => bounded(written(a) + &written(b), place),
     }
 }
@@ -196,33 +213,33 @@ fn bounded(text: String, place: &str) -> Result<Value, Error> {
 }
 
 fn too_long(place: &str) -> Error {
-    failed(format!("longer than {} bytes: {place}", limits::RENDERED))
+    failed(place, |place| format!("longer than {} bytes: {place}", limits::RENDERED))
 }
 
 fn list(value: &Value, place: &str) -> Result<Value, Error> {
     match kind(value) {
         Some("a list" | "a table") => Ok(value.clone()),
-        Some(other) => Err(failed(format!("no list but {other}: {place}"))),
+        Some(other) => Err(failed(place, |place| format!("no list but {other}: {place}"))),
         None => Err(missing(place)),
     }
 }
 
 fn text(value: &Value, place: &str) -> Result<Value, Error> {
     match kind(value) {
-        None => Err(failed(format!("missing: {place} (if it may be, write | default('…'))"))),
-        Some("null") => Err(failed(format!("null: {place} (if it may be, write | default('…'))"))),
-        Some("a number") if !finite(value) => Err(failed(format!("no finite number: {place}"))),
-        Some(other) if !scalar(value) => Err(failed(format!("{other} has no text: {place}"))),
+        None => Err(failed(place, |place| format!("missing: {place} (if it may be, write | default('…'))"))),
+        Some("null") => Err(failed(place, |place| format!("null: {place} (if it may be, write | default('…'))"))),
+        Some("a number") if !finite(value) => Err(failed(place, |place| format!("no finite number: {place}"))),
+        Some(other) if !scalar(value) => Err(failed(place, |place| format!("{other} has no text: {place}"))),
         Some("true or false") => Ok(Value::from(word(value.is_true()))),
         Some(_) => Ok(value.clone()),
     }
 }
 
-fn test(name: &str, value: &Value, args: Rest<Value>) -> Result<bool, Error> {
+fn test(name: &str, place: &str, value: &Value, args: Rest<Value>) -> Result<bool, Error> {
     let text_and = |check: fn(&str, &str) -> bool| match (value.as_str(), args.first().and_then(Value::as_str)) {
         (Some(text), Some(part)) => Ok(check(text, part)),
         (None, _) if value.is_undefined() => Ok(false),
-        _ => Err(failed(format!("the test {name} compares texts"))),
+        _ => Err(failed(place, |_| format!("the test {name} compares texts"))),
     };
     Ok(match name {
         "defined" => !value.is_undefined(),
@@ -276,7 +293,7 @@ fn filter(
     };
     if !taken || !rest.iter().all(scalar) {
         let odd = if taken { "an argument that is no text or number" } else { kind(value).unwrap_or("nothing") };
-        return Err(failed(format!("{name} cannot take {odd}: {place}")));
+        return Err(failed(place, |place| format!("{name} cannot take {odd}: {place}")));
     }
     let language = state.lookup("LANGUAGE");
     let language = language.as_ref().and_then(Value::as_str).unwrap_or_default();
@@ -291,14 +308,15 @@ fn filter(
         "replace" => return replace(value, rest, place),
         _ => return library(state, name, place, args),
     };
-    own.map_err(|why| failed(format!("{name} {why}: {place}"))).and_then(|text| bounded(text, place))
+    own.map_err(|why| failed(place, |place| format!("{name} {why}: {place}"))).and_then(|text| bounded(text, place))
 }
 
 /// MiniJinja's own filter; its message may quote the payload, so it is replaced.
 fn library(state: &mut State, name: &str, place: &str, args: &[Value]) -> Result<Value, Error> {
     let result = state.apply_filter(name, args);
     let kinds = args.first().and_then(kind).unwrap_or("nothing");
-    let result = result.map_err(|_| failed(format!("{name} cannot take this value ({kinds}): {place}")))?;
+    let result =
+        result.map_err(|_| failed(place, |place| format!("{name} cannot take this value ({kinds}): {place}")))?;
     if result.as_str().is_some_and(|text| text.len() > limits::RENDERED) { Err(too_long(place)) } else { Ok(result) }
 }
 
@@ -317,7 +335,7 @@ fn join(value: &Value, between: &str, place: &str) -> Result<Value, Error> {
 }
 
 fn replace(value: &Value, rest: &[Value], place: &str) -> Result<Value, Error> {
-    let [from, to] = rest else { return Err(failed(format!("replace takes two texts: {place}"))) };
+    let [from, to] = rest else { return Err(failed(place, |place| format!("replace takes two texts: {place}"))) };
     let (value, from, to) = (written(value), written(from), written(to));
     let grown = value.len().saturating_add(value.matches(&from).count().saturating_mul(to.len()));
     if from.is_empty() || grown > limits::RENDERED.saturating_mul(2) {

@@ -27,27 +27,68 @@ impl Compiler<'_> {
             }
             Message::Template { name, header, body, buttons } => {
                 let forms = self.forms(&key, rule, name)?;
-                for (language, form) in &forms {
+                for form in forms.values() {
                     self.category(&key, rule, name, form);
-                    if let Some(strange) = &form.strange {
-                        let message = format!("{name} ({language}) has a {strange}, which rules cannot fill in");
-                        self.problem(format!("{key}.template"), message, "use another template");
-                    }
                 }
-                let header = self.header(&key, header.as_ref(), &forms, names);
-                let body = self.body(&key, body, &forms, names);
-                let buttons = self.buttons(&key, buttons, &forms, names);
-                let template =
-                    TemplateSay { name: name.clone(), forms, header: header?, body: body?, buttons: buttons? };
-                Some(Say::Template(Box::new(template)))
+                self.template(&key, name, forms, header.as_ref(), body, buttons, names)
             }
         }
     }
 
-    /// The approved forms of a template; problems for every language that this rule can choose and that has none.
-    fn forms(&mut self, key: &str, rule: &Rule, name: &str) -> Option<BTreeMap<String, Form>> {
-        let key = format!("{key}.template");
-        let Some(catalog) = &self.catalog else {
+    /// A template with the texts of its parameters, checked against each of its forms.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of what a rule or an operator writes")]
+    pub(super) fn template(
+        &mut self,
+        key: &str,
+        name: &str,
+        forms: BTreeMap<String, Form>,
+        header: Option<&HeaderText>,
+        body: &BodyTexts,
+        buttons: &[ButtonText],
+        names: &[&str],
+    ) -> Option<Say> {
+        for (language, form) in &forms {
+            if let Some(strange) = &form.strange {
+                let message = format!("{name} ({language}) has a {strange}, which rules cannot fill in");
+                self.problem(format!("{key}.template"), message, "use another template");
+            }
+        }
+        let header = self.header(key, header, &forms, names);
+        let body = self.body(key, body, &forms, names);
+        let buttons = self.buttons(key, buttons, &forms, names);
+        let template = TemplateSay { name: name.to_owned(), forms, header: header?, body: body?, buttons: buttons? };
+        Some(Say::Template(Box::new(template)))
+    }
+
+    /// The form of a template in one language, for an operator who names it.
+    pub(super) fn form(&mut self, key: &str, name: &str, language: &str, priority: Priority) -> Option<Form> {
+        let (found, all) = {
+            let all = self.listed(key, name)?;
+            let status = all.get(language).map(|form| (form.approved(), form.status.to_ascii_lowercase()));
+            let have = all.keys().cloned().collect::<Vec<_>>().join(", ");
+            match status {
+                Some((true, _)) => (Ok(all.get(language).cloned()?), have),
+                Some((false, status)) => (Err(status), have),
+                None => (Err("not there".to_owned()), have),
+            }
+        };
+        match found {
+            Ok(form) => {
+                self.never_critical("--priority", name, form.category, priority);
+                Some(form)
+            }
+            Err(status) => {
+                let fix =
+                    format!("choose another language (there are: {all}), or have it approved and save the list again");
+                self.problem(key, format!("{name} in {language} is {status}"), fix);
+                None
+            }
+        }
+    }
+
+    /// All forms of a template of the list.
+    fn listed(&mut self, key: &str, name: &str) -> Option<BTreeMap<String, Form>> {
+        let Some(catalog) = self.catalog.clone() else {
             if self.settings.templates.is_none() {
                 self.problem(
                     key,
@@ -57,11 +98,17 @@ impl Compiler<'_> {
             }
             return None;
         };
-        let Some(all) = catalog.forms(name) else {
-            let fix = suggest(name, catalog.names());
-            self.problem(key, format!("the template list has no {name}"), fix);
-            return None;
-        };
+        let all = catalog.forms(name);
+        if all.is_none() {
+            self.problem(key, format!("the template list has no {name}"), suggest(name, catalog.names()));
+        }
+        all.cloned()
+    }
+
+    /// The approved forms of a template; problems for every language that this rule can choose and that has none.
+    fn forms(&mut self, key: &str, rule: &Rule, name: &str) -> Option<BTreeMap<String, Form>> {
+        let key = format!("{key}.template");
+        let all = self.listed(&key, name)?;
         let approved: BTreeMap<String, Form> = all
             .iter()
             .filter(|(_, form)| form.approved())
@@ -127,9 +174,13 @@ impl Compiler<'_> {
             let message = format!("{name} is {} on the platform, not {}", form.category.code(), asserted.code());
             self.problem(format!("{rule_key}.category"), message, "use another template, or assert what it is");
         }
-        if form.category == Category::Marketing && rule.priority == Priority::Critical {
+        self.never_critical(&format!("{rule_key}.priority"), name, form.category, rule.priority);
+    }
+
+    fn never_critical(&mut self, key: &str, name: &str, category: Category, priority: Priority) {
+        if category == Category::Marketing && priority == Priority::Critical {
             let message = format!("{name} is marketing, and marketing is never critical");
-            self.problem(format!("{rule_key}.priority"), message, "lower the priority, or use a utility template");
+            self.problem(key, message, "lower the priority, or use a utility template");
         }
     }
 

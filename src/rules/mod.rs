@@ -12,18 +12,20 @@
 mod apply;
 mod catalog;
 mod compile;
+mod excerpt;
 mod explain;
 mod filters;
 mod guard;
 mod message;
 mod pattern;
 mod say;
+mod send;
 mod settings;
 mod strict;
 mod texts;
 
 pub use compile::Problem;
-pub use explain::{Explained, Preview, Step};
+pub use explain::{Explained, Preview, Step, Trouble};
 pub use settings::*;
 
 use crate::message::{Arrival, Category, Draft, Filter, Number, Priority, Reason};
@@ -34,6 +36,9 @@ use explain::Trace;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Stands where a rule's name stands for what operators send (`branchline send`): in receipts, lists and holds. No rule may take it.
+pub const OPERATOR: &str = "operator";
+
 /// The largest subscription identifier of MQTT 5 (3.8.2.1.2).
 const IDENTIFIER_MAX: u32 = 268_435_455;
 
@@ -43,6 +48,8 @@ pub struct Rules {
     shared: Shared,
     rules: Vec<Compiled>,
     filters: Vec<Filter>,
+    office: send::Office,
+    operator: Arc<str>,
 }
 
 /// One rule, to be applied to an arrival.
@@ -140,7 +147,8 @@ impl Rules {
             people: settings.people.iter().map(known).collect(),
             texts: compiler.texts,
         };
-        Ok(Rules { shared, rules, filters })
+        let office = send::Office::new(settings, compiler.catalog);
+        Ok(Rules { shared, rules, filters, office, operator: OPERATOR.into() })
     }
 
     /// What to subscribe to: one filter for all rules that share it.
@@ -204,7 +212,8 @@ impl Rules {
     pub fn explain(&self, topic: &str, payload: &[u8], now: Option<Wall>) -> Vec<Explained> {
         let mut all: Vec<Explained> =
             self.rules.iter().map(|rule| explain::explain(&self.shared, rule, topic, payload, now)).collect();
-        all.sort_by_key(|explained| !explained.matches);
+        // Matching ones first, then the nearest misses.
+        all.sort_by_key(|explained| (!explained.matches, std::cmp::Reverse(explained.fits)));
         all
     }
 }

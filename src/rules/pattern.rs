@@ -96,6 +96,47 @@ impl Pattern {
         heard.next().is_none()
     }
 
+    /// Why `topic` does not match, and how many of its levels fit; `None` if it matches. The level that is to blame is
+    /// counted from 1, as people count.
+    pub(super) fn miss(&self, topic: &str) -> Option<(usize, String)> {
+        if self.matches(topic) {
+            return None;
+        }
+        if topic == "branchline" || topic.starts_with("branchline/") {
+            return Some((0, "topics under branchline/ are the daemon's own: no rule hears them".to_owned()));
+        }
+        if topic.starts_with('$') && !matches!(self.levels[0], Level::Literal(_)) {
+            return Some((0, "no capture hears a topic that begins with $".to_owned()));
+        }
+        let heard: Vec<&str> = topic.split('/').collect();
+        let fits = |(level, found): (&Level, &&str)| match level {
+            Level::Literal(wanted) => wanted == found,
+            Level::One(_) | Level::Rest(_) => true,
+        };
+        let fitting = self.levels.iter().zip(&heard).filter(|pair| fits(*pair)).count();
+        let odd = self.levels.iter().zip(&heard).position(|pair| !fits(pair));
+        let why = match odd.and_then(|at| Some((at, &self.levels[at], *heard.get(at)?))) {
+            Some((0, _, "")) => "the topic begins with /: its first level is empty".to_owned(),
+            Some((at, Level::Literal(wanted), found)) => {
+                let capitals = if wanted.eq_ignore_ascii_case(found) { " (capitals count)" } else { "" };
+                format!("level {} is {found:?}, the rule has {wanted:?}{capitals}", at + 1)
+            }
+            // Only a literal does not fit.
+            Some(_) | None if heard.len() > self.levels.len() => format!(
+                "the rule ends after level {}, the topic goes on with {:?} ({{name...}} takes the rest)",
+                self.levels.len(),
+                heard[self.levels.len()]
+            ),
+            Some(_) | None => {
+                let missing = self.levels.get(heard.len()).map_or_else(String::new, Level::written);
+                format!("the topic ends after level {}, the rule goes on with {missing}", heard.len())
+            }
+        };
+        let wild = heard.iter().any(|level| matches!(*level, "+" | "#"));
+        let hint = if wild { "; a topic to try has a value where a filter has + or #" } else { "" };
+        Some((fitting, why + hint))
+    }
+
     /// What the captures took from a topic that matches.
     pub(super) fn captures<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let mut rest = Some(topic);
@@ -117,6 +158,16 @@ impl Pattern {
                 }
             }
         })
+    }
+}
+
+impl Level {
+    fn written(&self) -> String {
+        match self {
+            Level::Literal(text) => format!("{text:?}"),
+            Level::One(name) => format!("{{{name}}}"),
+            Level::Rest(name) => format!("{{{name}...}}"),
+        }
     }
 }
 
@@ -219,6 +270,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_near_miss_says_which_level_is_to_blame() {
+        type Row<'a> = (&'a str, &'a str, Option<(usize, &'a str)>);
+        #[rustfmt::skip]
+        let table: &[Row<'_>] = &[
+            ("pos/{till}/ready", "pos/3/ready", None),
+            ("pos/{till}/ready", "pos/3/redy", Some((2, "level 3 is \"redy\", the rule has \"ready\""))),
+            ("pos/{till}/ready", "POS/3/ready", Some((2, "level 1 is \"POS\", the rule has \"pos\" (capitals count)"))),
+            ("pos/{till}/ready", "/pos/3/ready", Some((1, "the topic begins with /: its first level is empty"))),
+            ("pos/{till}/ready", "pos/3", Some((2, "the topic ends after level 2, the rule goes on with \"ready\""))),
+            ("pos/{till}", "pos", Some((1, "the topic ends after level 1, the rule goes on with {till}"))),
+            ("pos/{till}", "pos/3/", Some((2, "the rule ends after level 2, the topic goes on with \"\" ({name...} takes the rest)"))),
+            ("pos/{till}/ready", "pos/+/redy", Some((2, "level 3 is \"redy\", the rule has \"ready\"; a topic to try has a value where a filter has + or #"))),
+            ("{all...}", "branchline/x/state", Some((0, "topics under branchline/ are the daemon's own: no rule hears them"))),
+            ("{all...}", "$SYS/uptime", Some((0, "no capture hears a topic that begins with $"))),
+            ("pos/{rest...}", "node/1/2", Some((1, "level 1 is \"node\", the rule has \"pos\""))),
+        ];
+        for (pattern, topic, expected) in table {
+            let missed = Pattern::read(pattern).unwrap().miss(topic);
+            let missed = missed.as_ref().map(|(fits, why)| (*fits, why.as_str()));
+            assert_eq!(missed, *expected, "{pattern} {topic}");
+        }
+    }
+
     proptest! {
         #[test]
         fn matching_is_mqtts_own(
@@ -235,6 +310,7 @@ mod tests {
             let filter = pattern.filter();
             let expected = naive(&filter.split('/').collect::<Vec<_>>(), &topic);
             prop_assert_eq!(pattern.matches(&topic.join("/")), expected);
+            prop_assert_eq!(pattern.miss(&topic.join("/")).is_none(), expected);
         }
     }
 }

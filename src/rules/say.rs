@@ -64,13 +64,57 @@ impl Say {
         }
     }
 
+    /// The parts of a message as a person reads them, top to bottom.
+    pub(super) fn parts(&self, content: &Content) -> Vec<(&'static str, String)> {
+        match (self, content) {
+            (Say::Template(template), Content::Template(filled)) => template
+                .forms
+                .get(&filled.language)
+                .map(|form| form.parts(filled.header.as_ref(), &filled.body, &filled.buttons))
+                .unwrap_or_default(),
+            _ => vec![("text", content.preview().to_owned())],
+        }
+    }
+
+    /// Of each part that has a bound: its name, its characters, the bound.
+    pub(super) fn lengths(&self, content: &Content) -> Vec<(String, usize, usize)> {
+        let form = match (self, content) {
+            (Say::Template(template), Content::Template(filled)) => template.forms.get(&filled.language),
+            _ => None,
+        };
+        let text_header = form.is_some_and(|form| matches!(form.header, HeaderForm::Text(_)));
+        let bound = |what: &str| match what {
+            "header" if text_header => Some(limits::TEMPLATE_HEADER),
+            "body" => Some(limits::TEMPLATE_BODY),
+            "text" => Some(limits::TEXT),
+            _ => None,
+        };
+        let parts = self.parts(content).into_iter();
+        let mut lengths: Vec<_> = parts
+            .filter_map(|(what, text)| bound(what).map(|most| (what.to_owned(), text.chars().count(), most)))
+            .collect();
+        if let Content::Template(filled) = content {
+            for (place, button) in &filled.buttons {
+                let form = form.and_then(|form| form.buttons.get(usize::from(*place)));
+                let url = form.map_or(0, |form| form.url.chars().count());
+                let (characters, most) = match button {
+                    Button::Url(suffix) => (url + suffix.chars().count(), URL),
+                    Button::CopyCode(code) => (code.chars().count(), COPY_CODE),
+                    Button::Reply(payload) => (payload.len(), REPLY),
+                };
+                lengths.push((format!("button {}", place + 1), characters, most));
+            }
+        }
+        lengths
+    }
+
     /// The content for one person, and whether something was cut.
     pub(super) fn render(&self, texts: &Texts, scope: &Value, language: &str) -> Result<(Content, bool), Failure> {
         match self {
-            Say::Text(text) => {
-                let mut text = tidy_text(&texts.render(text, scope)?);
+            Say::Text(source) => {
+                let mut text = tidy_text(&texts.render(source, scope)?);
                 if text.is_empty() {
-                    return Err(failed("the text is empty"));
+                    return Err(failed("the text is empty").of(source));
                 }
                 let cut = shorten(&mut text, limits::TEXT);
                 Ok((Content::Text(text), cut))
@@ -102,9 +146,9 @@ impl TemplateSay {
         let (body, body_cut) = self.body(texts, scope, form)?;
         let mut buttons = Vec::with_capacity(self.buttons.len());
         for (place, kind, text) in &self.buttons {
-            let text = texts.render(text, scope).map_err(|failure| within(failure, "buttons"))?;
+            let value = texts.render(text, scope).map_err(|failure| within(failure, "buttons"))?;
             let url = form.buttons.get(usize::from(*place)).map_or("", |button| button.url.as_str());
-            buttons.push((*place, button(*kind, &text, url)?));
+            buttons.push((*place, button(*kind, &value, url).map_err(|failure| failure.of(text))?));
         }
         let preview = form.preview(header.as_ref(), &body, &buttons);
         let template = Template {
@@ -122,10 +166,13 @@ impl TemplateSay {
     fn header(&self, texts: &Texts, scope: &Value, form: &Form) -> Result<(Option<Header>, bool), Failure> {
         let Some(header) = &self.header else { return Ok((None, false)) };
         let render = |text: &Text| texts.render(text, scope).map_err(|failure| within(failure, "header"));
+        let clean = |text: &Text, place: &str| parameter(&render(text)?, place).map_err(|failure| failure.of(text));
+        let link = |text: &Text| address(&render(text)?).map_err(|failure| failure.of(text));
+        let angle = |text: &Text, most: f64| degrees(&render(text)?, most).map_err(|failure| failure.of(text));
         let mut cut = false;
         let header = match header {
             HeaderSay::Text(text) => {
-                let mut value = parameter(&render(text)?, "the header")?;
+                let mut value = clean(text, "the header")?;
                 let HeaderForm::Text(wording) = &form.header else { return Err(failed("the header takes no text")) };
                 let name = wording.variables().first().map(|name| (*name).to_owned()).unwrap_or_default();
                 cut = wording
@@ -133,25 +180,24 @@ impl TemplateSay {
                     .ok_or_else(|| failed("the header leaves no room for its parameter"))?;
                 Header::Text(wording.named().then_some(name), value)
             }
-            HeaderSay::Image(url) => Header::Image(address(&render(url)?)?),
-            HeaderSay::Video(url) => Header::Video(address(&render(url)?)?),
+            HeaderSay::Image(url) => Header::Image(link(url)?),
+            HeaderSay::Video(url) => Header::Video(link(url)?),
             HeaderSay::Document(url, name) => {
                 let name = match name {
                     Some(name) => {
-                        let mut name = parameter(&render(name)?, "the file name")?;
+                        let mut name = clean(name, "the file name")?;
                         cut = shorten(&mut name, CAPTION);
                         Some(name)
                     }
                     None => None,
                 };
-                Header::Document(address(&render(url)?)?, name)
+                Header::Document(link(url)?, name)
             }
             HeaderSay::Location([latitude, longitude, name, place]) => {
-                let (mut name, mut place) =
-                    (parameter(&render(name)?, "the name")?, parameter(&render(place)?, "the address")?);
+                let (mut name, mut place) = (clean(name, "the name")?, clean(place, "the address")?);
                 cut = shorten(&mut name, CAPTION) | shorten(&mut place, CAPTION);
-                let latitude = degrees(&render(latitude)?, 90.0)?;
-                Header::Location { latitude, longitude: degrees(&render(longitude)?, 180.0)?, name, address: place }
+                let (latitude, longitude) = (angle(latitude, 90.0)?, angle(longitude, 180.0)?);
+                Header::Location { latitude, longitude, name, address: place }
             }
         };
         Ok((Some(header), cut))
@@ -159,8 +205,8 @@ impl TemplateSay {
 
     fn body(&self, texts: &Texts, scope: &Value, form: &Form) -> Result<(Body, bool), Failure> {
         let one = |name: &str, text: &Text| -> Result<String, Failure> {
-            let text = texts.render(text, scope).map_err(|failure| within(failure, &format!("body {name}")))?;
-            parameter(&text, &format!("body {name}"))
+            let value = texts.render(text, scope).map_err(|failure| within(failure, &format!("body {name}")))?;
+            parameter(&value, &format!("body {name}")).map_err(|failure| failure.of(text))
         };
         let mut values: Vec<(String, String)> = match &self.body {
             BodySay::Positional(all) => {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub templates: Option<String>,
     /// `policy.expires`, by priority rank.
     pub expires: [Duration; 4],
+    /// Where each key of a rule was written (`shop.toml:14`), by key: for people who look for a mistake. May be empty.
+    pub origins: BTreeMap<String, String>,
 }
 
 /// `[languages]`

@@ -98,6 +98,47 @@ pub(super) fn rewrite(source: &str, mode: Mode, names: &[&str]) -> Result<String
     if writer.findings.is_empty() { Ok(out) } else { Err(writer.findings) }
 }
 
+/// The fields and names that an expression looks at, as written, each once: `payload.total`.
+pub(super) fn paths(source: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    if let Ok(expr) = parse_expr(source) {
+        collect(&expr, source, &mut found);
+    }
+    found
+}
+
+fn collect<'s>(expr: &Expr<'_>, source: &'s str, found: &mut Vec<&'s str>) {
+    let mut each = |inner: &Expr<'_>| collect(inner, source, found);
+    match expr {
+        Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) => {
+            let path = source.get(beginning(expr) as usize..expr.span().end_offset as usize).unwrap_or_default();
+            if !path.is_empty() && !found.contains(&path) {
+                found.push(path);
+            }
+        }
+        Expr::UnaryOp(unary) => each(&unary.expr),
+        Expr::BinOp(binary) => {
+            each(&binary.left);
+            each(&binary.right);
+        }
+        Expr::Compare(compare) => {
+            each(&compare.expr);
+            compare.ops.iter().for_each(|next| each(&next.expr));
+        }
+        Expr::IfExpr(choice) => {
+            each(&choice.test_expr);
+            each(&choice.true_expr);
+            choice.false_expr.iter().for_each(each);
+        }
+        Expr::Filter(filter) => filter.expr.iter().for_each(each),
+        Expr::Test(test) => each(&test.expr),
+        Expr::Slice(slice) => each(&slice.expr),
+        Expr::List(list) => list.items.iter().for_each(each),
+        Expr::Tuple(tuple) => tuple.items.iter().for_each(each),
+        Expr::Const(_) | Expr::Map(_) | Expr::Call(_) => {}
+    }
+}
+
 struct Writer<'s> {
     mode: Mode,
     names: &'s [&'s str],
@@ -117,18 +158,23 @@ impl Writer<'_> {
     }
 
     fn unreadable(&mut self, error: &minijinja::Error) {
-        let what = error.detail().unwrap_or("it cannot be read").to_owned();
-        self.find(Span::default(), what, "look for a quote, bracket or brace that is left open");
+        let message = error.detail().unwrap_or("it cannot be read").to_owned();
+        let fix = "look for a quote, bracket or brace that is left open".to_owned();
+        self.findings.push(Finding { message, fix, at: error.range().map(|range| (range.start, range.end)) });
     }
 
-    /// The expression as a person wrote it, as a quoted literal for the guards' messages.
+    /// Where the expression stands and how a person wrote it, as a quoted literal for the guards' messages.
     fn plain(&mut self, expr: &Expr<'_>) -> String {
+        self.plain_at(expr, expr.span().end_offset)
+    }
+
+    /// As [`plain`](Self::plain), of a place that goes on to `end`.
+    fn plain_at(&mut self, expr: &Expr<'_>, end: u32) -> String {
         let guard = std::mem::replace(&mut self.guard, false);
         let mut text = String::new();
         self.expr(expr, &mut text);
         self.guard = guard;
-        let short: String = text.chars().take(80).collect();
-        quoted(if short.len() < text.len() { &short } else { &text })
+        place(beginning(expr), end, &text)
     }
 
     fn statements(&mut self, statements: &[Stmt<'_>], out: &mut String) {
@@ -190,8 +236,8 @@ impl Writer<'_> {
                 self.statements(&each.else_body, out);
                 out.push_str("{% endfor %}");
             }
-            _ => self.find(
-                Span::default(),
+            other => self.find(
+                span_of(other),
                 "only {{ … }}, {% if %} and {% for %} may be used",
                 "take out set, with, filter, macro, include and other blocks",
             ),
@@ -280,7 +326,8 @@ impl Writer<'_> {
             Expr::Call(call) => {
                 self.expr(&call.expr, out);
                 out.push_str("(…)");
-                self.find(call.span(), "nothing can be called here", format!("use a filter: {}", FILTERS.join(", ")));
+                let whole = Span { start_offset: beginning(expr), ..call.span() };
+                self.find(whole, "nothing can be called here", format!("use a filter: {}", FILTERS.join(", ")));
             }
         }
     }
@@ -375,11 +422,13 @@ impl Writer<'_> {
             return out.push(')');
         }
         self.guard = false;
-        let mut place = String::new();
-        self.guarded(guard, op, operands, &mut place);
+        let mut text = String::new();
+        self.guarded(guard, op, operands, &mut text);
         self.guard = true;
-        let place: String = place.trim_matches(['(', ')', ' ']).chars().take(80).collect();
-        let _ = write!(out, "{guard}({}, {}, {}", self.strict(), quoted(op), quoted(&place));
+        let start = operands.first().map_or(0, |first| beginning(first));
+        let end = operands.last().map_or(0, |last| last.span().end_offset);
+        let place = place(start, end, text.trim_matches(['(', ')', ' ']));
+        let _ = write!(out, "{guard}({}, {}, {place}", self.strict(), quoted(op));
         for operand in operands {
             out.push_str(", ");
             self.expr(operand, out);
@@ -395,7 +444,7 @@ impl Writer<'_> {
             let _ = write!(out, " | {name}");
             return;
         }
-        let place = self.plain(on);
+        let place = self.plain_at(on, span.end_offset);
         let _ = write!(out, "FILTER({}, {}, {place}, ", self.strict(), quoted(name));
         self.expr(on, out);
         self.arguments(args, span, out);
@@ -408,7 +457,8 @@ impl Writer<'_> {
             let _ = write!(out, " is {name}");
             return;
         }
-        let _ = write!(out, "TEST({}, ", quoted(name));
+        let place = self.plain_at(on, span.end_offset);
+        let _ = write!(out, "TEST({}, {place}, ", quoted(name));
         self.expr(on, out);
         self.arguments(args, span, out);
     }
@@ -434,6 +484,41 @@ impl Writer<'_> {
             };
             self.find(span, format!("there is no {what} {name}"), fix);
         }
+    }
+}
+
+/// Where an expression begins: a filter's or a test's own span begins at its name.
+fn beginning(expr: &Expr<'_>) -> u32 {
+    let inner = match expr {
+        Expr::Filter(filter) => filter.expr.as_ref(),
+        Expr::Test(test) => Some(&test.expr),
+        Expr::GetAttr(attr) => Some(&attr.expr),
+        Expr::GetItem(item) => Some(&item.expr),
+        Expr::BinOp(binary) => Some(&binary.left),
+        Expr::Call(call) => Some(&call.expr),
+        _ => None,
+    };
+    let own = expr.span().start_offset;
+    inner.map_or(own, |inner| beginning(inner).min(own))
+}
+
+/// A quoted literal that says where something stands (bytes of the text) and what it is.
+fn place(start: u32, end: u32, text: &str) -> String {
+    let short: String = text.chars().take(80).collect();
+    quoted(&format!("{start}-{end} {short}"))
+}
+
+/// A statement's place.
+fn span_of(statement: &Stmt<'_>) -> Span {
+    match statement {
+        Stmt::ForLoop(each) => each.span(),
+        Stmt::WithBlock(with) => with.span(),
+        Stmt::Set(set) => set.span(),
+        Stmt::SetBlock(set) => set.span(),
+        Stmt::AutoEscape(escape) => escape.span(),
+        Stmt::FilterBlock(filter) => filter.span(),
+        Stmt::Do(call) => call.span(),
+        _ => Span::default(),
     }
 }
 

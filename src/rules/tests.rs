@@ -102,12 +102,15 @@ fn positional(texts: &[&str]) -> BodyTexts {
     BodyTexts::Positional(texts.iter().map(|text| (*text).to_owned()).collect())
 }
 
+fn pairs(all: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    all.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
+
 fn settings(rules: Vec<Rule>) -> Settings {
     let person = |number_text: &str, language: Option<&str>| Person {
         number: number(number_text),
         language: language.map(str::to_owned),
     };
-    let pairs = |all: &[(&str, &str)]| all.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     let oncall = Contact { consent: "staff".into(), members: vec!["ana".into(), "bia".into()], numbers: vec![] };
     Settings {
         branch: "sp-042".into(),
@@ -129,6 +132,7 @@ fn settings(rules: Vec<Rule>) -> Settings {
         rules,
         templates: Some(TEMPLATES.into()),
         expires: [3600, 1800, 900, 600].map(Duration::from_secs),
+        origins: [("rules.order-ready.when".to_owned(), "shop.toml:14".to_owned())].into(),
     }
 }
 
@@ -725,15 +729,58 @@ fn explain_shows_each_value_and_masks_numbers() {
     assert_eq!(explained[0].verdict, "made");
     assert_eq!(
         (explained[1].verdict, explained[1].detail.as_deref()),
-        ("no-match", Some("the topic does not match node/{node}"))
+        ("no-match", Some("level 1 is \"pos\", the rule has \"node\""))
     );
     let names: Vec<&str> = explained[0].values.iter().map(|step| step.name.as_str()).collect();
-    assert_eq!(names, ["till", "order", "at", "id", "when", "opt_in", "to", "language", "subject"]);
-    assert_eq!((explained[0].messages[0].characters, explained[0].drafts.len()), (84, 1));
+    let opt_in = "payload.customer.whatsapp_opt_in";
+    assert_eq!(names, ["at", "id", "payload.total", "when", opt_in, "opt_in", "to", "language", "subject"]);
+    assert_eq!(explained[0].captures, pairs(&[("order", "A-7"), ("till", "3")]));
+    let value = |name: &str| explained[0].values.iter().find(|step| step.name == name).map(|step| step.value.as_str());
+    assert_eq!((value("payload.total"), value("to")), (Some("1234.5"), Some("+55…21 (BR) from \"+55…21\"")));
+    let message = &explained[0].messages[0];
+    let named = |steps: &[Step]| steps.iter().map(|s| format!("{}: {}", s.name, s.value)).collect::<Vec<_>>();
+    assert_eq!(named(&message.parameters), ["body 1: Maria", "body 2: A-7", "body 3: R$ 1.234,50", "button 1: A-7"]);
+    assert_eq!(
+        message.parts,
+        [
+            ("body", "Olá Maria, seu pedido A-7 está pronto: R$ 1.234,50.".to_owned()),
+            ("button", "[Ver → https://loja.example/A-7]".to_owned())
+        ]
+    );
+    assert_eq!(message.lengths, [("body".into(), 51, 1024), ("button 1".into(), 24, 2000)]);
+    assert_eq!((message.country.as_deref(), explained[0].drafts.len()), (Some("BR"), 1));
     let json = serde_json::to_string(&explained).unwrap();
     assert!(!json.contains("987654321") && json.contains("Olá Maria"), "{json}");
     let failed = rules.explain("pos/3/order/A-7/ready", b"{}", None);
     assert_eq!((failed[0].verdict, failed[0].reason), ("passed", Some(Reason::WhenFalse)));
+    assert_eq!(failed[0].detail.as_deref(), Some("payload.total > 0"));
+    assert_eq!(named(&failed[0].values)[1..], ["payload.total: (missing)", "when: false"]);
+}
+
+#[test]
+fn explain_points_at_what_failed() {
+    let rules = rules(vec![order_ready()]);
+    let trouble = |payload: &str| {
+        let explained = rules.explain("pos/3/order/A-7/ready", payload.as_bytes(), None).remove(0);
+        let [trouble] = &explained.troubles[..] else { panic!("{payload}: {explained:?}") };
+        (trouble.key.clone(), trouble.origin.clone(), trouble.excerpt.clone())
+    };
+    let customer = r#""customer": {"name": "Ana", "phone": "PHONE", "whatsapp_opt_in": true}"#;
+    let event = |more: &str, phone: &str| format!("{{{}, {more}}}", customer.replace("PHONE", phone));
+    let time = r#""time": "2026-11-22T03:00:00Z""#;
+    #[rustfmt::skip]
+    let table = [
+        (event(r#""total": "5""#, ANA), "rules.order-ready.when", "shop.toml:14", "payload.total > 0", "^^^^^^^^^^^^^^^^^"),
+        (event(r#""total": 5, "time": "soon""#, ANA), "rules.order-ready.at", "", "{{ payload.time }}", ""),
+        (event(&format!(r#""total": 5, {time}"#), "12"), "rules.order-ready.to", "", "{{ payload.customer.phone }}", ""),
+        (event(&format!(r#""total": 5, {time}"#), ANA).replace(r#""name": "Ana", "#, ""), "rules.order-ready.message.body.0", "",
+         "{{ payload.customer.name | first_name }}", "   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"),
+        ("{\n  \"total\": 5,,\n}".to_owned(), "payload", "", "2 |   \"total\": 5,,", "  |              ^"),
+    ];
+    for (payload, key, origin, text, caret) in table {
+        let expected = if caret.is_empty() { format!("    {text}") } else { format!("    {text}\n    {caret}") };
+        assert_eq!(trouble(&payload), (key.to_owned(), origin.to_owned(), expected), "{payload}");
+    }
 }
 
 /// The engine runs on a thread of its own.

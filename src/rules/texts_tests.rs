@@ -15,10 +15,15 @@ fn texts() -> Texts {
     Texts::new(jiff::tz::TimeZone::UTC)
 }
 
+fn written(source: &str) -> Written {
+    Written { source: source.to_owned(), ..Written::default() }
+}
+
 /// `Ok(bool)` of the expression, or what its error says.
 fn holds(source: &str) -> Result<bool, String> {
     let mut texts = texts();
-    let text = texts.add(source, Mode::Expression, &["payload", "till"]).map_err(|found| found[0].message.clone())?;
+    let text =
+        texts.add(written(source), Mode::Expression, &["payload", "till"]).map_err(|found| found[0].message.clone())?;
     texts.holds(&text, &scope()).map_err(|failure| {
         assert_eq!(failure.reason, Reason::ExpressionFailed);
         failure.detail
@@ -27,7 +32,8 @@ fn holds(source: &str) -> Result<bool, String> {
 
 fn render(source: &str) -> Result<String, String> {
     let mut texts = texts();
-    let text = texts.add(source, Mode::Text, &["payload", "till"]).map_err(|found| found[0].message.clone())?;
+    let text =
+        texts.add(written(source), Mode::Text, &["payload", "till"]).map_err(|found| found[0].message.clone())?;
     texts.render(&text, &scope()).map_err(|failure| failure.detail)
 }
 
@@ -179,14 +185,15 @@ fn texts_are_strict_too() {
 
 #[test]
 fn unknown_names_are_found_with_a_suggestion_and_a_place() {
-    let found =
-        texts().add("Hello {{ paylod.x }}, {{ till }}, {{ peson }}", Mode::Text, &["payload", "till"]).unwrap_err();
+    let found = texts()
+        .add(written("Hello {{ paylod.x }}, {{ till }}, {{ peson }}"), Mode::Text, &["payload", "till"])
+        .unwrap_err();
     assert_eq!(found.len(), 2);
     assert_eq!(found[0].fix, "did you mean payload?");
     assert_eq!(found[0].at, Some((9, 15)));
-    let found = texts().add("payload.n | lenght > 3", Mode::Expression, &["payload"]).unwrap_err();
+    let found = texts().add(written("payload.n | lenght > 3"), Mode::Expression, &["payload"]).unwrap_err();
     assert_eq!(found[0].fix, "did you mean length?");
-    let found = texts().add("person.name == 'a'", Mode::Expression, &["payload"]).unwrap_err();
+    let found = texts().add(written("person.name == 'a'"), Mode::Expression, &["payload"]).unwrap_err();
     assert!(found[0].fix.contains("not known yet"));
 }
 
@@ -205,7 +212,7 @@ fn nothing_grows_beyond_its_bounds() {
         "{{ 9 ** 9 ** 9 ** 9 }}",
     ] {
         let mut texts = texts();
-        let text = texts.add(source, Mode::Text, &["payload"]).unwrap();
+        let text = texts.add(written(source), Mode::Text, &["payload"]).unwrap();
         let failure = texts.render(&text, &scope).unwrap_err();
         assert_eq!(failure.reason, Reason::TemplateFailed, "{source}");
         assert!(failure.detail.len() < 300, "{source}");
@@ -227,4 +234,62 @@ fn an_intricate_expression_is_refused_not_expanded() {
         nested = format!("1 < ({nested}) < 2");
     }
     assert!(holds(&nested).is_err());
+}
+
+/// What the bytes that a problem is about hold: of a text that is refused, or of one that fails with the payload above.
+fn blamed(source: &str, mode: Mode) -> (String, String) {
+    let mut texts = texts();
+    let (message, at) = match texts.add(written(source), mode, &["payload", "till"]) {
+        Err(found) => (found[0].message.clone(), found[0].at),
+        Ok(text) => {
+            let failed = match mode {
+                Mode::Expression => texts.holds(&text, &scope()).map(|_| ()),
+                Mode::Text => texts.render(&text, &scope()).map(|_| ()),
+            };
+            let failure = failed.expect_err(source);
+            (failure.detail, failure.place.and_then(|(_, at)| at))
+        }
+    };
+    let (start, end) = at.unwrap_or_else(|| panic!("{source}: {message}, nowhere"));
+    (message, source[start..end].to_owned())
+}
+
+#[test]
+fn every_kind_of_error_points_at_its_place() {
+    use Mode::{Expression, Text};
+    #[rustfmt::skip]
+    let table: &[(&str, Mode, &str, &str)] = &[
+        // Refused when the configuration is read.
+        ("payload.n >", Expression, "unexpected end of input", ">"),
+        ("payload.n > 1)", Expression, "unexpected input after expression", ")"),
+        ("Oi {{ payload.s !", Text, "", "!"),
+        ("a\nb {{ payload.s | mony('BRL') }}", Text, "there is no filter mony", "mony('BRL')"),
+        ("payload.n is gt(4)", Expression, "there is no test gt", "gt(4)"),
+        ("{{ payload.s }} {{ paylod.s }}", Text, "paylod is not known here", "paylod"),
+        ("range(9) > 1", Expression, "range is not known here", "range"),
+        ("payload.s.upper() == 'A'", Expression, "nothing can be called here", "payload.s.upper()"),
+        ("a {% set x = 1 %}", Text, "only {{ … }}", "set x = 1"),
+        ("{{ payload.f | round(precision=2) }}", Text, "arguments have no names here", "round(precision=2)"),
+        // Failing with an event.
+        ("payload.yes and payload.s > 45", Expression, "a text compared with a number", "payload.s > 45"),
+        ("(payload.n + payload.s) > 1", Expression, "no number but a text", "payload.n + payload.s"),
+        ("payload.yes and payload.s", Expression, "neither true nor false", "payload.s"),
+        ("payload.nul in payload.list", Expression, "null compared with a list", "payload.nul in payload.list"),
+        ("payload.n is startingwith('a')", Expression, "compares texts", "payload.n is startingwith('a')"),
+        ("é {{ payload.s }} {{ payload.map.x }}", Text, "missing: payload.map.x", "payload.map.x"),
+        ("{{ payload.nul }}", Text, "null: payload.nul", "payload.nul"),
+        ("{{ payload.list }}", Text, "a list has no text", "payload.list"),
+        ("{{ payload.s ~ payload.list }}", Text, "a list cannot be joined", "payload.s ~ payload.list"),
+        ("{{ payload.s | money('BRL') }}", Text, "money needs a number", "payload.s | money('BRL')"),
+        ("{{ payload.n | date('%d') }} {{ payload.s | date('%d') }}", Text, "date needs", "payload.s | date('%d')"),
+        ("{% for a in payload.s %}{{ a }}{% endfor %}", Text, "no list but a text", "payload.s"),
+        ("{% if payload.s > 1 %}a{% endif %}", Text, "a text compared with a number", "payload.s > 1"),
+        ("a {% for a in payload.list %}{% for b in payload.list %}{% for c in payload.list %}{% for d in payload.list %}{% for e in payload.list %}{% for f in payload.list %}{% for g in payload.list %}{% for h in payload.list %}{{ h }}{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
+         Text, "more than 20000 steps", "{% for a in payload.list %}"),
+    ];
+    for (source, mode, says, place) in table {
+        let (message, blamed) = blamed(source, *mode);
+        assert!(message.contains(says), "{source}: {message}");
+        assert_eq!(blamed, *place, "{source}: {message}");
+    }
 }

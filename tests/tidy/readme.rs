@@ -58,6 +58,10 @@ impl Branch {
         Branch(folder)
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.0.path().join(name).exists()
+    }
+
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.0.path().join(name), text).unwrap();
     }
@@ -130,6 +134,15 @@ fn the_first_rule_works_as_told() {
     let (code, explained) = said(explain);
     let told = &of_kind("text")[0];
     assert!(code == Some(0) && explained.ends_with(told), "explain says\n{explained}\nand README\n{told}");
+    assert!(!branch.has("outbox.db"), "explain made a store");
+    let send = of_kind("sh").into_iter().find(|block| block.contains("--dry-run")).expect("a dry run");
+    let (code, said_of_send) = said(&send.split_whitespace().skip(1).collect::<Vec<_>>());
+    assert!(code == Some(1) && said_of_send.contains("would be        withheld: no-consent"), "{said_of_send}");
+    assert!(!branch.has("outbox.db"), "a dry run made a store");
+    let mut elsewhere = explain.clone();
+    *elsewhere.iter_mut().find(|word| word.ends_with("/ready")).unwrap() = "pos/3/order/42/redy";
+    let (_, missed) = said(&elsewhere);
+    assert!(missed.contains("level 5 is \"redy\", the rule has \"ready\""), "{missed}");
 
     branch.write("event.json", &event.replace("true", "false"));
     let (_, refused) = said(explain);
@@ -138,6 +151,7 @@ fn the_first_rule_works_as_told() {
     branch.write("branchline.toml", &rule.replace("first_name", "frist_name"));
     let (code, wrong) = said(check);
     assert!(code == Some(1) && wrong.contains("frist_name"), "{wrong}");
+    assert!(wrong.contains("\n                               ^^^^^^^^^^\n"), "a caret under it: {wrong}");
 }
 
 fn toml_files(folder: &str) -> Vec<PathBuf> {

@@ -1,6 +1,9 @@
 use super::*;
 use crate::message::{Category, Outcome, Priority, Reason};
-use crate::operate::{Backlog, Gauges, LastLine, Length, LimitUse, LinkState, OutboxRow, Wait};
+use crate::operate::{
+    Backlog, Basis, DraftExplained, Explanation, Gauges, LastLine, Length, LimitUse, LinkState, OutboxRow, Part,
+    RuleExplained, Trouble, Wait,
+};
 use crate::status::{Status, THE_NUMBER};
 
 /// 2026-11-22T17:02:05Z
@@ -148,20 +151,49 @@ fn a_message_shows_its_text_and_every_attempt() {
     assert!(forgotten.contains("the text is forgotten"), "{forgotten}");
 }
 
+fn part(what: &str, text: &str) -> Part {
+    Part { what: what.into(), text: text.into() }
+}
+
 #[test]
 fn an_explanation_ends_with_what_would_happen() {
     let draft = DraftExplained {
         to: "+55…21".into(),
+        country: Some("BR".into()),
         template: Some("order_ready pt_BR".into()),
         category: Category::Utility,
         priority: Priority::Normal,
-        text: "Olá Ana".into(),
+        subject: Some("order/42".into()),
+        text: "Olá Ana\nLoja\u{1b} 42".into(),
+        parts: vec![part("body", "Olá Ana,\npronto"), part("footer", "Loja\u{1b} 42")],
+        parameters: vec![("body 1".into(), "Ana".into())],
+        cut: false,
         lengths: vec![Length { what: "body".into(), characters: 7, limit: 1024 }],
         consent: ConsentNow { purpose: "orders".into(), withheld: Some(Reason::NoConsent), until: None },
         expires: None,
         outcome: Outcome::Withheld,
         reason: Reason::NoConsent,
         until: None,
+    };
+    let trouble = Trouble {
+        key: "rules.broken.when".into(),
+        origin: "shop.toml:14".into(),
+        detail: "a text compared with a number: payload.n > 1".into(),
+        excerpt: "    payload.n > 1\n    ^^^^^^^^^^^^^".into(),
+    };
+    let broken = RuleExplained {
+        rule: "broken".into(),
+        pattern: "pos/{till}/ready".into(),
+        reason: Some(Reason::ExpressionFailed),
+        detail: format!("when: {}", trouble.detail),
+        troubles: vec![trouble.clone()],
+        ..RuleExplained::default()
+    };
+    let missed = RuleExplained {
+        rule: "paid".into(),
+        pattern: "pos/{till}/paid".into(),
+        detail: "level 3 is \"ready\", the rule has \"paid\"".into(),
+        ..RuleExplained::default()
     };
     let matching = RuleExplained {
         rule: "order-ready".into(),
@@ -173,20 +205,39 @@ fn an_explanation_ends_with_what_would_happen() {
         ..RuleExplained::default()
     };
     let other = RuleExplained { rule: "other".into(), reason: Some(Reason::WhenFalse), ..RuleExplained::default() };
-    let of = Explanation { topic: "pos/3/ready".into(), at: NOW, rules: vec![matching, other] };
+    let of = Explanation {
+        topic: "pos/3/ready".into(),
+        at: NOW,
+        basis: Basis::Store,
+        rules: vec![matching, broken, other, missed],
+    };
     let expected = "\
-pos/3/ready at 2026-11-22 14:02:05: 1 of 2 rules match
+pos/3/ready at 2026-11-22 14:02:05: 1 of 4 rules match
+No daemon runs: answered from the store.
 
 order-ready (pos/{till}/ready): matches
   {till}  3
   when    true
-  to +55…21: order_ready pt_BR, utility, normal
-    | Olá Ana
-    body            7 of 1024 characters
+  to +55…21 (BR): order_ready pt_BR, utility, normal
+    body   | Olá Ana,
+           | pronto
+    footer | Loja\u{fffd} 42
+    body 1          Ana
+    body length     7 of 1024 characters
+    subject         order/42
     consent orders  no: no-consent
     would be        withheld: no-consent
+                    nobody recorded that this person agreed to orders: opt_in of a rule does, or branchline consent grant
+
+broken (pos/{till}/ready): expression-failed
+  shop.toml:14: rules.broken.when: a text compared with a number: payload.n > 1
+      payload.n > 1
+      ^^^^^^^^^^^^^
 
 other (): when-false
+
+Not for this topic, the nearest first
+  paid  pos/{till}/paid  level 3 is \"ready\", the rule has \"paid\"
 ";
     let text = explanation(&of, &zone());
     assert_eq!(text, expected, "\n{text}");

@@ -37,7 +37,8 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         r.idle("numbers");
     });
     let country = branch.as_ref().and_then(|branch| branch.country);
-    let rules = rules::settings(r, branch.as_ref(), country, policy.as_ref());
+    let rules = rules::settings(r, branch.as_ref(), country, policy.as_ref())
+        .map(|settings| crate::rules::Settings { origins: compiled::origins(root), ..settings });
     r.later(&LATER);
     let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
 

@@ -9,7 +9,8 @@ use super::super::tree::Node;
 use super::policy::Policy;
 use super::{Branch, message, people};
 use crate::message::{Category, Country, Priority};
-use crate::rules::{Format, Message, Rule, Settings, To};
+use crate::rules::{Format, Message, OPERATOR, Rule, Settings, To};
+use std::collections::BTreeMap;
 
 /// Keys of a rule that later versions bring.
 const LATER: [&str; 15] = [
@@ -56,7 +57,13 @@ pub(super) fn settings(
         }
         rule("", r, &known, true)
     });
-    let rules = r.each("rules", |name, r| rule(name, r, &known, false));
+    let rules = r.each("rules", |name, r| {
+        if name == OPERATOR {
+            let problem = r.problem("", "is what operators' own messages stand under (branchline send)");
+            r.tell(problem.fix("Give the rule another name."));
+        }
+        rule(name, r, &known, false)
+    });
     let sends_templates = rules.values().flatten().any(|rule| matches!(rule.message, Some(Message::Template { .. })));
     if sends_templates && !listed {
         r.within("templates", |r| r.missing("file", "Rules send templates: name the platform's template list here."));
@@ -73,6 +80,7 @@ pub(super) fn settings(
         rules: rules.into_values().flatten().collect(),
         templates,
         expires: policy?.expires,
+        origins: BTreeMap::new(),
     })
 }
 

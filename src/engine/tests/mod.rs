@@ -3,5 +3,6 @@
 mod faults;
 mod kit;
 mod plans;
+mod send;
 mod sim;
 mod timetables;

@@ -2,6 +2,7 @@
 
 use crate::house::{House, alarm, customer, order, order_for};
 use crate::mosquitto::Port;
+use crate::trials::ear::Ear;
 use branchline::demo::api::Fault;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -164,8 +165,64 @@ fn explain_tells_what_would_become_of_an_event_and_does_nothing() {
     assert!(house.said(&["explain", "--topic", "nobody/listens"]).contains("0 of 2 rules match"));
     assert_eq!(house.said(&["outbox", "list"]), "no message\n");
     assert_eq!(house.control().seen().len(), 0);
+    // The same without a daemon, but for who answers and when.
+    let json = |house: &House| {
+        let mut json = house.data(&[&asked[..], &["--at", "2026-03-02T12:00:00Z"]].concat());
+        json.as_object_mut().unwrap().remove("basis").unwrap();
+        json
+    };
+    let by_daemon = json(&house);
     house.stop();
     assert!(house.said(&asked).contains("withheld: consent-revoked"), "the same without a daemon");
+    assert_eq!(json(&house), by_daemon);
+}
+
+#[test]
+fn what_an_operator_sends_goes_the_way_of_every_message() {
+    let mut house = House::new("");
+    let ear = Ear::new(house.broker.port(), "branchline/+/receipt/#");
+    house.start();
+    let send = |to: &str, more: &[&'static str]| {
+        let typed = ["send", "--to", to, "--template", "order_ready", "--language", "pt_BR", "--purpose", "orders"];
+        let typed =
+            [&typed.map(str::to_owned)[..], &["--param", "Ana", "--param", "42"].map(str::to_owned)[..]].concat();
+        typed.into_iter().chain(more.iter().map(|word| (*word).to_owned())).collect::<Vec<String>>()
+    };
+    fn words(typed: &[String]) -> Vec<&str> {
+        typed.iter().map(String::as_str).collect()
+    }
+    let ana = send(&customer(7), &[]);
+    let ended = house.command(&words(&ana));
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert_eq!((ended.status.code(), ended.stderr.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("withheld: no-consent"), "{said}");
+    house.said(&["consent", "grant", &customer(7), "--purpose", "orders", "--source", "counter 2"]);
+    let dry = house.said(&words(&send(&customer(7), &["--dry-run"])));
+    assert!(dry.contains("would be        stored: due") && dry.contains("seu pedido 42 está pronto"), "{dry}");
+    assert_eq!((house.control().seen().len(), rows(&house, "accepted").len()), (0, 0), "a dry run does nothing");
+
+    let sent = house.data(&words(&ana));
+    assert_eq!((&sent["outcome"], &sent["to"]), (&json!("stored"), &json!("+55…07")));
+    house.wait_for_accepted(1, LONG);
+    let id = sent["id"].as_str().unwrap().to_owned();
+    house.wait("it is accepted", |house| rows(house, "accepted").iter().any(|row| row["id"] == id.as_str()));
+    assert_eq!(rows(&house, "accepted")[0]["rule"], "operator");
+    house.wait("both are told", |_| {
+        let told: Vec<Value> = ear.heard().iter().map(|heard| heard.json()).collect();
+        ["withheld", "accepted"]
+            .iter()
+            .all(|outcome| told.iter().any(|told| told["outcome"] == *outcome && told["rule"] == "operator"))
+    });
+    let why = house.refused(1, &words(&send(&customer(7), &["--param", "43"])));
+    assert!(why.contains("--param: the template (pt_BR) takes 2 parameters, found 3"), "{why}");
+
+    // Without a daemon it is stored, and leaves when one runs.
+    assert!(house.stop().success());
+    let said = house.said(&words(&ana));
+    assert!(said.contains("no daemon runs here; it leaves when one does"), "{said}");
+    house.start();
+    house.wait_for_accepted(2, LONG);
+    assert!(house.stop().success());
 }
 
 #[test]

@@ -96,7 +96,38 @@ fn life(json: bool, level: &str) {
     let id = house.data(&["outbox", "list"])["rows"][0]["id"].as_str().unwrap().to_owned();
     let event = house.write("event.json", &order(2).1);
     let event = event.to_str().unwrap();
+    // Broken where the number stands, and a number that is none: both are shown with their place.
+    let broken = house.write("broken.json", &order(2).1.replace("\"phone\":", "\"phone\" "));
+    let broken = broken.to_str().unwrap();
+    let unread = house.write("unread.json", &order(2).1.replace(&customer(2), "5511980000088 12345"));
+    let unread = unread.to_str().unwrap();
+    let (number, nobody) = (customer(2), customer(9));
+    let send = |to| {
+        [
+            "send",
+            "--to",
+            to,
+            "--template",
+            "order_ready",
+            "--language",
+            "pt_BR",
+            "--purpose",
+            "orders",
+            "--param",
+            "Ana",
+            "--param",
+            "2",
+        ]
+    };
     for arguments in [
+        &send(&number)[..],
+        &[&send(&number)[..], &["--json"]].concat(),
+        &[&send(&nobody)[..], &["--dry-run"]].concat(),
+        &[&send(&nobody)[..], &["--dry-run", "--json"]].concat(),
+        &send("+551198000009912345"),
+        &["explain", "--topic", "pos/1/order/2/ready", "--payload", broken],
+        &["explain", "--topic", "pos/1/order/2/ready", "--payload", unread],
+        &["explain", "--topic", "pos/1/order/2/ready", "--payload", unread, "--json"],
         &["status"][..],
         &["status", "--json"],
         &["outbox", "list"],

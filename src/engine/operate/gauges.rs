@@ -1,0 +1,133 @@
+//! What the box looks like right now: links, backlog, limits, holds.
+//!
+//! Floor: engine. Reading changes nothing.
+
+use super::wall_of;
+use crate::engine::Engine;
+use crate::engine::soft::in_force;
+use crate::message::{Outcome, Reason};
+use crate::operate::{Backlog, Gauges, Hold, LimitUse, LinkState};
+use crate::outbox::StoreError;
+use crate::status::show;
+
+impl Engine {
+    pub(super) fn gauges(&self) -> Result<Gauges, StoreError> {
+        let ([waiting, posted, unknown, parked], oldest) = self.outbox.backlog()?;
+        let now = self.moment;
+        let bytes = self.outbox.used_bytes()?;
+        let max_bytes = self.outbox.settings().max_bytes;
+        let share = |used: f64, of: f64| if of > 0.0 { (used / of).min(1.0) } else { 0.0 };
+        Ok(Gauges {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            branch: self.branch.clone(),
+            timezone: self.timezone.iana_name().unwrap_or("UTC").to_owned(),
+            store: self.outbox.row().store.clone(),
+            running: self.running,
+            started: Some(self.soft.started),
+            at: now.wall.reading(),
+            clock_trusted: now.wall.trusted().is_some(),
+            links: self.links(),
+            backlog: vec![
+                Backlog { state: Outcome::Stored, messages: waiting + posted + parked },
+                Backlog { state: Outcome::Unknown, messages: unknown },
+            ],
+            oldest_seconds: oldest.map(|at| now.boxed.since(at).as_secs()),
+            in_flight: self.soft.in_flight.len() as u32,
+            bytes,
+            max_bytes,
+            free_bytes: self.soft.free_space,
+            limits: vec![
+                LimitUse { limit: "sender".to_owned(), used: self.soft.sender.used(&self.pace, now.boxed) },
+                LimitUse {
+                    limit: "in-flight".to_owned(),
+                    used: share(self.soft.in_flight.len() as f64, self.pace.max_in_flight as f64),
+                },
+                LimitUse { limit: "store".to_owned(), used: share(bytes as f64, max_bytes as f64) },
+            ],
+            holds: self.shown_holds(),
+        })
+    }
+
+    fn links(&self) -> Vec<LinkState> {
+        vec![
+            LinkState {
+                link: "broker".to_owned(),
+                up: self.soft.subscribed,
+                since: self.soft.broker_since,
+                why: self.soft.broker_why.clone(),
+            },
+            LinkState {
+                link: "uplink".to_owned(),
+                up: self.soft.circuit.is_up(),
+                since: self.soft.uplink_since,
+                why: self.soft.uplink_why.clone(),
+            },
+        ]
+    }
+
+    pub(super) fn shown_holds(&self) -> Vec<Hold> {
+        let now = self.moment;
+        let mut holds: Vec<Hold> = self
+            .soft
+            .holds
+            .iter()
+            .filter(|hold| in_force(hold, now.boxed))
+            .map(|hold| Hold {
+                what: match hold.key.as_str() {
+                    "number" | "account" => crate::status::THE_NUMBER.to_owned(),
+                    "all" => "everything".to_owned(),
+                    key => key.replacen(':', " ", 1),
+                },
+                reason: hold.reason,
+                since: Some(hold.since),
+                until: hold.until.map(|until| wall_of(until, now)),
+                note: hold.note.clone(),
+                loud: hold.loud,
+            })
+            .collect();
+        if self.pace.pause {
+            holds.push(Hold {
+                what: "everything".to_owned(),
+                reason: Reason::Paused,
+                since: None,
+                until: None,
+                note: "uplink.pause is set in the configuration".to_owned(),
+                loud: true,
+            });
+        }
+        if let Some(note) = self.disk_trouble() {
+            holds.push(Hold {
+                what: "everything".to_owned(),
+                reason: Reason::DiskReserve,
+                since: None,
+                until: None,
+                note,
+                loud: true,
+            });
+        }
+        if !self.soft.held.is_empty() {
+            holds.push(Hold {
+                what: "new events".to_owned(),
+                reason: Reason::StoreFull,
+                since: None,
+                until: None,
+                note: format!("{} events wait unacknowledged", self.soft.held.len()),
+                loud: true,
+            });
+        }
+        holds
+    }
+
+    /// Why the disk stops what is new: events wait at the broker, nothing is posted.
+    fn disk_trouble(&self) -> Option<String> {
+        match self.soft.free_space {
+            Some(free) if free < self.reserve() => Some(format!(
+                "{} free on the store's disk, below the {} that answers on their way need",
+                show::bytes(free),
+                show::bytes(self.reserve())
+            )),
+            _ if self.soft.disk_full => Some("the store takes nothing new: see the log".to_owned()),
+            _ => None,
+        }
+    }
+}
