@@ -11,8 +11,7 @@
 //!   itself, and takes the 90 off Brazilian numbers that begin with it);
 //! - a number with a calling code is read by the rules of its own country (the crate uses those of the default country).
 //!
-//! Both read what they have read once more, so that a number means itself: libphonenumber leaves a trunk prefix in it where two
-//! were written.
+//! Both read again what they have read until it means itself: libphonenumber leaves a trunk prefix in it where two were written.
 //!
 //! `BRANCHLINE_NUMBERS_SEED` chooses other cases than the usual ones.
 // What the tests call may unwrap as they do.
@@ -107,7 +106,14 @@ impl Oracle {
 
     /// The E.164 form, if the text is a possible number of a person's line; read again as it was written, as ours is.
     fn read(&self, text: &str, home: &Metadata) -> Option<String> {
-        self.once(&self.once(text, home)?, home)
+        let mut number = self.once(text, home)?;
+        loop {
+            let again = self.once(&number, home)?;
+            if again == number {
+                return Some(number);
+            }
+            number = again;
+        }
     }
 
     fn once(&self, text: &str, home: &Metadata) -> Option<String> {

@@ -23,11 +23,19 @@ const EXTENSION: &[&str] =
 
 /// The calling code and the national number of a text, as one row of digits; E.164's bound is left to the caller.
 ///
-/// Read twice, the second time as the first left it: what is sent, stored and shown must read as itself. Not libphonenumber's: of
-/// `0085 2123-4567` in Brazil, with a 0 too many, it leaves `+55 0 85…`, which nobody has.
+/// Read until it reads as itself, for that is what is sent, stored and shown. Not libphonenumber's: of `0085 2123-4567` in
+/// Brazil, with a 0 too many, it leaves `+55 0 85…`, which nobody has.
 pub(super) fn read(text: &str, home: &'static Region) -> Result<String, NumberProblem> {
-    let first = once(text, home)?;
-    once(&format!("+{first}"), home)
+    let mut number = once(text, home)?;
+    // Each time a prefix goes, so it ends; the bound is for plans that would put back what they take.
+    for _ in 0..DIGITS_MAX {
+        let again = once(&format!("+{number}"), home)?;
+        if again == number {
+            return Ok(number);
+        }
+        number = again;
+    }
+    Err(NumberProblem::WrongLength)
 }
 
 fn once(text: &str, home: &'static Region) -> Result<String, NumberProblem> {
