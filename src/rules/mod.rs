@@ -17,6 +17,7 @@ mod explain;
 mod filters;
 mod guard;
 mod message;
+mod paths;
 mod pattern;
 mod say;
 mod send;

@@ -98,47 +98,6 @@ pub(super) fn rewrite(source: &str, mode: Mode, names: &[&str]) -> Result<String
     if writer.findings.is_empty() { Ok(out) } else { Err(writer.findings) }
 }
 
-/// The fields and names that an expression looks at, as written, each once: `payload.total`.
-pub(super) fn paths(source: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    if let Ok(expr) = parse_expr(source) {
-        collect(&expr, source, &mut found);
-    }
-    found
-}
-
-fn collect<'s>(expr: &Expr<'_>, source: &'s str, found: &mut Vec<&'s str>) {
-    let mut each = |inner: &Expr<'_>| collect(inner, source, found);
-    match expr {
-        Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) => {
-            let path = source.get(beginning(expr) as usize..expr.span().end_offset as usize).unwrap_or_default();
-            if !path.is_empty() && !found.contains(&path) {
-                found.push(path);
-            }
-        }
-        Expr::UnaryOp(unary) => each(&unary.expr),
-        Expr::BinOp(binary) => {
-            each(&binary.left);
-            each(&binary.right);
-        }
-        Expr::Compare(compare) => {
-            each(&compare.expr);
-            compare.ops.iter().for_each(|next| each(&next.expr));
-        }
-        Expr::IfExpr(choice) => {
-            each(&choice.test_expr);
-            each(&choice.true_expr);
-            choice.false_expr.iter().for_each(each);
-        }
-        Expr::Filter(filter) => filter.expr.iter().for_each(each),
-        Expr::Test(test) => each(&test.expr),
-        Expr::Slice(slice) => each(&slice.expr),
-        Expr::List(list) => list.items.iter().for_each(each),
-        Expr::Tuple(tuple) => tuple.items.iter().for_each(each),
-        Expr::Const(_) | Expr::Map(_) | Expr::Call(_) => {}
-    }
-}
-
 struct Writer<'s> {
     mode: Mode,
     names: &'s [&'s str],
@@ -488,7 +447,7 @@ impl Writer<'_> {
 }
 
 /// Where an expression begins: a filter's or a test's own span begins at its name.
-fn beginning(expr: &Expr<'_>) -> u32 {
+pub(super) fn beginning(expr: &Expr<'_>) -> u32 {
     let inner = match expr {
         Expr::Filter(filter) => filter.expr.as_ref(),
         Expr::Test(test) => Some(&test.expr),

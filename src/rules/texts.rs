@@ -4,6 +4,7 @@
 
 use super::catalog::shorten;
 use super::guard;
+use super::paths;
 use super::strict::{self, Finding, Mode};
 use crate::limits;
 use crate::message::Reason;
@@ -102,7 +103,7 @@ impl Texts {
     /// Each field that an expression looks at, with its value as JSON: for people who ask why it holds or not.
     pub(super) fn operands(&self, text: &Text, scope: &Value) -> Vec<(String, String)> {
         let source = self.written(text).map_or("", |written| &written.source);
-        strict::paths(source)
+        paths::paths(source)
             .into_iter()
             .map(|path| {
                 let value = self.environment.compile_expression(path).and_then(|path| path.eval(scope.clone()));

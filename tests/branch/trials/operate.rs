@@ -216,8 +216,13 @@ fn what_an_operator_sends_goes_the_way_of_every_message() {
     let why = house.refused(1, &words(&send(&customer(7), &["--param", "43"])));
     assert!(why.contains("--param: the template (pt_BR) takes 2 parameters, found 3"), "{why}");
 
-    // Without a daemon it is stored, and leaves when one runs.
+    // Without a daemon a dry run changes no byte of the store; an order is stored, and leaves when one runs.
     assert!(house.stop().success());
+    let store = house.path().join("outbox.db");
+    let before = std::fs::read(&store).unwrap();
+    house.said(&words(&send(&customer(7), &["--dry-run"])));
+    house.said(&["explain", "--topic", "pos/1/order/2/ready"]);
+    assert!(std::fs::read(&store).unwrap() == before, "the store was written to");
     let said = house.said(&words(&ana));
     assert!(said.contains("no daemon runs here; it leaves when one does"), "{said}");
     house.start();
