@@ -464,8 +464,9 @@ fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
          PRAGMA synchronous = FULL;
          PRAGMA cache_size = -512;
          PRAGMA temp_store = MEMORY;
-         PRAGMA journal_size_limit = 1048576;
+         PRAGMA journal_size_limit = {};
          PRAGMA max_page_count = {};",
+        crate::limits::JOURNAL,
         pages(max_bytes)
     ))
     .map_err(failed)?;

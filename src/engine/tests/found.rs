@@ -1,0 +1,34 @@
+//! What the simulation found: one test for each bug, named for it.
+
+use super::kit::*;
+use crate::message::{Outcome, Reason};
+
+#[test]
+fn below_the_reserve_of_the_disk_events_wait_and_answers_settle() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "1");
+    let reserve = kit.engine().reserve();
+    kit.engine().free_space(Some(reserve - 1));
+    kit.order("pos/1/urgent", CAIO, "2");
+    kit.arrive("nobody/cares", "{}");
+    assert_eq!(kit.acked.len(), 1, "what is held holds all later ones");
+    assert_eq!(kit.told_times(Outcome::Stored, Reason::Due), 1);
+    assert_eq!(kit.told.iter().filter(|told| told.reason == Reason::DiskReserve).count(), 1, "told, once");
+    kit.answer_last(taken());
+    assert_eq!(kit.told_times(Outcome::Accepted, Reason::Taken), 1, "what is on its way has the reserve");
+    assert_eq!(kit.texts(), ["1"]);
+    // Each event of a batch claims its part: together they cannot take the reserve either.
+    kit.engine().free_space(Some(reserve + crate::limits::MESSAGE_WRITES - 1));
+    kit.run(10_000);
+    assert_eq!((kit.acked.len(), kit.texts()), (3, vec!["1", "2"]));
+    let two = ["3", "4"].map(|n| {
+        let payload = format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "{n}", "n": "{n}"}}"#);
+        crate::engine::Input::Arrived(kit.arrival("pos/1/ready", &payload))
+    });
+    let actions = kit.try_give(&two).unwrap();
+    let _ = kit.take(actions);
+    assert_eq!(kit.acked.len(), 4, "one fits now, the other after the next look at the disk");
+    kit.engine().free_space(Some(1 << 30));
+    kit.run(60_000);
+    assert_eq!(kit.acked.len(), 5);
+}
