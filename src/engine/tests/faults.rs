@@ -239,6 +239,16 @@ fn displace_lets_the_oldest_of_the_lowest_go() {
 }
 
 #[test]
+fn receipts_of_what_gave_way_say_to_whom() {
+    let (kit, _) = filled("displace");
+    let displaced: Vec<_> = kit.published.iter().filter(|publish| publish.payload.contains("\"displaced\"")).collect();
+    assert!(!displaced.is_empty());
+    for publish in displaced {
+        assert!(publish.payload.contains(r#""to":"+55…01""#), "{}", publish.payload);
+    }
+}
+
+#[test]
 fn later_events_do_not_pass_held_ones() {
     let (mut kit, stored) = filled("hold");
     for n in ["b", "c", "d"] {
