@@ -2,6 +2,41 @@
 
 use super::kit::*;
 use crate::message::{Outcome, Reason};
+use crate::operate::Request;
+
+#[test]
+fn an_opt_in_by_one_number_lifts_no_revocation_by_another_of_the_same_person() {
+    let mut kit = Kit::new();
+    kit.ask(Request::ConsentRevoke { number: BIA.into(), purpose: None });
+    // Nobody knows yet that the two are one person, who agrees at the till under the other number.
+    kit.order("pos/1/ready", CAIO, "1");
+    kit.answer_last(ok(&BIA[1..]));
+    kit.order("pos/1/ready", CAIO, "2");
+    kit.order("pos/1/ready", BIA, "3");
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["1"], "from then on the revocation wins");
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::ConsentRevoked), 2);
+}
+
+#[test]
+fn a_consent_that_an_operator_renewed_outlives_that_two_numbers_become_one_person() {
+    let mut kit = Kit::new();
+    kit.ask(Request::ConsentRevoke { number: BIA.into(), purpose: None });
+    let grant = crate::operate::Grant {
+        number: BIA.into(),
+        purpose: "orders".into(),
+        source: "form".into(),
+        wording: None,
+        expires: None,
+        after_revocation: true,
+    };
+    kit.ask(Request::ConsentGrant(grant));
+    kit.order("pos/1/ready", CAIO, "1");
+    kit.answer_last(ok(&BIA[1..]));
+    kit.order("pos/1/ready", BIA, "2");
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["1", "2"]);
+}
 
 #[test]
 fn below_the_reserve_of_the_disk_events_wait_and_answers_settle() {
