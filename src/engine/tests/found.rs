@@ -39,6 +39,18 @@ fn a_consent_that_an_operator_renewed_outlives_that_two_numbers_become_one_perso
 }
 
 #[test]
+fn an_unknown_that_a_code_lets_repeat_once_ends_with_the_reason_of_an_end() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/urgent", BIA, "1");
+    kit.answer_last(code(1));
+    kit.run(40_000);
+    kit.answer_last(code(1));
+    kit.run(600_000);
+    assert_eq!(kit.sent.len(), 2);
+    assert_eq!(kit.outcomes().last(), Some(&(Outcome::Unknown, Reason::NotRepeated)), "a reader knows that it is over");
+}
+
+#[test]
 fn below_the_reserve_of_the_disk_events_wait_and_answers_settle() {
     let mut kit = Kit::new();
     kit.order("pos/1/ready", BIA, "1");
