@@ -17,6 +17,9 @@ mod drive;
 mod hold;
 mod io;
 mod operate;
+#[cfg(test)]
+#[path = "../../tests/sim/mod.rs"]
+mod sim;
 mod soft;
 #[cfg(test)]
 mod tests;

@@ -379,6 +379,12 @@ impl Outbox {
         self.forget_caches()
     }
 
+    /// The open file, for tests that read it in their own words.
+    #[cfg(test)]
+    pub(crate) fn raw(&self) -> &Connection {
+        &self.db
+    }
+
     /// Remembers the filters that the broker's session may hold.
     pub fn set_filters(&mut self, filters: Vec<String>) -> Result<(), StoreError> {
         if self.row.filters != filters {
