@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 /// How long posts on their way may take to end after a stop was asked for; what is not answered by then is `unknown` at the
 /// next start. Longer than an ordinary answer takes, shorter than service managers wait before they kill (10 s and more).
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks at the free space of the disk and at the arrivals that were dropped.
+/// Between two looks at the arrivals that were dropped.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// How long a start waits for the store: a command that found no daemon (`branchline status`) has it for a moment.
@@ -111,7 +111,7 @@ impl Daemon {
         if let Some(listener) = page {
             tasks.push(tokio::spawn(operate::serve_page(listener, desk.clone())).abort_handle());
         }
-        tasks.push(tokio::spawn(look(inbox.clone(), mqtt.clone(), folder(&config))).abort_handle());
+        tasks.push(tokio::spawn(look(inbox.clone(), mqtt.clone())).abort_handle());
 
         let (reloads, incoming) = crossbeam_channel::bounded(1);
         let (alive, ended) = oneshot::channel::<()>();
@@ -124,6 +124,7 @@ impl Daemon {
             reloads: incoming,
             trouble: String::new(),
             store,
+            folder: folder(&config),
         };
         let mut engine = engine;
         let engine = std::thread::Builder::new()
@@ -309,20 +310,12 @@ fn seed() -> u64 {
     fastrand::u64(..)
 }
 
-/// Looks at what changes by itself: free space, and arrivals that the door had to drop.
-async fn look(inbox: Inbox, mqtt: Mqtt, folder: PathBuf) {
-    let (mut told, mut dropped) = (None, 0);
+/// Tells of arrivals that the door had to drop.
+async fn look(inbox: Inbox, mqtt: Mqtt) {
+    let mut dropped = 0;
     let mut tick = tokio::time::interval(LOOK);
     loop {
         tick.tick().await;
-        let free = rustix::fs::statvfs(&folder).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-        // A change of less than a MiB changes nothing that is decided by it.
-        if let Some(free) = free
-            && told.is_none_or(|told: u64| told >> 20 != free >> 20)
-            && inbox.tell(Input::Link(Link::FreeSpace(free)))
-        {
-            told = Some(free);
-        }
         let now = mqtt.dropped();
         if now > dropped && inbox.tell(Input::Overrun(now - dropped)) {
             dropped = now;
@@ -392,11 +385,17 @@ struct Outside {
     trouble: String,
     /// The first half of every message id.
     store: String,
+    /// Where the store is.
+    folder: PathBuf,
 }
 
 impl World for Outside {
     fn now(&mut self) -> Now {
         self.clock.now()
+    }
+
+    fn free_space(&mut self) -> Option<u64> {
+        rustix::fs::statvfs(&self.folder).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
     fn stopwatch(&mut self) -> Duration {

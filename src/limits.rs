@@ -21,6 +21,10 @@ pub const OPERATORS: usize = 16;
 pub const RECEIPTS_IN_FLIGHT: usize = 16;
 /// Inputs that one commit takes: at 7 KiB a message (facts: device bytes at 20 to 100 a commit) about 2 MiB of write-ahead log.
 pub const BATCH: usize = 256;
+/// Bytes that a message may write on its way from arrival to its outcome: the design's budget.
+pub const MESSAGE_WRITES: u64 = 32 * 1024;
+/// Bytes that the write-ahead log keeps between checkpoints.
+pub const JOURNAL: u64 = 1024 * 1024;
 /// Bytes of an answer body that are read; the API's own are below 2 KiB.
 pub const ANSWER: usize = 64 * 1024;
 /// Bytes of an event id; longer ones are replaced by their hash.

@@ -163,7 +163,8 @@ impl Engine {
         if let Some(most) = repeats
             && self.outbox.unknown_attempts(id)? > most
         {
-            return self.refuse(id, reason, detail);
+            // With the reason of an end: the attempt's own would read as if something could still follow.
+            return self.end(id, Outcome::Unknown, Reason::NotRepeated, detail, false);
         }
         let until = self.moment.boxed + self.policy.unknown_wait;
         self.outbox.unknown(id, until, reason, detail, self.moment)?;

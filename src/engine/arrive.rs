@@ -4,6 +4,7 @@
 
 use super::soft::{Held, Owed};
 use super::{Action, Engine, Tally, Told};
+use crate::limits;
 use crate::message::{Arrival, Delivery, Draft, MessageId, Outcome, Payload, PersonId, Priority, Reason, Source};
 use crate::outbox::{Outbox, Settling, StoreError};
 use crate::policy;
@@ -12,7 +13,7 @@ use crate::time::{BoxTime, millis};
 use std::sync::Arc;
 
 /// Messages that one arrival may push aside: each frees at least the content of one, and no arrival is larger than its recipients.
-const DISPLACED_AT_ONCE: usize = crate::limits::RECIPIENTS;
+const DISPLACED_AT_ONCE: usize = limits::RECIPIENTS;
 
 /// Told with a message that does not say all that the event said.
 const CUT: &str = "a parameter was cut to the platform's length";
@@ -21,43 +22,26 @@ impl Engine {
     pub(super) fn arrived(&mut self, arrival: &Arrival) -> Result<(), StoreError> {
         let serial = self.soft.next_serial;
         self.soft.next_serial += 1;
-        if !self.soft.held.is_empty() {
-            // What came before comes first, if there is room again.
-            self.retry_held()?;
-        }
-        let full = self.handle_in_turn(arrival)?;
+        // What came before comes first, if there is room again.
+        self.retry_held()?;
+        // Not past anything that is held and at least as urgent: the order of events stays.
+        let bar = self.soft.held.iter().map(|held| held.priority).min();
+        let full = self.handle(arrival, bar)?;
         self.soft.owed.push_back(Owed { serial, delivery: arrival.delivery, done: full.is_none() });
         if let Some(priority) = full {
             self.soft.held.push_back(Held { serial, arrival: Arc::new(arrival.clone()), priority });
             self.stirred = true;
-            self.tell_store_full();
+            self.tell_held();
         }
         self.acknowledge();
         Ok(())
     }
 
-    /// As [`handle`](Self::handle), but not past anything that is held and at least as urgent: the order of events stays.
-    fn handle_in_turn(&mut self, arrival: &Arrival) -> Result<Option<Priority>, StoreError> {
-        let Some(most_urgent_held) = self.soft.held.iter().map(|held| held.priority).min() else {
-            return self.handle(arrival);
-        };
-        let urgent = self.priority_of(arrival);
-        if urgent.is_some_and(|urgent| urgent >= most_urgent_held) { Ok(urgent) } else { self.handle(arrival) }
-    }
-
-    /// The most urgent of what would be stored for an arrival; `None` where nothing would.
-    fn priority_of(&self, arrival: &Arrival) -> Option<Priority> {
-        let wall = Some(self.moment.wall.reading());
-        let applied = self.rules.matching(&arrival.topic, &arrival.subscriptions);
-        applied
-            .map(|rule| self.rules.apply(rule, arrival, wall))
-            .filter(|applied| !matches!(applied, Applied::Passed(_)))
-            .map(|applied| most_urgent(&applied))
-            .min()
-    }
-
-    /// Tries again what the store had no room for, in the order of arrival.
+    /// Tries again what there was no room for, in the order of arrival.
     pub(super) fn retry_held(&mut self) -> Result<(), StoreError> {
+        if self.soft.held.is_empty() || self.soft.disk_full || self.disk_is_short() {
+            return Ok(());
+        }
         let mut full = None;
         for _ in 0..self.soft.held.len() {
             let Some(held) = self.soft.held.pop_front() else { break };
@@ -65,14 +49,14 @@ impl Engine {
                 self.soft.held.push_back(held);
                 continue;
             }
-            full = self.handle(&held.arrival)?;
+            full = self.handle(&held.arrival, None)?;
             match full {
                 None => self.handled(held.serial),
                 Some(priority) => self.soft.held.push_back(Held { priority, ..held }),
             }
         }
         if self.soft.held.is_empty() {
-            self.soft.store_full_told = false;
+            self.soft.held_told = false;
         }
         self.acknowledge();
         Ok(())
@@ -105,8 +89,9 @@ impl Engine {
         }
     }
 
-    /// All that follows from one arrival; or, if the store has no room for something of this priority, nothing of it.
-    fn handle(&mut self, arrival: &Arrival) -> Result<Option<Priority>, StoreError> {
+    /// All that follows from one arrival; or nothing of it, and what it is worth, if it must wait: at least as urgent ones wait
+    /// (`bar`), the disk is short, or the store has no room for something of this priority.
+    fn handle(&mut self, arrival: &Arrival, bar: Option<Priority>) -> Result<Option<Priority>, StoreError> {
         let rules = Arc::clone(&self.rules);
         // `event.at` is the box's reading even while nobody vouches for it: an alarm with a wrong hour in its text is better
         // than none. Expiry and order go by what the event itself says, or by box time.
@@ -123,9 +108,12 @@ impl Engine {
             return Ok(None);
         }
         let urgent = applied.iter().map(|(_, applied)| most_urgent(applied)).min().unwrap_or_default();
-        if !self.outbox.has_room(urgent)? && !self.all_known(&applied)? && !self.make_room(urgent)? {
+        let barred = self.disk_is_short() || bar.is_some_and(|bar| urgent >= bar);
+        let fits = !barred && self.outbox.has_room(urgent)?;
+        if !fits && !self.all_known(&applied)? && (barred || !self.make_room(urgent)?) {
             return Ok(Some(urgent));
         }
+        self.soft.claimed += applied.iter().map(|(_, applied)| claim(applied)).sum::<u64>();
         let print = repeat_print(arrival);
         let redelivered = match (&print, self.soft.broker) {
             (Some((print, true)), Some((_, true))) => self.outbox.is_repeat(print)?,
@@ -374,14 +362,16 @@ impl Engine {
         person.map_or(Ok(()), |person| self.refresh(person))
     }
 
-    fn tell_store_full(&mut self) {
-        if !self.soft.store_full_told {
-            self.soft.store_full_told = true;
-            self.tell_box(
-                Reason::StoreFull,
-                "the store is full (outbox.max_bytes): events wait at the broker until messages have left".to_owned(),
-                true,
-            );
+    fn tell_held(&mut self) {
+        if !self.soft.held_told {
+            self.soft.held_told = true;
+            let (reason, why) = if self.disk_is_short() {
+                (Reason::DiskReserve, "the disk is nearly full: events wait at the broker until it has space")
+            } else {
+                let full = "the store is full (outbox.max_bytes): events wait at the broker until messages have left";
+                (Reason::StoreFull, full)
+            };
+            self.tell_box(reason, why.to_owned(), true);
         }
     }
 }
@@ -395,6 +385,16 @@ fn most_urgent(applied: &Applied) -> Priority {
         Applied::Made { drafts, .. } => drafts.iter().map(|draft| draft.terms().priority).min().unwrap_or_default(),
         Applied::Passed(_) | Applied::Unreadable { .. } => Priority::Normal,
     }
+}
+
+/// Bytes of the disk that storing it may take.
+fn claim(applied: &Applied) -> u64 {
+    let rows = match applied {
+        Applied::Passed(_) => 0,
+        Applied::Unreadable { .. } => 1,
+        Applied::Made { effects, drafts, failed, .. } => effects.len() + drafts.len() + failed.len(),
+    };
+    rows as u64 * limits::MESSAGE_WRITES
 }
 
 /// Whether a repeat is recognised by the event's id: only messages are kept by it.

@@ -45,7 +45,7 @@ impl Engine {
         if self.soft.stopping {
             return Err((Reason::Paused, None));
         }
-        if self.soft.disk_full || self.soft.free_space.is_some_and(|free| free < self.reserve()) {
+        if self.soft.disk_full || self.disk_is_short() {
             return Err((Reason::DiskReserve, None));
         }
         if let Some(stopped) = self.soft.stopped(now) {
@@ -59,10 +59,14 @@ impl Engine {
         if ready > now { Err((Reason::SenderLimit, Some(ready))) } else { Ok(()) }
     }
 
-    /// Bytes that must stay free so that the answers of all posts in flight can be committed: 32 KiB each is the budget of a
-    /// whole message, and the write-ahead log needs its own MiB.
+    /// Bytes that must stay free so that the answers of all posts in flight can be committed.
     pub(super) fn reserve(&self) -> u64 {
-        self.pace.max_in_flight as u64 * 32 * 1024 + 1024 * 1024
+        self.pace.max_in_flight as u64 * limits::MESSAGE_WRITES + limits::JOURNAL
+    }
+
+    /// Less than the reserve is free, or would be when this batch is written: nothing is posted, and arrivals wait.
+    pub(super) fn disk_is_short(&self) -> bool {
+        self.soft.free_space.is_some_and(|free| free < self.reserve() + self.soft.claimed)
     }
 
     /// The next message of a lane: posted, parked, settled, or the lane's turn is put off. A wait that is everybody's ends the

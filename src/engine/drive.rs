@@ -9,7 +9,7 @@
 use super::{Action, Engine, Failure, Input};
 use crate::limits;
 use crate::message::Arrival;
-use crate::time::Now;
+use crate::time::{Mono, Now};
 use crossbeam_channel::{Receiver, Select, Sender, TrySendError, bounded};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ const RETRY: Duration = Duration::from_millis(200);
 pub trait World {
     /// Both clocks.
     fn now(&mut self) -> Now;
+    /// Bytes free on the store's disk, where that can be told.
+    fn free_space(&mut self) -> Option<u64>;
     /// Microseconds of a stopwatch, for the cost of commits.
     fn stopwatch(&mut self) -> Duration;
     /// The reason for this is committed: do it. Never waits.
@@ -78,6 +80,27 @@ impl Inbox {
     }
 }
 
+/// Runs until the end was asked for and everything on its way is settled, or until `patience` after that.
+pub fn run(engine: &mut Engine, queue: &Queue, world: &mut impl World, patience: Duration) {
+    let mut course = Course::default();
+    loop {
+        queue.wait(course.wait(engine, world.now()), course.troubled);
+        if course.round(engine, queue, world, patience) {
+            return;
+        }
+    }
+}
+
+/// Where the loop stands between two rounds.
+#[derive(Default)]
+pub(super) struct Course {
+    pending: Pending,
+    stop_by: Option<Mono>,
+    stop_asked: bool,
+    /// The store refused the last batch, or a part of it.
+    pub(super) troubled: bool,
+}
+
 /// What a batch is made of; kept until a commit that contains it succeeds.
 #[derive(Default)]
 struct Pending {
@@ -87,56 +110,59 @@ struct Pending {
     given: usize,
 }
 
-/// Runs until `Stop` was told and everything on its way is settled, or until `patience` after it.
-pub fn run(engine: &mut Engine, queue: &Queue, world: &mut impl World, patience: Duration) {
-    let mut pending = Pending::default();
-    let mut stop_by = None;
-    let mut troubled = false;
-    let mut stop_asked = false;
-    loop {
-        let now = world.now();
-        let wait = if troubled {
+impl Course {
+    /// How long the next round has time, unless something comes.
+    pub(super) fn wait(&self, engine: &Engine, now: Now) -> Duration {
+        if self.troubled {
             RETRY
-        } else if pending.inputs.is_empty() {
+        } else if self.pending.inputs.is_empty() {
             engine.wake_at().map_or(Duration::from_secs(60), |at| at.since(now.mono))
         } else {
             Duration::ZERO
-        };
-        queue.wait(wait, troubled);
+        }
+    }
+
+    /// Takes what came, makes one batch of it and lets its actions go. Whether that was the last one.
+    pub(super) fn round(
+        &mut self,
+        engine: &mut Engine,
+        queue: &Queue,
+        world: &mut impl World,
+        patience: Duration,
+    ) -> bool {
         if !engine.in_doubt() {
-            queue.take(&mut pending);
+            queue.take(&mut self.pending);
         }
         if queue.stop.try_recv().is_ok() {
-            stop_by.get_or_insert(world.now().mono + patience);
-            stop_asked = true;
+            self.stop_by.get_or_insert(world.now().mono + patience);
+            self.stop_asked = true;
         }
-        if stop_asked && !engine.in_doubt() {
-            pending.inputs.insert(0, Input::Stop);
-            pending.urgent += 1;
-            stop_asked = false;
+        if self.stop_asked && !engine.in_doubt() {
+            self.pending.inputs.insert(0, Input::Stop);
+            self.pending.urgent += 1;
+            self.stop_asked = false;
         }
         world.reload(engine);
+        engine.free_space(world.free_space());
         let (started, now) = (world.stopwatch(), world.now());
-        match attempt(engine, now, &mut pending) {
+        match attempt(engine, now, &mut self.pending) {
             Ok(Done { actions, took, refused }) => {
                 if took > 0 {
                     engine.status_mut().committed(world.stopwatch().saturating_sub(started), took);
                 }
                 actions.into_iter().for_each(|action| world.release(action));
-                if troubled != refused.is_some() {
+                if self.troubled != refused.is_some() {
                     world.trouble(refused.as_ref());
                 }
-                troubled = refused.is_some();
+                self.troubled = refused.is_some();
             }
             Err(failure) => {
-                troubled = true;
+                self.troubled = true;
                 world.trouble(Some(&failure));
-                pending.look(engine, now).into_iter().for_each(|action| world.release(action));
+                self.pending.look(engine, now).into_iter().for_each(|action| world.release(action));
             }
         }
-        if stop_by.is_some_and(|by| world.now().mono >= by || (engine.is_idle() && pending.inputs.is_empty())) {
-            return;
-        }
+        self.stop_by.is_some_and(|by| world.now().mono >= by || (engine.is_idle() && self.pending.inputs.is_empty()))
     }
 }
 

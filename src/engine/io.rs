@@ -45,8 +45,6 @@ pub enum Link {
     UplinkDown(NotSent),
     /// A fingerprint of the token in use: at start and whenever its file changes. `None` without a token.
     Token(Option<[u8; 8]>),
-    /// Bytes free on the file system of the store.
-    FreeSpace(u64),
 }
 
 /// News about the broker.

@@ -17,6 +17,9 @@ mod drive;
 mod hold;
 mod io;
 mod operate;
+#[cfg(test)]
+#[path = "../../tests/sim/mod.rs"]
+mod sim;
 mod soft;
 #[cfg(test)]
 mod tests;
@@ -122,14 +125,21 @@ impl Engine {
     ///
     /// Rules were compiled when the configuration was checked. Attempts that the store holds without an answer become
     /// unknown in the first batch.
-    pub fn new(rooms: Rooms, rules: Rules, outbox: Outbox, now: Now, boot: &str, seed: u64) -> Result<Engine, Failure> {
+    pub fn new(
+        rooms: Rooms,
+        rules: impl Into<Arc<Rules>>,
+        outbox: Outbox,
+        now: Now,
+        boot: &str,
+        seed: u64,
+    ) -> Result<Engine, Failure> {
         let mut outbox = outbox;
         outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
         let soft = Soft::start(&outbox, now, boot)?;
         let moment = soft.peek(now);
         Ok(Engine {
             branch: rooms.branch,
-            rules: Arc::new(rules),
+            rules: rules.into(),
             policy: rooms.policy,
             pace: rooms.pace,
             whatsapp: rooms.whatsapp,
@@ -160,8 +170,8 @@ impl Engine {
     }
 
     /// Takes a new configuration. What is stored keeps the text it was rendered with.
-    pub fn reload(&mut self, rooms: Rooms, rules: Rules) {
-        self.rules = Arc::new(rules);
+    pub fn reload(&mut self, rooms: Rooms, rules: impl Into<Arc<Rules>>) {
+        self.rules = rules.into();
         self.policy = rooms.policy;
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
         self.pace = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
@@ -205,6 +215,7 @@ impl Engine {
         if let Some(actions) = self.mend()? {
             return Ok(actions);
         }
+        self.soft.claimed = 0;
         let before = self.soft.clone();
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);
@@ -293,6 +304,16 @@ impl Engine {
             self.soft.wake = Some(self.moment.boxed);
         }
         self.soft.disk_full = full;
+    }
+
+    /// What is free on the store's disk: told before each batch, so that arrivals wait while answers still have space.
+    pub fn free_space(&mut self, free: Option<u64>) {
+        let was_short = self.disk_is_short();
+        self.soft.free_space = free;
+        if was_short && !self.disk_is_short() {
+            self.stirred = true;
+            self.soft.wake = Some(self.moment.boxed);
+        }
     }
 
     /// Where counters are kept, for what only the loop can measure.

@@ -21,7 +21,7 @@ pub(super) struct Soft {
     pub in_flight: Vec<Flight>,
     /// PUBACKs in the order of arrival: at most `mqtt.receive_maximum`, which the door keeps.
     pub owed: VecDeque<Owed>,
-    /// Arrivals for which the store has no room: among those that are owed.
+    /// Arrivals for which store or disk have no room: among those that are owed.
     pub held: VecDeque<Held>,
     pub next_serial: u64,
     pub holds: Vec<Hold>,
@@ -38,10 +38,13 @@ pub(super) struct Soft {
     pub token: Option<[u8; 8]>,
     pub uplink_why: String,
     pub uplink_since: Option<Wall>,
+    /// As measured before this batch.
     pub free_space: Option<u64>,
+    /// What the arrivals of this batch may take of it.
+    pub claimed: u64,
     /// Posting stops until a batch with arrivals fits again.
     pub disk_full: bool,
-    pub store_full_told: bool,
+    pub held_told: bool,
     pub clock_told: bool,
     pub started: Wall,
     pub stopping: bool,
@@ -117,8 +120,9 @@ impl Soft {
             uplink_why: "not tried yet".to_owned(),
             uplink_since: None,
             free_space: None,
+            claimed: 0,
             disk_full: false,
-            store_full_told: false,
+            held_told: false,
             clock_told: false,
             started: moment.wall.reading(),
             stopping: false,

@@ -18,6 +18,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two tries to store what the store had no room for.
 const HELD_RETRY: Duration = Duration::from_secs(1);
+/// Between two looks at a disk that is nearly full: nobody says when it has space again.
+const DISK_LOOK: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Everything that is due now, then what may leave; and when to come back.
@@ -28,9 +30,7 @@ impl Engine {
         self.clock()?;
         self.end_holds()?;
         let mut more = self.expire_due()? | self.resolve_due()? | self.release()?;
-        if !self.soft.held.is_empty() {
-            self.retry_held()?;
-        }
+        self.retry_held()?;
         more |= self.housekeeping()?;
         let ended = self.dispatch()?;
         self.probe();
@@ -61,10 +61,6 @@ impl Engine {
                 Ok(())
             }
             Link::Token(print) => self.token_is(*print),
-            Link::FreeSpace(free) => {
-                self.soft.free_space = Some(*free);
-                Ok(())
-            }
         }
     }
 
@@ -272,7 +268,7 @@ impl Engine {
             "store": self.outbox.row().store,
             "uplink": if self.soft.circuit.is_up() { "up" } else { "down" },
             "clock": if self.moment.wall.trusted().is_some() { "trusted" } else { "unsynced" },
-            "store_full": !self.soft.held.is_empty(),
+            "store_full": !self.soft.held.is_empty() && !self.disk_is_short(),
             "holds": holds,
         })
         .to_string();
@@ -301,7 +297,8 @@ impl Engine {
             self.next_hold_end(),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),
             self.soft.receipts_due,
-            (!self.soft.held.is_empty()).then(|| now + HELD_RETRY),
+            self.disk_is_short().then(|| now + DISK_LOOK),
+            (!self.soft.held.is_empty() && !self.disk_is_short()).then(|| now + HELD_RETRY),
             Some(self.soft.housekeeping),
         ];
         Ok(candidates.into_iter().flatten().min())

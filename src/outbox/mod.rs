@@ -379,6 +379,12 @@ impl Outbox {
         self.forget_caches()
     }
 
+    /// The open file, for tests that read it in their own words.
+    #[cfg(test)]
+    pub(crate) fn raw(&self) -> &Connection {
+        &self.db
+    }
+
     /// Remembers the filters that the broker's session may hold.
     pub fn set_filters(&mut self, filters: Vec<String>) -> Result<(), StoreError> {
         if self.row.filters != filters {
@@ -464,8 +470,9 @@ fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
          PRAGMA synchronous = FULL;
          PRAGMA cache_size = -512;
          PRAGMA temp_store = MEMORY;
-         PRAGMA journal_size_limit = 1048576;
+         PRAGMA journal_size_limit = {};
          PRAGMA max_page_count = {};",
+        crate::limits::JOURNAL,
         pages(max_bytes)
     ))
     .map_err(failed)?;

@@ -101,9 +101,33 @@ impl Outbox {
         Ok(())
     }
 
+    /// What one of two people took back, and the line that says so. It is said again when they become one: a consent that only
+    /// the other number was asked for, and that came later, must not lift it.
+    fn revoked_by_either(&self, into: PersonId, from: PersonId) -> Result<Vec<(String, i64)>, StoreError> {
+        let purposes: Vec<String> = self
+            .db
+            .prepare(
+                "SELECT DISTINCT purpose FROM ledger WHERE sender = ?1 AND person IN (?2, ?3) AND purpose <> 'all'",
+            )?
+            .query_map([self.sender.0, into.0, from.0], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut revoked = Vec::new();
+        for purpose in purposes {
+            let line = [self.standing(into, &purpose)?, self.standing(from, &purpose)?]
+                .into_iter()
+                .filter_map(|standing| {
+                    standing.revoked.filter(|seq| standing.grant.is_none_or(|grant| grant.seq < *seq))
+                })
+                .max();
+            revoked.extend(line.map(|seq| (purpose, seq)));
+        }
+        Ok(revoked)
+    }
+
     /// Two rows turn out to be one person: the older one keeps everything of both, and of each limit and hold the stricter.
     fn unite(&mut self, into: PersonId, from: PersonId) -> Result<PersonId, StoreError> {
         self.rekey(into, from)?;
+        let revoked = self.revoked_by_either(into, from)?;
         let db = self.write()?;
         for table in ["message", "ledger", "alias"] {
             db.execute(&format!("UPDATE {table} SET person = ?1 WHERE person = ?2"), params![into.0, from.0])?;
@@ -125,6 +149,13 @@ impl Outbox {
              FROM lane AS other WHERE lane.person = ?1 AND other.person = ?2 AND other.sender = lane.sender",
             params![into.0, from.0],
         )?;
+        for (purpose, seq) in revoked {
+            db.execute(
+                "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
+                 SELECT sender, ?1, ?2, action, source, wording, event, at_wall, boxed, NULL FROM ledger WHERE id = ?3",
+                params![into.0, purpose, seq],
+            )?;
+        }
         db.execute("DELETE FROM lane WHERE person = ?1", [from.0])?;
         db.execute("DELETE FROM person WHERE id = ?1", [from.0])?;
         Ok(into)

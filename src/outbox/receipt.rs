@@ -5,7 +5,7 @@
 use super::{Outbox, StoreError};
 use crate::message::{MessageId, Number, Outcome, ReceiptId};
 use crate::time::Wall;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 /// One receipt as it is published.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,9 +38,17 @@ impl Outbox {
         at: Wall,
     ) -> Result<(), StoreError> {
         let id = self.next_receipt;
+        let digits: Option<String> = self
+            .db
+            .prepare_cached("SELECT number FROM content WHERE message = ?1")?
+            .query_row([message], |row| row.get(0))
+            .optional()?;
+        let masked = digits.and_then(|digits| Number::of_digits(&digits).ok()).map(|number| number.to_string());
         self.write()?
-            .prepare_cached("INSERT INTO receipt (id, message, outcome, reason, wall) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![id, message, outcome.code(), reason, at.0])?;
+            .prepare_cached(
+                "INSERT INTO receipt (id, message, masked, outcome, reason, wall) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![id, message, masked, outcome.code(), reason, at.0])?;
         self.next_receipt += 1;
         Ok(())
     }
@@ -48,18 +56,16 @@ impl Outbox {
     /// The next receipts after `after`, at most `limit`.
     pub fn receipts(&self, after: ReceiptId, limit: usize) -> Result<Vec<Receipt>, StoreError> {
         let mut query = self.db.prepare_cached(
-            "SELECT receipt.id, rule, event, message.id, content.number, receipt.outcome, receipt.reason, receipt.wall
-             FROM receipt JOIN message ON message.id = receipt.message LEFT JOIN content ON content.message = message.id
-             WHERE receipt.id > ?1 ORDER BY receipt.id LIMIT ?2",
+            "SELECT receipt.id, rule, event, message.id, masked, receipt.outcome, receipt.reason, receipt.wall
+             FROM receipt JOIN message ON message.id = receipt.message WHERE receipt.id > ?1 ORDER BY receipt.id LIMIT ?2",
         )?;
         let rows = query.query_map(params![after.0, limit as i64], |row| {
-            let digits: Option<String> = row.get(4)?;
             Ok(Receipt {
                 id: ReceiptId(row.get(0)?),
                 rule: row.get(1)?,
                 event: row.get(2)?,
                 message: MessageId(row.get(3)?),
-                to: digits.and_then(|digits| Number::of_digits(&digits).ok()).map(|number| number.to_string()),
+                to: row.get(4)?,
                 outcome: row.get(5)?,
                 reason: row.get(6)?,
                 at: Wall(row.get(7)?),

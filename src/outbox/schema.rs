@@ -92,7 +92,10 @@ CREATE TABLE attempt (
     answered INTEGER, reason TEXT, code INTEGER
 );
 CREATE INDEX attempt_message ON attempt (message);
-CREATE TABLE receipt (id INTEGER PRIMARY KEY, message INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL, wall INTEGER NOT NULL);
+CREATE TABLE receipt (
+    id INTEGER PRIMARY KEY, message INTEGER NOT NULL, masked TEXT,   -- to whom: the number may be forgotten before it is published
+    outcome TEXT NOT NULL, reason TEXT NOT NULL, wall INTEGER NOT NULL
+);
 CREATE TABLE hold (                     -- what stops messages: the number, a template, a rule, a category, a country
     key TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL, since_wall INTEGER NOT NULL,
     until INTEGER, strikes INTEGER NOT NULL, lift TEXT NOT NULL, note TEXT NOT NULL,

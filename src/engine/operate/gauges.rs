@@ -108,7 +108,7 @@ impl Engine {
         if !self.soft.held.is_empty() {
             holds.push(Hold {
                 what: "new events".to_owned(),
-                reason: Reason::StoreFull,
+                reason: if self.disk_is_short() { Reason::DiskReserve } else { Reason::StoreFull },
                 since: None,
                 until: None,
                 note: format!("{} events wait unacknowledged", self.soft.held.len()),

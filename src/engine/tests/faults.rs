@@ -239,6 +239,46 @@ fn displace_lets_the_oldest_of_the_lowest_go() {
 }
 
 #[test]
+fn receipts_of_what_gave_way_say_to_whom() {
+    let (kit, _) = filled("displace");
+    let displaced: Vec<_> = kit.published.iter().filter(|publish| publish.payload.contains("\"displaced\"")).collect();
+    assert!(!displaced.is_empty());
+    for publish in displaced {
+        assert!(publish.payload.contains(r#""to":"+55…01""#), "{}", publish.payload);
+    }
+}
+
+#[test]
+fn later_events_do_not_pass_held_ones() {
+    let (mut kit, stored) = filled("hold");
+    for n in ["b", "c", "d"] {
+        kit.order("pos/1/ready", CAIO, n);
+    }
+    kit.order("pos/1/urgent", CAIO, "alarm");
+    let held = kit.told.len();
+    kit.ask(Request::Resume { target: Target::All, reason: "done".into() });
+    let mut from = 0;
+    for _ in 0..400 {
+        while from < kit.sent.len() {
+            let attempt = kit.sent[from].attempt;
+            from += 1;
+            kit.answer(attempt, taken());
+        }
+        kit.run(6_000);
+        if kit.acked.len() == stored + 5 {
+            break;
+        }
+    }
+    let stored_since = kit.told[held..].iter().filter(|told| told.outcome == Some(Outcome::Stored));
+    let order: Vec<_> = stored_since.filter_map(|told| told.event.as_deref()).collect();
+    assert_eq!(
+        order,
+        [&*format!("order number {stored}"), "b", "c", "d"],
+        "the alarm was stored in the reserve before"
+    );
+}
+
+#[test]
 fn a_revocation_has_room_in_a_full_store() {
     let (mut kit, _) = filled("hold");
     kit.arrive("pos/1/stop", &format!(r#"{{"to": "{CAIO}"}}"#));

@@ -1,8 +1,9 @@
-//! The engine on a real store, in virtual time: timetables, crashes, failed commits, a seeded simulation.
+//! The engine on a real store, in virtual time: timetables, crashes, failed commits. The seeded simulation is `tests/sim`.
 
+mod drive;
 mod faults;
+mod found;
 mod kit;
 mod plans;
 mod send;
-mod sim;
 mod timetables;

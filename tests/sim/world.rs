@@ -1,0 +1,612 @@
+//! The box in its world: one engine with its loop on a real store, virtual time, and everything that the loop asks of the world.
+
+use super::books::{Books, Ended, Receipt, Row};
+use super::broker::{Broker, Publish, arrival};
+use super::orders::Order;
+use super::platform::{self, Effect, Platform, Request};
+use super::reach::Reach;
+use super::setup;
+use crate::engine::drive::{Course, Inbox, Queue, World as Drives, channel};
+use crate::engine::{Action, BrokerLink, Engine, Failure, Input, Link, Post};
+use crate::message::{Delivery, Epoch, NotSent, ReceiptId};
+use crate::outbox::{Outbox, WhenFull};
+use crate::time::{Clock, Mono, Now, Wall};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// 2026-03-02T12:00:00Z, a Monday.
+pub const MONDAY: i64 = 1_772_452_800_000;
+/// Between two tries of a store that takes nothing: the loop's own.
+const RETRY_MS: u64 = 200;
+/// How long a stop may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What the design says must stay free: 32 KiB for each post in flight, and a MiB.
+pub const RESERVE: u64 = (1 << 20) + IN_FLIGHT as u64 * (32 << 10);
+pub const IN_FLIGHT: usize = 3;
+/// The write-ahead log: 1 MiB between checkpoints, one batch of at most 2 MiB on top, and SQLite's headers.
+const LOG_BYTES: u64 = 4 << 20;
+
+/// The engine and its loop; dropped by a crash.
+pub struct Running {
+    pub engine: Engine,
+    queue: Queue,
+    course: Course,
+}
+
+/// What may go wrong in this seed: each kind in half of them, so that some worlds are quiet enough to get far.
+#[derive(Clone, Copy, Debug)]
+pub struct Troubles {
+    pub crashes: bool,
+    pub commits: bool,
+    pub disk: bool,
+    pub clock: bool,
+    pub broker: bool,
+    pub platform: bool,
+    pub orders: bool,
+    pub reloads: bool,
+    /// A store of the smallest size, filled with long texts.
+    pub small: bool,
+}
+
+pub struct World {
+    pub seed: u64,
+    pub random: fastrand::Rng,
+    pub troubles: Troubles,
+    folder: tempfile::TempDir,
+    pub running: Option<Running>,
+    inbox: Option<Inbox>,
+    pub version: usize,
+    pub reload: Option<usize>,
+    /// Milliseconds of real time since the beginning.
+    pub real: u64,
+    boot: u64,
+    boot_at: u64,
+    pub trusted: bool,
+    /// What the wall clock is off by.
+    pub shift: i64,
+    pub broker: Broker,
+    pub platform: Platform,
+    pub books: Books,
+    pub reach: Reach,
+    pub disk: u64,
+    when_full: WhenFull,
+    /// Inputs that the box has not looked at.
+    given: usize,
+    /// The power fails after so many more actions.
+    pub crash_in: Option<usize>,
+    dead: bool,
+    pub orders: BTreeMap<u64, Order>,
+    pub token: u8,
+    acked: Vec<String>,
+    published: Vec<(i64, Receipt)>,
+    commits: i64,
+    pub events: usize,
+    /// What tills said, to be said again.
+    pub said: BTreeMap<String, Publish>,
+    trace: bool,
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut often = || random.bool();
+        let troubles = Troubles {
+            crashes: often(),
+            commits: often(),
+            disk: often(),
+            clock: often(),
+            broker: often(),
+            platform: often(),
+            orders: often(),
+            reloads: often(),
+            small: seed % 16 == 7,
+        };
+        let per_second = if often() { 4 } else { 20 };
+        let when_full = if often() { WhenFull::Hold } else { WhenFull::Displace };
+        let trusted = !troubles.clock || often();
+        // Memory where there is such a folder: a sync costs nothing there, and nothing here is about disks.
+        let memory = std::path::Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let books = Books::new(seed, per_second, IN_FLIGHT);
+        let mut world = World {
+            seed,
+            random,
+            troubles,
+            folder: folder.unwrap(),
+            running: None,
+            inbox: None,
+            version: setup::USUAL,
+            reload: None,
+            real: 0,
+            boot: 1,
+            boot_at: 0,
+            trusted,
+            shift: 0,
+            broker: Broker::default(),
+            platform: Platform { open: Vec::new(), ghosts: Vec::new(), line: true },
+            books,
+            reach: Reach::default(),
+            disk: 1 << 30,
+            when_full,
+            given: 0,
+            crash_in: None,
+            dead: false,
+            orders: BTreeMap::new(),
+            token: 1,
+            acked: Vec::new(),
+            published: Vec::new(),
+            commits: 0,
+            events: 0,
+            said: BTreeMap::new(),
+            trace: std::env::var_os("SIM_TRACE").is_some(),
+        };
+        world.say(|| format!("{troubles:?} {per_second}/s {when_full:?}"));
+        world.open();
+        world.connect();
+        world
+    }
+
+    pub fn say(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            println!("{:>10} {}", self.real, what());
+        }
+    }
+
+    // --- the box
+
+    /// Starts the daemon on what the disk holds, and looks whether all that was known is there.
+    pub fn open(&mut self) {
+        let (rooms, rules) = self.rooms(self.version);
+        let outbox = Outbox::open(rooms.outbox.clone(), self.seed).unwrap();
+        let boot = format!("boot-{}", self.boot);
+        let engine = Engine::new(rooms, rules, outbox, self.now(), &boot, self.seed).unwrap();
+        let (inbox, queue) = channel(super::broker::WINDOW, IN_FLIGHT);
+        self.running = Some(Running { engine, queue, course: Course::default() });
+        self.inbox = Some(inbox);
+        (self.given, self.dead, self.commits) = (0, false, -1);
+        self.tell(Input::Link(Link::Token(Some([self.token; 8]))));
+        let kept = self.states();
+        for (id, row) in &self.books.rows {
+            let state = kept.get(id).unwrap_or_else(|| panic!("seed {}: message {id} is gone: {row:?}", self.seed));
+            assert!(row.state != 4 || *state == 4, "seed {}: message {id} had ended: {row:?}", self.seed);
+        }
+        if self.version == setup::PAUSED {
+            self.books.stops.insert("the configuration".to_owned());
+        }
+    }
+
+    fn rooms(&self, version: usize) -> (crate::engine::Rooms, std::sync::Arc<crate::rules::Rules>) {
+        let (mut rooms, rules) = setup::version(version);
+        rooms.outbox.path = self.folder.path().join("outbox.db");
+        rooms.outbox.when_full = self.when_full;
+        rooms.outbox.max_bytes = if self.troubles.small { 1 << 20 } else { 16 << 20 };
+        // In some worlds texts are forgotten while their messages still matter.
+        rooms.outbox.keep_content = Duration::from_secs(if self.seed % 3 == 0 { 600 } else { 172_800 });
+        rooms.policy.unknown_wait = Duration::from_secs(30);
+        rooms.pace.max_in_flight = IN_FLIGHT;
+        rooms.pace.sender_per_second = Some(self.books.per_second as u32);
+        (rooms, rules)
+    }
+
+    /// SIGKILL, or worse: what is on its way to and from the box stays on its way, or is lost.
+    pub fn crash(&mut self) {
+        self.say(|| "crash".to_owned());
+        self.count();
+        self.running = None;
+        for request in std::mem::take(&mut self.platform.open) {
+            let (answer, ..) = platform::answer(&mut self.random, &request);
+            self.platform.ghosts.push((request.attempt, answer));
+        }
+        self.books.crashed(self.real);
+        self.broker.lost();
+        self.broker.owed.clear();
+        self.orders.clear();
+        self.acked.clear();
+        self.published.clear();
+        self.crash_in = None;
+    }
+
+    pub fn restart(&mut self) {
+        self.crash();
+        self.open();
+    }
+
+    /// Power loss, and a new boot after `off`.
+    pub fn reboot(&mut self, off: u64) {
+        self.crash();
+        self.real += off;
+        self.books.steady = false;
+        (self.boot, self.boot_at) = (self.boot + 1, self.real);
+        (self.trusted, self.shift) = (true, 0);
+        if self.troubles.clock && self.random.bool() {
+            (self.trusted, self.shift) = (false, self.random.i64(-1_000_000_000_000..1_000_000_000));
+        }
+        self.open();
+    }
+
+    /// Hands something to the loop.
+    pub fn tell(&mut self, input: Input) {
+        self.given += 1;
+        let took = self.inbox.as_ref().is_some_and(|inbox| inbox.tell(input));
+        assert!(took, "seed {}: the loop has no room", self.seed);
+    }
+
+    pub fn stop(&mut self) {
+        self.given += 1;
+        self.inbox.as_ref().expect("the box runs").stop();
+    }
+
+    /// One round of the loop, and what can be judged after it.
+    fn round(&mut self) -> bool {
+        let mut box_ = self.running.take().expect("the box runs");
+        self.given = 0;
+        if self.disk < 64 << 10 && self.random.u8(0..4) > 0 {
+            box_.engine.outbox.fault.commit = Some((false, rusqlite::ffi::SQLITE_FULL));
+        }
+        let short = self.disk < RESERVE;
+        if short {
+            self.books.stops.insert("the disk".to_owned());
+        } else {
+            self.books.stops.remove("the disk");
+        }
+        let over = box_.course.round(&mut box_.engine, &box_.queue, self, PATIENCE);
+        let clear = !box_.course.troubled && !box_.engine.in_doubt() && !self.dead;
+        self.running = Some(box_);
+        let rows = self.books.rows.len();
+        self.look();
+        assert!(!short || self.books.rows.len() == rows, "seed {}: stored below the reserve of the disk", self.seed);
+        for label in std::mem::take(&mut self.acked) {
+            self.books.acknowledged(&label);
+        }
+        for (id, receipt) in std::mem::take(&mut self.published) {
+            self.reach.outcome(&receipt.outcome, &receipt.reason);
+            self.books.receipt(id, receipt);
+        }
+        if clear {
+            self.books.kept(self.real);
+        }
+        over
+    }
+
+    /// Reads the file as a technician would: rows, their states, and how large it all is.
+    fn look(&mut self) {
+        let box_ = self.running.as_ref().expect("the box runs");
+        if !box_.engine.outbox.is_attached() || box_.engine.outbox.row().commits == self.commits {
+            return;
+        }
+        self.commits = box_.engine.outbox.row().commits;
+        let newest = self.books.rows.last_key_value().map_or(0, |(id, _)| *id);
+        let mut query = box_.engine.outbox.raw().prepare_cached(
+            "SELECT id, topic, content.number, state FROM message LEFT JOIN content ON content.message = id WHERE id > ?1",
+        );
+        let query = query.as_mut().unwrap();
+        let found: Vec<(i64, Row)> = query
+            .query_map([newest], |row| {
+                let topic: String = row.get(1)?;
+                let label = topic.split('/').nth(1).unwrap_or_default().to_owned();
+                let (number, state) = (row.get(2)?, row.get(3)?);
+                Ok((row.get(0)?, Row { label, number, state, seen: self.real }))
+            })
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        for (id, row) in found {
+            self.reach.state(None, row.state);
+            self.books.rows.insert(id, row);
+        }
+        let open = self.open_states();
+        for (id, row) in self.books.rows.iter_mut().filter(|(_, row)| row.state != 4) {
+            let state = open.get(id).copied().unwrap_or(4);
+            if state != row.state {
+                self.reach.state(Some(row.state), state);
+                row.state = state;
+            }
+        }
+        self.judge_bytes();
+        self.books.judge_rows();
+    }
+
+    fn judge_bytes(&self) {
+        let bytes = |name: &str| std::fs::metadata(self.folder.path().join(name)).map_or(0, |file| file.len());
+        let most = if self.troubles.small { 1 << 20 } else { 16 << 20 };
+        let (store, log) = (bytes("outbox.db"), bytes("outbox.db-wal"));
+        assert!(store <= most && log <= LOG_BYTES, "seed {}: {store} bytes and {log} of log", self.seed);
+    }
+
+    fn query(&self, query: &str) -> BTreeMap<i64, i64> {
+        let box_ = self.running.as_ref().expect("the box runs");
+        let mut query = box_.engine.outbox.raw().prepare_cached(query).unwrap();
+        query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn states(&self) -> BTreeMap<i64, i64> {
+        self.query("SELECT id, state FROM message")
+    }
+
+    pub fn open_states(&self) -> BTreeMap<i64, i64> {
+        self.query("SELECT id, state FROM message WHERE state < 4")
+    }
+
+    /// How each message stands in the file.
+    pub fn stored(&self) -> BTreeMap<i64, (String, String)> {
+        let box_ = self.running.as_ref().expect("the box runs");
+        let mut query = box_.engine.outbox.raw().prepare_cached("SELECT id, outcome, reason FROM message").unwrap();
+        let rows = query.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    /// Receipts that the broker did not acknowledge, as far as the box keeps that.
+    pub fn untold(&self) -> usize {
+        self.query("SELECT id, message FROM receipt").len()
+    }
+
+    /// One round, whatever it brings.
+    pub fn one_round(&mut self) {
+        self.pump();
+        self.round();
+    }
+
+    // --- time
+
+    /// Rounds until nothing more happens at this instant.
+    pub fn settle(&mut self) {
+        for round in 0.. {
+            self.pump();
+            let over = self.round();
+            if self.dead {
+                self.restart();
+                self.connect_only();
+            } else if over {
+                self.say(|| "stopped".to_owned());
+                self.restart();
+                self.connect_only();
+            }
+            let box_ = self.running.as_ref().expect("the box runs");
+            if box_.course.troubled {
+                self.real += RETRY_MS;
+                if round > 5 && self.given == 0 {
+                    // A full disk stays full until somebody makes room.
+                    return;
+                }
+            } else if self.given == 0 && !self.broker.has_next() && self.wait() > 0 {
+                return;
+            }
+            assert!(round < 5_000, "seed {} at {}: it never comes to rest", self.seed, self.real);
+        }
+    }
+
+    fn wait(&self) -> u64 {
+        let box_ = self.running.as_ref().expect("the box runs");
+        box_.course.wait(&box_.engine, self.now()).as_millis() as u64
+    }
+
+    /// Lets time go by, stopping wherever the box wants to be woken.
+    pub fn pass(&mut self, millis: u64) {
+        let end = self.real + millis;
+        loop {
+            self.settle();
+            let next = self.real + self.wait().max(1);
+            if next > end {
+                break;
+            }
+            self.real = next;
+        }
+        self.real = self.real.max(end);
+    }
+
+    /// To the next instant at which the box wants something, at most `millis` ahead.
+    pub fn pass_to_wake(&mut self, millis: u64) {
+        self.settle();
+        self.real += self.wait().clamp(1, millis);
+        self.settle();
+    }
+
+    fn now(&self) -> Now {
+        let wall = Wall(MONDAY + self.real as i64 + self.shift);
+        let clock = if self.trusted { Clock::Trusted(wall) } else { Clock::Unsynced(wall) };
+        Now { mono: Mono(5_000 + self.real - self.boot_at), wall: clock }
+    }
+
+    // --- the broker
+
+    /// A connection, and what the broker sends again on it.
+    pub fn connect(&mut self) {
+        self.connect_only();
+        self.settle();
+    }
+
+    pub fn connect_only(&mut self) {
+        if self.broker.connected {
+            self.broker.lost();
+            self.tell(Input::Link(Link::Broker(BrokerLink::Lost { why: "sim".to_owned() })));
+        }
+        let resumed = self.broker.epoch > 0 && self.broker.resumed;
+        self.broker.epoch += 1;
+        (self.broker.connected, self.broker.resumed) = (true, true);
+        let epoch = Epoch(self.broker.epoch);
+        self.say(|| format!("connected {epoch:?}, session {resumed}"));
+        self.tell(Input::Link(Link::Broker(BrokerLink::Connected { epoch, session_present: resumed })));
+        if !resumed {
+            self.broker.forgets();
+        }
+        self.broker.send_again();
+    }
+
+    fn pump(&mut self) {
+        while let Some((publish, delivery)) = self.broker.next() {
+            let again = matches!(delivery, Delivery::AtLeastOnce { dup: true, .. });
+            self.deliver(&publish, delivery, !again);
+        }
+    }
+
+    pub fn deliver(&mut self, publish: &Publish, delivery: Delivery, fresh: bool) {
+        self.say(|| format!("delivers {} {} {delivery:?}", publish.label, publish.topic));
+        self.given += 1;
+        self.books.delivered(&publish.label, fresh, self.version);
+        self.broker.owed.push_back((publish.label.clone(), delivery));
+        let took = self.inbox.as_ref().is_some_and(|inbox| inbox.arrived(arrival(publish, delivery)));
+        assert!(took, "seed {}: the loop has no room", self.seed);
+    }
+
+    fn acknowledged(&mut self, delivery: Delivery) {
+        let (label, owed) = self.broker.owed.pop_front().expect("an acknowledgement for nothing");
+        assert_eq!(owed, delivery, "seed {}: acknowledgements leave in the order of arrival", self.seed);
+        let event = &self.books.events[&label];
+        if event.rule == "stop" {
+            let to = event.to.clone();
+            self.books.consent(&to, "all", false);
+        }
+        if let Some(publish) = self.broker.acknowledged(delivery) {
+            self.acked.push(publish.label);
+        }
+    }
+
+    fn published(&mut self, id: ReceiptId, payload: &str) {
+        if !self.broker.connected {
+            return;
+        }
+        self.broker.receipts.push_back(id.0);
+        let told: serde_json::Value = serde_json::from_str(payload).unwrap();
+        let text = |key: &str| told[key].as_str().map(str::to_owned);
+        let message = text("message").unwrap();
+        let receipt = Receipt {
+            message: message.rsplit('-').next().unwrap().parse().unwrap(),
+            to: text("to"),
+            outcome: text("outcome").unwrap(),
+            reason: text("reason").unwrap(),
+        };
+        self.published.push((id.0, receipt));
+    }
+
+    /// The broker acknowledges the receipts that it has.
+    pub fn receipts_taken(&mut self) {
+        let last = self.broker.receipts.pop_back();
+        self.broker.receipts.clear();
+        if let Some(last) = last {
+            self.tell(Input::ReceiptTaken(ReceiptId(last)));
+        }
+    }
+
+    // --- the platform
+
+    fn posted(&mut self, post: &Post) {
+        let body: serde_json::Value = serde_json::from_slice(&post.body).unwrap();
+        let text = |pointer: &str| body.pointer(pointer).and_then(|text| text.as_str()).map(str::to_owned);
+        let said = text("/template/components/0/parameters/0/text").or_else(|| text("/text/body")).unwrap();
+        let data = text("/biz_opaque_callback_data").unwrap();
+        let message = data.split('/').nth(1).and_then(|id| id.rsplit('-').next()).unwrap().parse().unwrap();
+        let request = Request {
+            attempt: post.attempt.0,
+            at: self.real,
+            to: text("/to").unwrap().strip_prefix('+').expect("with a plus").to_owned(),
+            label: said.split(' ').next().unwrap_or_default().to_owned(),
+            message,
+            reached: self.platform.line && (!self.troubles.platform || self.random.u8(0..8) > 0),
+            token: self.token,
+        };
+        self.say(|| format!("posts {request:?}"));
+        if let Some(row) = self.books.rows.get_mut(&request.message) {
+            self.reach.state(Some(row.state), 1);
+            row.state = 1;
+        }
+        self.books.leaves(&request, &self.platform.open);
+        self.platform.open.push(request);
+    }
+
+    /// One request is answered; sometimes the answer comes twice.
+    pub fn answer(&mut self, which: usize, kind: bool) {
+        let request = self.platform.open.remove(which);
+        let (answer, ended, effect) = if kind && request.reached {
+            (platform::taken(&request.to), Ended::Taken, Effect::None)
+        } else {
+            platform::answer(&mut self.random, &request)
+        };
+        self.say(|| format!("answers {} with {answer:?}", request.attempt));
+        self.books.answered(self.real, &request, ended, effect, request.token == self.token);
+        let id = crate::message::AttemptId(request.attempt);
+        self.tell(Input::Answered(id, answer.clone()));
+        if self.random.bool() {
+            self.tell(Input::Answered(id, answer));
+        }
+    }
+
+    /// The counters that a person can read, before they are gone.
+    fn count(&mut self) {
+        let now = self.now();
+        let Some(box_) = &mut self.running else { return };
+        if !box_.engine.in_doubt()
+            && let Some(crate::operate::Reply::Text(text)) = box_.engine.look(now, &crate::operate::Request::Metrics)
+        {
+            self.reach.metrics(&text);
+        }
+    }
+
+    pub fn finish(&mut self) {
+        self.count();
+    }
+}
+
+impl Drives for World {
+    fn now(&mut self) -> Now {
+        World::now(self)
+    }
+
+    fn free_space(&mut self) -> Option<u64> {
+        Some(self.disk)
+    }
+
+    fn stopwatch(&mut self) -> Duration {
+        Duration::from_millis(self.real)
+    }
+
+    /// The power may fail before any action: those after it never leave.
+    fn release(&mut self, action: Action) {
+        if let Some(left) = &mut self.crash_in {
+            self.dead |= *left == 0;
+            *left = left.saturating_sub(1);
+        }
+        if self.dead {
+            return;
+        }
+        match action {
+            Action::Ack(delivery) => self.acknowledged(delivery),
+            Action::Post(post) => self.posted(&post),
+            Action::Probe => {
+                let why = NotSent::NoConnection("sim".to_owned());
+                let link = if self.platform.line { Link::UplinkUp(None) } else { Link::UplinkDown(why) };
+                self.tell(Input::Link(link));
+            }
+            Action::Subscribe { epoch, .. } => {
+                if self.broker.connected && epoch.0 == self.broker.epoch {
+                    self.broker.subscribed = true;
+                    self.tell(Input::Link(Link::Broker(BrokerLink::Subscribed { epoch, refused: Vec::new() })));
+                }
+            }
+            Action::Publish(publish) => {
+                if let Some(id) = publish.receipt {
+                    self.published(id, &publish.payload);
+                }
+            }
+            Action::Show(told) => self.reach.told(&told),
+            Action::Done(ticket, reply) => self.done(ticket, &reply),
+        }
+    }
+
+    fn trouble(&mut self, failure: Option<&Failure>) {
+        self.say(|| format!("trouble {failure:?}"));
+    }
+
+    fn reload(&mut self, engine: &mut Engine) {
+        let Some(version) = self.reload.take() else { return };
+        self.say(|| format!("reloads {version}"));
+        self.version = version;
+        self.books.reloaded(version);
+        if version == setup::PAUSED {
+            self.books.stops.insert("the configuration".to_owned());
+        } else {
+            self.books.stops.remove("the configuration");
+        }
+        let (rooms, rules) = self.rooms(version);
+        engine.reload(rooms, rules);
+    }
+}
