@@ -43,7 +43,7 @@ fn help() -> Value {
     json!({
         "what": "the control endpoint of branchline sandbox: a simulated WhatsApp Cloud API",
         "known": {
-            "GET /sandbox/state": "counters, faults in wait, limits",
+            "GET /sandbox/state": "counters, faults in wait, limits, what became of reports",
             "GET /sandbox/messages?after=N&limit=N&to=NUMBER&accepted=true": "what was received, oldest first, as the person would read it",
             "POST /sandbox/step": "one step of a scenario, as JSON, done at once or at its time from now",
         },

@@ -1,6 +1,6 @@
 //! `branchline sandbox`: the simulated Cloud API alone, in the foreground, for trials of one's own.
 //!
-//! Floor: beside the roof. Files, words and signals only; what the API does is in [`super::api`].
+//! Floor: beside the roof. Files, words and signals only: it knows no rule of the platform, which is all in [`super::api`].
 
 mod folder;
 mod say;
@@ -69,7 +69,9 @@ pub async fn serve(options: Options) -> Result<(), Trouble> {
     let folder = options.tls.as_deref().map(|path| Folder::open(path, options.listen.ip(), now)).transpose()?;
     let settings = settings(&options, folder.as_ref())?;
     let api = Api::start(settings).await.map_err(|error| unstarted(&options, &error))?;
-    say::hello(&options, folder.as_ref(), &api.url());
+    // Everywhere is no address to go to.
+    let url = api.url().replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
+    say::hello(&options, folder.as_ref(), &url);
     if let Some(scenario) = &scenario {
         scenario.play(&api.control());
     }
