@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// For conditions that come true in milliseconds.
@@ -394,6 +395,90 @@ async fn the_daemon_takes_what_it_prints() {
     assert!(state["counters"]["whole"].as_u64() > Some(0) && state["counters"]["failed_handshakes"] == 0, "{state:#}");
 }
 
+/// A callback with a certificate of a trial's own: one request a connection, until it is dropped. What was posted, with its
+/// signature.
+async fn callback(chain: Vec<u8>, key: Vec<u8>) -> (String, tokio::sync::mpsc::UnboundedReceiver<(String, Vec<u8>)>) {
+    use rustls_pki_types::pem::PemObject;
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(&chain).unwrap()],
+            PrivateKeyDer::from_pem_slice(&key).unwrap(),
+        )
+        .unwrap();
+    let tls = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/hook", listener.local_addr().unwrap());
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let mut line = tokio::io::BufReader::new(tls.accept(tcp).await.unwrap());
+            let mut head = Vec::new();
+            while head.last().is_none_or(|last: &String| last.trim() != "") {
+                let mut text = String::new();
+                line.read_line(&mut text).await.unwrap();
+                head.push(text);
+            }
+            let header = |name: &str| {
+                head.iter()
+                    .filter_map(|line| line.split_once(": "))
+                    .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value.trim().to_owned())
+            };
+            let mut body = vec![0; header("content-length").map_or(0, |length| length.parse().unwrap())];
+            line.read_exact(&mut body).await.unwrap();
+            let asked = head[0].split(['?', '&', ' ']).find_map(|pair| pair.strip_prefix("hub.challenge="));
+            let answer = asked.filter(|_| head[0].contains("hub.verify_token=s3same")).unwrap_or_default().to_owned();
+            if head[0].starts_with("POST") {
+                sender.send((header("x-hub-signature-256").unwrap(), body)).unwrap();
+            }
+            let answer =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}", answer.len());
+            line.write_all(answer.as_bytes()).await.unwrap();
+            line.shutdown().await.unwrap();
+        }
+    });
+    (url, receiver)
+}
+
+#[tokio::test]
+async fn it_reports_to_a_callback_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    drop(Sandbox::start(&["--tls", &path("tls")])); // makes the certificates
+    let pem = |name: &str| std::fs::read(path(&format!("tls/{name}"))).unwrap();
+    std::fs::write(path("secret"), "app-s3cret\n").unwrap();
+    std::fs::write(path("verify"), "s3same\n").unwrap();
+    let (url, mut posts) = callback(pem("server.pem"), pem("server.key")).await;
+    let typed = [
+        "--callback",
+        &url,
+        "--callback-ca",
+        &path("tls/ca.pem"),
+        "--app-secret-file",
+        &path("secret"),
+        "--verify-token-file",
+        &path("verify"),
+    ];
+    let sandbox = Sandbox::start(&typed);
+    sandbox.until(|state| state["callback"]["verified"] == true).await;
+    sandbox.done(json!({ "settings": { "reports": { "repeats": 0 } } })).await;
+    sandbox.done(json!({ "inbound": { "from": ANA, "text": "PARAR" } })).await;
+    let (signature, body) = tokio::time::timeout(SOON, posts.recv()).await.unwrap().unwrap();
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"app-s3cret");
+    let hex: String = ring::hmac::sign(&key, &body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(signature, format!("sha256={hex}"));
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["entry"][0]["changes"][0]["value"]["messages"][0]["text"]["body"], "PARAR");
+    sandbox.until(|state| state["callback"]["delivered"] == 1 && state["callback"]["pending"] == 0).await;
+    sandbox.end(Signal::INT);
+}
+
 /// Exit code and complaint of a sandbox that does not start.
 fn ended(typed: &[&str]) -> (i32, String) {
     let output = branchline(&["sandbox", "--listen", "127.0.0.1:0"]).args(typed).output().unwrap();
@@ -425,6 +510,8 @@ fn what_keeps_it_from_starting_is_told() {
         (&["--record", "/dev/null/x"], 74, &["cannot write /dev/null/x"]),
         (&["--tls", half.to_str().unwrap()], 78, &["server.pem is missing, and ca.key, which could make it"]),
         (&["--client-ca", &empty], 64, &["--tls"]),
+        (&["--callback", "box:8443"], 78, &["--callback box:8443 is no web address", "http://HOST:PORT/PATH"]),
+        (&["--callback", "http://127.0.0.1:9", "--verify-token-file", &empty], 78, &["is empty"]),
     ];
     for (typed, code, wanted) in table {
         let (got, said) = ended(typed);

@@ -142,6 +142,15 @@ pub struct Sandbox {
     /// The app secret; "sandbox-app-secret" without.
     #[arg(long, value_name = "FILE")]
     pub app_secret_file: Option<PathBuf>,
+    /// Where to report statuses, replies and news of the account to, signed by the app secret.
+    #[arg(long, value_name = "URL")]
+    pub callback: Option<String>,
+    /// What the callback is asked for first; "sandbox-verify-token" without.
+    #[arg(long, value_name = "FILE")]
+    pub verify_token_file: Option<PathBuf>,
+    /// Trust the callback's certificate by this authority too, beside the public ones and that of --tls.
+    #[arg(long, value_name = "FILE")]
+    pub callback_ca: Option<PathBuf>,
     /// Refuse requests without the appsecret_proof of the app secret.
     #[arg(long)]
     pub require_proof: bool,

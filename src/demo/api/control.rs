@@ -143,7 +143,10 @@ impl Control {
         {
             return Err(format!("{name} needs TLS with certificates of our own making (--tls DIR)"));
         }
-        if fault.stage() != Stage::Whole && (aim.to.is_some() || aim.template.is_some()) {
+        if fault.stage() == Stage::Report && self.0.post.is_none() {
+            return Err(format!("{name} is about reports, and there is no callback to report to (--callback URL)"));
+        }
+        if !matches!(fault.stage(), Stage::Whole | Stage::Report) && (aim.to.is_some() || aim.template.is_some()) {
             return Err(format!("{name} strikes before a request is read: it cannot be aimed at a number or template"));
         }
         let matches: Option<Matches> = (aim.to.is_some() || aim.template.is_some()).then(|| {
@@ -326,6 +329,14 @@ impl Recent {
     pub(super) fn after(&self, after: u64) -> impl Iterator<Item = (u64, &Seen)> {
         let skip = usize::try_from(after.saturating_sub(self.forgotten)).unwrap_or(usize::MAX);
         (self.forgotten + 1..).zip(&self.seen).skip(skip)
+    }
+
+    /// The id of the last message that was accepted for a person that `is_it`.
+    pub(super) fn last_wamid(&self, is_it: impl Fn(&str) -> bool) -> Option<String> {
+        self.seen.iter().rev().filter(|seen| is_it(&seen.person)).find_map(|seen| match &seen.answer {
+            Answer::Accepted(wamid) => Some(wamid.clone()),
+            _ => None,
+        })
     }
 
     fn make_contiguous(&mut self) -> &[Seen] {

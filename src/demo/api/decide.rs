@@ -149,6 +149,7 @@ fn claim(state: &State, request: &Request, body: &Value) -> Seen {
 
 /// Keeps and counts a message in one change: who waits for the count finds the message.
 fn record(state: &State, seen: Seen) {
+    state.report_message(&seen);
     let keep = state.settings.keep;
     state.change(|inner| {
         inner.counters.accepted += u64::from(seen.accepted());

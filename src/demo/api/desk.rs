@@ -6,7 +6,9 @@
 use super::control::{Answer, Control, Seen};
 use super::decide::Reply;
 use super::fault::{Armed, Fault};
+use super::lock;
 use super::step::{Order, Step};
+use super::webhook::Post;
 use http::request::Parts;
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -41,7 +43,7 @@ fn help() -> Value {
     json!({
         "what": "the control endpoint of branchline sandbox: a simulated WhatsApp Cloud API",
         "known": {
-            "GET /sandbox/state": "counters, faults in wait, limits",
+            "GET /sandbox/state": "counters, faults in wait, limits, what became of reports",
             "GET /sandbox/messages?after=N&limit=N&to=NUMBER&accepted=true": "what was received, oldest first, as the person would read it",
             "POST /sandbox/step": "one step of a scenario, as JSON, done at once or at its time from now",
         },
@@ -55,9 +57,14 @@ fn help() -> Value {
             { "settings": { "sender_per_second": 20, "token": "another" } },
             { "template": { "name": "order_ready", "language": "pt_BR", "status": "PAUSED" } },
             { "window": { "number": "+5511987654321", "open": true } },
+            { "inbound": { "from": "+5511987654321", "text": "STOP" } },
+            { "inbound": { "from": "+5511987654321", "button": "Confirmar", "payload": "ack" }, "at": "10s" },
+            { "preference": { "number": "+5511987654321", "value": "stop" } },
+            { "account": { "event": "ACCOUNT_RESTRICTION", "restrictions": ["RESTRICTED_BIZ_INITIATED_MESSAGING"], "for": "1h" } },
+            { "settings": { "reports": { "sent": "0ms..700ms", "delivered": "1s", "disorder": 0.2, "repeats": 0.5 } } },
             { "reset": true },
         ],
-        "faults": Fault::PLAIN.iter().map(Fault::name).chain(["status", "code", "slow-answer"]).collect::<Vec<_>>(),
+        "faults": Fault::names().collect::<Vec<_>>(),
     })
 }
 
@@ -84,6 +91,21 @@ fn state(control: &Control) -> Value {
             "pair_slack_ms": inner.limits.pair_slack.as_millis() as u64,
         },
         "record_complete": !inner.unrecorded,
+        "callback": control.0.post.as_ref().map(callback),
+    })
+}
+
+fn callback(post: &Post) -> Value {
+    let tally = lock(&post.tally);
+    json!({
+        "verified": tally.verified,
+        "pending": tally.pending,
+        "delivered": tally.delivered,
+        "posts": tally.posts,
+        "refused": tally.refused,
+        "given_up": tally.given_up,
+        "dropped": tally.dropped,
+        "trouble": tally.trouble,
     })
 }
 
@@ -159,7 +181,7 @@ fn step(control: &Control, body: Option<&[u8]>) -> (u16, Value) {
     let step = match Step::read(&value, "") {
         Ok(step) => step,
         Err(wrong) => {
-            let told = |wrong: &super::step::Wrong| json!({ "at": wrong.at, "problem": wrong.text });
+            let told = |wrong: &super::table::Wrong| json!({ "at": wrong.at, "problem": wrong.text });
             return (400, json!({ "problems": wrong.iter().map(told).collect::<Vec<_>>() }));
         }
     };

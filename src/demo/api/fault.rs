@@ -47,6 +47,12 @@ pub enum Fault {
     GarbageBody,
     /// Not taken: a redirect to the same address.
     Redirect307,
+    /// The message is accepted, and reported as failed for this code. Needs a [`super::Callback`], as the two below.
+    FailLater(i64),
+    /// The message is accepted, reported as sent, and never as delivered: the phone is off, or its time to live passes.
+    NotDelivered,
+    /// The message is accepted, and nothing is ever reported of it.
+    NoReport,
 }
 
 /// A certificate that no client may take.
@@ -74,6 +80,7 @@ pub(super) enum Stage {
     Connection,
     Head,
     Whole,
+    Report,
 }
 
 impl Fault {
@@ -82,6 +89,7 @@ impl Fault {
             Fault::RefuseConnections => Stage::Listener,
             Fault::MuteTls | Fault::ResetTls | Fault::Certificate(_) => Stage::Connection,
             Fault::ResetBeforeRead | Fault::RefusedStream | Fault::GoAway => Stage::Head,
+            Fault::FailLater(_) | Fault::NotDelivered | Fault::NoReport => Stage::Report,
             _ => Stage::Whole,
         }
     }
@@ -108,10 +116,13 @@ impl Fault {
             Fault::SlowAnswer(_) => "slow-answer",
             Fault::GarbageBody => "garbage-body",
             Fault::Redirect307 => "redirect",
+            Fault::FailLater(_) => "fail-later",
+            Fault::NotDelivered => "not-delivered",
+            Fault::NoReport => "no-report",
         }
     }
 
-    /// The ones that a name says all of. The others, `status`, `code` and `slow-answer`, need a value.
+    /// The ones that a name says all of. The others, in [`Fault::NEED_VALUE`], need a value.
     pub const PLAIN: &'static [Fault] = &[
         Fault::RefuseConnections,
         Fault::MuteTls,
@@ -129,7 +140,17 @@ impl Fault {
         Fault::AcceptThenHang,
         Fault::GarbageBody,
         Fault::Redirect307,
+        Fault::NotDelivered,
+        Fault::NoReport,
     ];
+
+    /// Names of faults that need a value.
+    pub const NEED_VALUE: &'static [&'static str] = &["status", "code", "slow-answer", "fail-later"];
+
+    /// All names.
+    pub fn names() -> impl Iterator<Item = &'static str> + Clone {
+        Fault::PLAIN.iter().map(Fault::name).chain(Fault::NEED_VALUE.iter().copied())
+    }
 }
 
 impl fmt::Display for Fault {
@@ -137,6 +158,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Status(status, _) => write!(f, "status {status}"),
             Fault::Code(code) => write!(f, "code {code}"),
+            Fault::FailLater(code) => write!(f, "fail-later {code}"),
             Fault::SlowAnswer(time) => write!(f, "slow-answer {time:?}"),
             plain => f.write_str(plain.name()),
         }
@@ -258,8 +280,8 @@ mod tests {
 
     #[test]
     fn each_name_is_of_one_fault() {
-        let names: std::collections::HashSet<_> = Fault::PLAIN.iter().map(Fault::name).collect();
-        assert_eq!(names.len(), Fault::PLAIN.len());
+        let names: std::collections::HashSet<_> = Fault::names().collect();
+        assert_eq!(names.len(), Fault::names().count());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The simulated WhatsApp Cloud API: strict where the facts allow a choice, over real sockets, with faults on request.
 //!
-//! Floor: demo. Speaks HTTP/2 and HTTP/1.1 over TLS (by ALPN) or HTTP/1.1 in plain; one rule book for all (`decide`). It
-//! sends no webhooks. It shares no code with the daemon, on purpose.
+//! Floor: demo. Speaks HTTP/2 and HTTP/1.1 over TLS (by ALPN) or HTTP/1.1 in plain; one rule book for all (`decide`). What
+//! the platform tells by itself is in `webhook`. It shares no code with the daemon, on purpose.
 //!
 //! ```text
 //! Gate (port) ─► Line (bytes) ─► serve (h2 | http/1.1) ─► decide ─► access ─┬► message, template ─► people ─► pace ─► Seen
@@ -36,7 +36,9 @@ mod scenario;
 mod serve;
 mod state;
 mod step;
+mod table;
 mod template;
+mod webhook;
 
 pub use account::{Account, Health, MarketingBy, Told};
 pub use control::{Answer, Control, Counters, Repeat, Seen};
@@ -44,7 +46,9 @@ pub use fault::{Aim, BadCertificate, Fault};
 pub use pace::{PAIR_BURST, PAIR_INTERVAL, SENDER_PER_SECOND};
 pub use people::Standing;
 pub use scenario::Scenario;
-pub use step::{Order, Step};
+pub use step::{Change, Clear, Order, Reports, Step, TemplateChange};
+pub use table::Wrong;
+pub use webhook::{Between, Callback, Inbound, Manner, Said};
 
 use super::certs::{Authority, Identity, Validity};
 use crate::time::Wall;
@@ -59,6 +63,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use webhook::Post;
 
 /// Certificate and key of the server, in DER.
 pub struct Tls {
@@ -133,6 +138,10 @@ pub struct Settings {
     pub bad_certificates: Vec<(BadCertificate, Tls)>,
     /// Where every request goes as a line of JSON; the token never gets into it.
     pub record: Option<File>,
+    /// Whom it reports to: statuses of messages, what people write, news of the account.
+    pub callback: Option<Callback>,
+    /// How it reports.
+    pub manner: Manner,
     /// What the dice of [`Aim::share`] begin with: the same seed, the same trial.
     pub seed: u64,
     /// Told what happens by itself: a step of a scenario, a record that cannot be written.
@@ -162,6 +171,8 @@ impl Default for Settings {
             wa_id: without_ninth_digit,
             bad_certificates: Vec::new(),
             record: None,
+            callback: None,
+            manner: Manner::default(),
             seed: 0,
             tell: |_| {},
             keep: 200_000,
@@ -223,7 +234,15 @@ impl Api {
         let doorman = Doorman::new(tls, ca, &mut settings.bad_certificates).map_err(wrong)?;
         let gate = Gate::new(settings.listen, with_tls)?;
         let (chores, worker) = Chores::new();
-        let state = Arc::new(State::new(settings, gate, chores).map_err(wrong)?);
+        let callback = settings.callback.take();
+        let (post, queue) = match &callback {
+            Some(_) => Some(Post::new(settings.seed, settings.templates.as_ref())).unzip(),
+            None => (None, None),
+        };
+        let state = Arc::new(State::new(settings, gate, chores, post).map_err(wrong)?);
+        if let (Some(callback), Some(queue)) = (callback, queue) {
+            state.chores.start(webhook::deliver(state.clone(), callback, queue));
+        }
         let task = tokio::spawn(serve::run(state.clone(), doorman));
         let chores = tokio::spawn(worker.run());
         Ok(Api { control: Control(state), task, chores })

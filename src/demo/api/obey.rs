@@ -3,7 +3,10 @@
 //! Floor: demo.
 
 use super::control::{Control, masked};
-use super::step::{Change, Clear, Order, Step};
+use super::lock;
+use super::step::{Change, Clear, Order, Step, TemplateChange};
+use super::webhook::{self, Report};
+use serde_json::json;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -36,14 +39,24 @@ impl Control {
                 self.change(change);
                 Ok("the settings are changed".into())
             }
-            Order::Template { name, language, status } => {
-                let changed = self.set_template_status(name, language.as_deref(), status);
-                let language = language.as_deref().unwrap_or("every language");
-                if changed == 0 {
-                    return Err(format!("the template list has no {name} in {language}"));
-                }
-                Ok(format!("template {name} in {language} is {status}"))
+            Order::Template(change) => self.template(change),
+            Order::Inbound(inbound) => {
+                let from = masked(&inbound.from);
+                Ok(reported(format!("{from} says something"), self.0.hear(inbound)))
             }
+            Order::Preference { number, stop } => {
+                let reported = self.0.prefer(number, *stop);
+                let what = if *stop { "wants no marketing" } else { "takes marketing again" };
+                Ok(self::reported(format!("{} {what}", masked(number)), reported))
+            }
+            Order::Account { event, restrictions, lasts, more } => {
+                self.report(event, webhook::account(event, restrictions, *lasts, more))
+            }
+            Order::Number { event, limit } => {
+                self.report(event, webhook::number(&self.0.settings.own_number, event, limit.as_ref()))
+            }
+            Order::Capability(limit) => self.report("another limit", webhook::capability(limit)),
+            Order::Report { field, value } => self.report(field, Report::Field(field.clone(), value.clone())),
             Order::Window { number, open } => {
                 if *open {
                     self.open_window(number)
@@ -60,9 +73,59 @@ impl Control {
         }
     }
 
+    /// Only a report: without a callback it is nothing.
+    fn report(&self, what: &str, report: Report) -> Result<String, String> {
+        match self.0.report(report) {
+            true => Ok(format!("{what}: reported")),
+            false => Err(format!("{what} is only reported, and there is no callback to report to (--callback URL)")),
+        }
+    }
+
+    fn template(&self, change: &TemplateChange) -> Result<String, String> {
+        let TemplateChange { name, language, status, title, quality, category } = change;
+        let languages = lock(&self.0.templates).languages(name, language.as_deref());
+        if let Some(status) = status {
+            self.set_template_status(name, language.as_deref(), status);
+        }
+        if languages.is_empty() {
+            let language = language.as_deref().unwrap_or("any language");
+            return Err(format!("the template list has no {name} in {language}"));
+        }
+        let mut is_reported = false;
+        for language in &languages {
+            let mut report = |field, more| is_reported |= self.0.report(webhook::template(field, name, language, more));
+            if let Some(status) = status {
+                let mut more = json!({ "event": status, "reason": "NONE" });
+                if let Some(title) = title {
+                    more["other_info"] = json!({ "title": title });
+                }
+                report("message_template_status_update", more);
+            }
+            if let Some(quality) = quality {
+                report("message_template_quality_update", json!({ "new_quality_score": quality }));
+            }
+            if let Some(category) = category {
+                report("template_category_update", json!({ "new_category": category }));
+            }
+        }
+        let news: Vec<&str> = [status, quality, category].into_iter().flatten().map(String::as_str).collect();
+        Ok(reported(format!("template {name} in {}: {}", languages.join(", "), news.join(", ")), is_reported))
+    }
+
     fn change(&self, change: &Change) {
         let mut inner = self.0.lock();
-        let Change { token, sender_per_second, pair_burst, pair_slack, date_skew, date } = change.clone();
+        let Change { token, sender_per_second, pair_burst, pair_slack, date_skew, date, reports } = change.clone();
+        let manner = &mut inner.manner;
+        manner.sent = reports.sent.unwrap_or(manner.sent);
+        manner.delivered = reports.delivered.unwrap_or(manner.delivered);
+        manner.read = reports.read.unwrap_or(manner.read);
+        manner.read_share = reports.read_share.unwrap_or(manner.read_share);
+        manner.disorder = reports.disorder.unwrap_or(manner.disorder);
+        manner.repeats = reports.repeats.unwrap_or(manner.repeats);
+        manner.gather = reports.gather.unwrap_or(manner.gather);
+        manner.retry_first = reports.retry_first.unwrap_or(manner.retry_first);
+        manner.retry_most = reports.retry_most.unwrap_or(manner.retry_most);
+        manner.give_up = reports.give_up.unwrap_or(manner.give_up);
         let limits = &mut inner.limits;
         limits.sender_per_second = sender_per_second.unwrap_or(limits.sender_per_second);
         limits.pair_burst = pair_burst.unwrap_or(limits.pair_burst);
@@ -85,6 +148,10 @@ impl Control {
             }
         });
     }
+}
+
+fn reported(what: String, reported: bool) -> String {
+    if reported { what } else { format!("{what} (there is no callback to report it to)") }
 }
 
 fn told(at: Duration, done: &Result<String, String>) -> String {

@@ -123,6 +123,11 @@ impl People {
         self.known.entry(person.to_owned()).or_default().standing = standing;
     }
 
+    /// The person wants no marketing any more, or again.
+    pub(super) fn set_marketing(&mut self, person: &str, stop: bool) {
+        self.known.entry(person.to_owned()).or_default().standing.no_marketing = stop;
+    }
+
     /// The person wrote: the window is open.
     pub(super) fn wrote(&mut self, person: &str, now: Duration, wamid: String) {
         self.known.entry(person.to_owned()).or_default().wrote = Some(now);

@@ -3,7 +3,8 @@
 //! Floor: demo. All that is wrong with a file is told at once, each with its line. What a step may say: `step`.
 
 use super::Control;
-use super::step::{Step, Table, Wrong};
+use super::step::Step;
+use super::table::{Table, Wrong};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::time::Instant;
@@ -123,18 +124,10 @@ impl Lines<'_> {
     }
 }
 
-/// The name among `known` that is near enough to be what was meant.
-pub(super) fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    let allowed = (name.chars().count() / 3).clamp(1, 3);
-    let distance = |known: &&'static str| (strsim::damerau_levenshtein(name, known), *known);
-    known.iter().map(distance).filter(|(distance, _)| *distance <= allowed).min().map(|(_, known)| known)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::api::step::{Change, Clear};
-    use crate::demo::api::{Aim, Fault, Order};
+    use crate::demo::api::{Aim, Between, Change, Clear, Fault, Inbound, Order, Reports, Said, TemplateChange};
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -158,8 +151,16 @@ mod tests {
             ("settings = { pair_burst = 1, date = false, date_skew = -60 }",
                 Order::Settings(Change { pair_burst: Some(1), date: Some(false), date_skew: Some(-60), ..Change::default() })),
             ("template = { name = 'a', status = 'PAUSED' }",
-                Order::Template { name: "a".into(), language: None, status: "PAUSED".into() }),
+                Order::Template(TemplateChange { name: "a".into(), status: Some("PAUSED".into()), ..TemplateChange::default() })),
             ("window = { number = '+5511987654321' }", Order::Window { number: "+5511987654321".into(), open: true }),
+            ("fault = 'fail-later'\ncode = 131026", fault(Fault::FailLater(131026), Aim::default())),
+            ("settings = { reports = { sent = '1s', read = '1s..2s', repeats = 0, disorder = 0.5 } }",
+                Order::Settings(Change { reports: Reports { sent: Some(Between(SECOND, SECOND)), repeats: Some(0.0),
+                    read: Some(Between(SECOND, 2 * SECOND)), disorder: Some(0.5), ..Reports::default() }, ..Change::default() })),
+            ("inbound = { from = '+5511987654321', button = 'Sim' }", Order::Inbound(Inbound { from: "+5511987654321".into(),
+                name: "Sandbox".into(), context: None, said: Said::Button { text: "Sim".into(), payload: "Sim".into() } })),
+            ("preference = { number = '+5511987654321', value = 'resume' }",
+                Order::Preference { number: "+5511987654321".into(), stop: false }),
             ("reset = true", Order::Reset),
         ];
         for (text, order) in table {

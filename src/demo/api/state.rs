@@ -10,6 +10,7 @@ use super::pace::{Pair, Sender};
 use super::people::People;
 use super::record::{Head, Record, Told};
 use super::template::Templates;
+use super::webhook::{Manner, Post};
 use super::{Settings, lock};
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
@@ -32,6 +33,8 @@ pub(super) struct State {
     /// The certificates that no client may take, as far as we have them.
     pub(super) bad_certificates: Vec<BadCertificate>,
     pub(super) record: Option<Record>,
+    /// The way to the callback, if there is one.
+    pub(super) post: Option<Post>,
     started: Instant,
     /// Milliseconds by which the simulator's own time was moved ahead.
     pub(super) skipped: AtomicU64,
@@ -64,6 +67,8 @@ pub(super) struct Inner {
     /// Hashes of what was accepted: callback data, number and content.
     pub(super) data: HashSet<u64>,
     pub(super) contents: HashSet<u64>,
+    /// How reports are made.
+    pub(super) manner: Manner,
     /// The `Date` header's error in seconds.
     pub(super) skew: i64,
     /// No `Date` header at all.
@@ -91,12 +96,13 @@ impl Inner {
             pair_slack: settings.pair_slack,
         };
         let (token, account) = (settings.token.clone(), settings.account.clone());
-        Inner { token, account, limits, faults: Faults::seeded(settings.seed), ..Inner::default() }
+        let (faults, manner) = (Faults::seeded(settings.seed), settings.manner.clone());
+        Inner { token, account, limits, faults, manner, ..Inner::default() }
     }
 }
 
 impl State {
-    pub(super) fn new(mut settings: Settings, gate: Gate, chores: Chores) -> Result<State, String> {
+    pub(super) fn new(mut settings: Settings, gate: Gate, chores: Chores, post: Option<Post>) -> Result<State, String> {
         settings.account.check()?;
         let templates = Mutex::new(Templates::read(settings.templates.as_ref())?);
         let inner = Inner::new(&settings);
@@ -108,6 +114,7 @@ impl State {
             chores,
             bad_certificates,
             record,
+            post,
             started: Instant::now(),
             skipped: AtomicU64::new(0),
             inner: Mutex::new(inner),
@@ -119,9 +126,12 @@ impl State {
     }
 
     /// Forgets everything since the start: faults, requests, numbers, limits and whom they counted, windows, the standing of
-    /// templates, token. Ids and wamids go on, so that none comes twice.
+    /// templates, token, and what was not reported yet. Ids and wamids go on, so that none comes twice.
     pub(super) fn reset(&self) -> Result<(), String> {
         *lock(&self.templates) = Templates::read(self.settings.templates.as_ref())?;
+        if let Some(post) = &self.post {
+            post.trial.fetch_add(1, Ordering::SeqCst);
+        }
         self.change(|inner| {
             let mut faults = std::mem::take(&mut inner.faults);
             faults.disarm(|_| true);

@@ -3,8 +3,9 @@
 //! Floor: demo. Reads and checks; `obey` does it. Everything that is wrong is told at once, each with its place.
 
 use super::fault::{Aim, Fault};
-use super::message;
-use serde_json::{Map, Value};
+use super::table::{Table, Wrong, nearest};
+use super::webhook::{Between, Inbound, Said};
+use serde_json::Value;
 use std::time::Duration;
 
 /// What is to happen, and when.
@@ -33,15 +34,8 @@ pub enum Order {
     Cut,
     /// Other settings.
     Settings(Change),
-    /// A template stands otherwise.
-    Template {
-        /// Its name.
-        name: String,
-        /// In this language; in all without.
-        language: Option<String>,
-        /// `APPROVED`, `PAUSED`, `DISABLED`, …
-        status: String,
-    },
+    /// A template stands otherwise; reported.
+    Template(TemplateChange),
     /// The service window of a number is open, or is not.
     Window {
         /// Whose.
@@ -49,8 +43,61 @@ pub enum Order {
         /// Open from now on.
         open: bool,
     },
+    /// A person says something; reported. It opens their window for a day.
+    Inbound(Inbound),
+    /// A person wants no marketing any more, or again; reported, and marketing to them is refused with 131050.
+    Preference {
+        /// Whose.
+        number: String,
+        /// No more.
+        stop: bool,
+    },
+    /// News of the account (`account_update`); only reported.
+    Account {
+        /// `ACCOUNT_RESTRICTION`, `DISABLED_UPDATE`, …
+        event: String,
+        /// `RESTRICTED_BIZ_INITIATED_MESSAGING`, …
+        restrictions: Vec<String>,
+        /// How long they hold.
+        lasts: Option<Duration>,
+        /// Members that the platform adds for some events: `violation_info`, `ban_info`.
+        more: Value,
+    },
+    /// News of the number (`phone_number_quality_update`); only reported.
+    Number {
+        /// `THROUGHPUT_UPGRADE`, `FLAGGED`, …
+        event: String,
+        /// A tier like `TIER_2K`, or a number.
+        limit: Option<Value>,
+    },
+    /// Another portfolio limit (`business_capability_update`); only reported. A tier or a number.
+    Capability(Value),
+    /// Anything else that the platform reports, as it writes it.
+    Report {
+        /// `account_alerts`, …
+        field: String,
+        /// Its value.
+        value: Value,
+    },
     /// Everything as at the start.
     Reset,
+}
+
+/// How a template stands from now on. What is none stays.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TemplateChange {
+    /// Its name.
+    pub name: String,
+    /// In this language; in all without.
+    pub language: Option<String>,
+    /// `APPROVED`, `PAUSED`, `DISABLED`, …
+    pub status: Option<String>,
+    /// Why, as the platform words it: `FIRST_PAUSE`, `RATE_LIMITING_PAUSE`, …
+    pub title: Option<String>,
+    /// `GREEN`, `YELLOW`, `RED`, `UNKNOWN`; only reported.
+    pub quality: Option<String>,
+    /// `UTILITY`, `MARKETING`, `AUTHENTICATION`; only reported.
+    pub category: Option<String>,
 }
 
 /// Which faults are over.
@@ -65,7 +112,7 @@ pub enum Clear {
 }
 
 /// Settings that may change while it runs. What is none stays.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Change {
     /// The only token that is taken.
     pub token: Option<String>,
@@ -79,19 +126,42 @@ pub struct Change {
     pub date_skew: Option<i64>,
     /// Whether answers have a `Date` header.
     pub date: Option<bool>,
+    /// When and how often is reported.
+    pub reports: Reports,
 }
 
-/// Something that is wrong with a step.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Wrong {
-    /// A JSON pointer: `/step/3/fault`
-    pub at: String,
-    /// For a person.
-    pub text: String,
+/// Another [`super::Manner`]. What is none stays.
+#[allow(missing_docs)] // the members of Manner
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Reports {
+    pub sent: Option<Between>,
+    pub delivered: Option<Between>,
+    pub read: Option<Between>,
+    pub read_share: Option<f64>,
+    pub disorder: Option<f64>,
+    pub repeats: Option<f64>,
+    pub gather: Option<Duration>,
+    pub retry_first: Option<Duration>,
+    pub retry_most: Option<Duration>,
+    pub give_up: Option<Duration>,
 }
 
 /// What a step may ask for; exactly one of them.
-const KINDS: &[&str] = &["fault", "clear", "cut", "settings", "template", "window", "reset"];
+const KINDS: &[&str] = &[
+    "fault",
+    "clear",
+    "cut",
+    "settings",
+    "template",
+    "window",
+    "inbound",
+    "preference",
+    "account",
+    "number",
+    "capability",
+    "report",
+    "reset",
+];
 
 impl Step {
     /// Reads a step; `at` is its place.
@@ -132,7 +202,7 @@ fn read(step: &mut Table) -> Option<Step> {
     }
     let kinds: Vec<&str> = KINDS.iter().copied().filter(|kind| step.members.contains_key(*kind)).collect();
     let [kind] = kinds[..] else {
-        let meant = step.members.keys().find_map(|key| super::scenario::nearest(key, KINDS));
+        let meant = step.members.keys().find_map(|key| nearest(key, KINDS));
         let said = match (kinds.is_empty(), meant) {
             (false, _) => format!("says more than one thing to do: {}. Write a step for each", kinds.join(", ")),
             (true, Some(meant)) => format!("says nothing to do. Did you mean {meant}?"),
@@ -153,7 +223,7 @@ fn order(step: &mut Table, kind: &'static str) -> Option<Order> {
         "clear" => {
             let value = step.get("clear")?;
             let name = value.as_str().unwrap_or_default();
-            let known = Fault::PLAIN.iter().map(Fault::name).chain(NEED_VALUE.iter().copied());
+            let known = Fault::names();
             match (value.as_u64(), known.clone().find(|known| *known == name)) {
                 (Some(id), _) => Order::Clear(Clear::Id(id)),
                 (None, Some(name)) => Order::Clear(Clear::Name(name)),
@@ -167,12 +237,49 @@ fn order(step: &mut Table, kind: &'static str) -> Option<Order> {
         "settings" => Order::Settings(step.table("settings", settings)??),
         "template" => step.table("template", |table| {
             let (name, language) = (table.need("name"), table.text("language"));
-            let status = table.one_of("status", STANDINGS);
-            Some(Order::Template { name: name?, language, status: status?.to_owned() })
+            let status = table.one_of("status", STANDINGS).map(str::to_owned);
+            let quality = table.one_of("quality", QUALITIES).map(str::to_owned);
+            let category = table.one_of("category", CATEGORIES).map(str::to_owned);
+            if !["status", "quality", "category"].iter().any(|key| table.members.contains_key(*key)) {
+                table.wrong("", "changes nothing: say status, quality or category");
+            }
+            Some(Order::Template(TemplateChange {
+                name: name?,
+                language,
+                status,
+                title: table.text("title"),
+                quality,
+                category,
+            }))
         })??,
         "window" => step.table("window", |table| {
             let (number, open) = (table.number("number"), table.yes("open"));
             Some(Order::Window { number: number?, open: open.unwrap_or(true) })
+        })??,
+        "inbound" => Order::Inbound(step.table("inbound", inbound)??),
+        "preference" => step.table("preference", |table| {
+            let number = table.number("number");
+            let value = table.one_of("value", &["stop", "resume"]);
+            Some(Order::Preference { number: number?, stop: table.demand("value", value)? == "stop" })
+        })??,
+        "account" => step.table("account", |table| {
+            let event = table.need("event");
+            let restrictions = table.texts("restrictions").unwrap_or_default();
+            let (lasts, more) = (table.duration("for"), table.get("more").cloned().unwrap_or_default());
+            Some(Order::Account { event: event?, restrictions, lasts, more })
+        })??,
+        "number" => step.table("number", |table| {
+            let event = table.need("event");
+            let limit = table.get("limit").cloned();
+            Some(Order::Number { event: event?, limit })
+        })??,
+        "capability" => step.table("capability", |table| {
+            let limit = table.get("limit").cloned();
+            table.demand("limit", limit).map(Order::Capability)
+        })??,
+        "report" => step.table("report", |table| {
+            let (field, value) = (table.need("field"), table.get("value").cloned());
+            Some(Order::Report { field: field?, value: table.demand("value", value)? })
         })??,
         kind => {
             if step.yes(kind) != Some(true) {
@@ -185,8 +292,46 @@ fn order(step: &mut Table, kind: &'static str) -> Option<Order> {
 
 /// How a template may stand (facts 4.5, without those that are only steps on the way).
 const STANDINGS: &[&str] = &["APPROVED", "PAUSED", "DISABLED", "PENDING", "REJECTED"];
-/// Faults that a name alone does not say.
-const NEED_VALUE: &[&str] = &["status", "code", "slow-answer"];
+const QUALITIES: &[&str] = &["GREEN", "YELLOW", "RED", "UNKNOWN"];
+const CATEGORIES: &[&str] = &["UTILITY", "MARKETING", "AUTHENTICATION"];
+
+/// What a person says: `from` and one thing.
+fn inbound(table: &mut Table) -> Option<Inbound> {
+    const WAYS: &[&str] = &["text", "button", "reply", "row", "reaction", "moved_to", "message"];
+    let (from, name, context) = (table.number("from"), table.text("name"), table.text("context"));
+    let ways: Vec<&str> = WAYS.iter().copied().filter(|way| table.members.contains_key(*way)).collect();
+    let [way] = ways[..] else {
+        table.known.extend(WAYS);
+        table.known.extend(["payload", "title", "description"]);
+        table.wrong("", format!("a person says one thing: one of {}", WAYS.join(", ")));
+        return None;
+    };
+    let said = match way {
+        "text" => Said::Text(table.need("text")?),
+        "button" => {
+            let (text, payload) = (table.need("button")?, table.text("payload"));
+            Said::Button { payload: payload.unwrap_or_else(|| text.clone()), text }
+        }
+        "reply" => {
+            let (id, title) = (table.need("reply")?, table.text("title"));
+            Said::Reply { title: title.unwrap_or_else(|| id.clone()), id }
+        }
+        "row" => {
+            let (id, title) = (table.need("row")?, table.text("title"));
+            Said::Row { title: title.unwrap_or_else(|| id.clone()), id, description: table.text("description") }
+        }
+        "reaction" => Said::Reaction(table.get("reaction")?.as_str().unwrap_or_default().to_owned()),
+        "moved_to" => Said::Moved(table.number("moved_to")?),
+        _ => {
+            let message = table.get("message").filter(|message| message["type"].is_string());
+            if message.is_none() {
+                table.wrong("message", "must be a table with a type, and a member of that name");
+            }
+            Said::Other(message?.clone())
+        }
+    };
+    Some(Inbound { from: from?, name: name.unwrap_or_else(|| "Sandbox".into()), context, said })
+}
 
 fn fault(step: &mut Table) -> Option<Order> {
     let name = step.text("fault")?;
@@ -199,6 +344,10 @@ fn fault(step: &mut Table) -> Option<Order> {
             let code = step.whole("code", 0..=9_999_999);
             step.demand("code", code).and_then(|code| Some(Fault::Code(i64::try_from(code).ok()?)))
         }
+        "fail-later" => {
+            let code = step.whole("code", 0..=9_999_999);
+            step.demand("code", code).and_then(|code| Some(Fault::FailLater(i64::try_from(code).ok()?)))
+        }
         "slow-answer" => {
             let delay = step.duration("delay");
             step.demand("delay", delay).map(Fault::SlowAnswer)
@@ -206,8 +355,7 @@ fn fault(step: &mut Table) -> Option<Order> {
         name => match Fault::PLAIN.iter().find(|fault| fault.name() == name) {
             Some(fault) => Some(fault.clone()),
             None => {
-                let known = Fault::PLAIN.iter().map(Fault::name).chain(NEED_VALUE.iter().copied());
-                step.no_such("fault", "a fault", known);
+                step.no_such("fault", "a fault", Fault::names());
                 None
             }
         },
@@ -233,6 +381,7 @@ fn settings(table: &mut Table) -> Option<Change> {
         pair_slack: table.duration("pair_slack"),
         date_skew: table.signed("date_skew"),
         date: table.yes("date"),
+        reports: table.table("reports", reports).unwrap_or_default(),
     };
     if change == Change::default() && table.members.is_empty() {
         table.wrong("", "changes nothing");
@@ -240,159 +389,17 @@ fn settings(table: &mut Table) -> Option<Change> {
     Some(change)
 }
 
-/// A table that is being read: which names were asked for, and what is wrong.
-pub(super) struct Table<'a, 'w> {
-    members: &'a Map<String, Value>,
-    at: String,
-    known: Vec<&'static str>,
-    wrong: &'w mut Vec<Wrong>,
-}
-
-impl<'a, 'w> Table<'a, 'w> {
-    pub(super) fn of(value: &'a Value, at: &str, wrong: &'w mut Vec<Wrong>) -> Option<Table<'a, 'w>> {
-        match value {
-            Value::Object(members) => Some(Table { members, at: at.to_owned(), known: Vec::new(), wrong }),
-            _ => {
-                wrong.push(Wrong { at: at.to_owned(), text: "must be a table".into() });
-                None
-            }
-        }
+fn reports(table: &mut Table) -> Reports {
+    Reports {
+        sent: table.between("sent"),
+        delivered: table.between("delivered"),
+        read: table.between("read"),
+        read_share: table.part("read_share"),
+        disorder: table.part("disorder"),
+        repeats: table.part("repeats"),
+        gather: table.duration("gather"),
+        retry_first: table.duration("retry_first"),
+        retry_most: table.duration("retry_most"),
+        give_up: table.duration("give_up"),
     }
-
-    /// Tells the names that nobody asked for.
-    pub(super) fn end(self) {
-        for key in self.members.keys().filter(|key| !self.known.contains(&key.as_str())) {
-            let text = match super::scenario::nearest(key, &self.known) {
-                Some(meant) => format!("{key}: no such key here. Did you mean {meant}?"),
-                None => format!("{key}: no such key here; known are {}", self.known.join(", ")),
-            };
-            self.wrong.push(Wrong { at: format!("{}/{key}", self.at), text });
-        }
-    }
-
-    /// Something is wrong with a member, or with the table where `key` is empty.
-    pub(super) fn wrong(&mut self, key: &str, text: impl Into<String>) {
-        let (at, text) = match key {
-            "" => (self.at.clone(), text.into()),
-            key => (format!("{}/{key}", self.at), format!("{key}: {}", text.into())),
-        };
-        self.wrong.push(Wrong { at, text });
-    }
-
-    /// What a part of it found.
-    pub(super) fn tell(&mut self, wrong: Wrong) {
-        self.wrong.push(wrong);
-    }
-
-    fn no_such(&mut self, key: &'static str, wanted: &str, known: impl Iterator<Item = &'static str>) {
-        let known: Vec<&str> = known.collect();
-        let found = self.members.get(key).map(Value::to_string).unwrap_or_default();
-        let text = match super::scenario::nearest(found.trim_matches('"'), &known) {
-            Some(meant) => format!("{found} is not {wanted}. Did you mean {meant}?"),
-            None => format!("{found} is not {wanted}; known are {}", known.join(", ")),
-        };
-        self.wrong(key, text);
-    }
-
-    pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Value> {
-        self.known.push(key);
-        self.members.get(key)
-    }
-
-    fn read<T>(&mut self, key: &'static str, wanted: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Option<T> {
-        let value = self.get(key)?;
-        let read = read(value);
-        if read.is_none() {
-            self.wrong(key, format!("{value} is not {wanted}"));
-        }
-        read
-    }
-
-    /// Says that a member is missing.
-    fn demand<T>(&mut self, key: &'static str, value: Option<T>) -> Option<T> {
-        if value.is_none() && !self.members.contains_key(key) {
-            self.wrong("", format!("{key} is missing"));
-        }
-        value
-    }
-
-    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
-        self.read(key, "a text", |value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned))
-    }
-
-    /// A text that must be there.
-    pub(super) fn need(&mut self, key: &'static str) -> Option<String> {
-        let text = self.text(key);
-        self.demand(key, text)
-    }
-
-    fn one_of(&mut self, key: &'static str, words: &'static [&'static str]) -> Option<&'static str> {
-        let word = self.need(key)?;
-        let known = words.iter().copied().find(|known| *known == word);
-        if known.is_none() {
-            self.no_such(key, "known", words.iter().copied());
-        }
-        known
-    }
-
-    /// A phone number, which must be there.
-    pub(super) fn number(&mut self, key: &'static str) -> Option<String> {
-        let number = self.need(key)?;
-        match message::digits(&number) {
-            Ok(_) => Some(number),
-            Err(why) => {
-                self.wrong(key, why);
-                None
-            }
-        }
-    }
-
-    fn whole(&mut self, key: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
-        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-        self.read(key, &wanted, |value| value.as_u64().filter(|whole| range.contains(whole)))
-    }
-
-    fn signed(&mut self, key: &'static str) -> Option<i64> {
-        // Ten years of seconds: enough for any clock.
-        self.read(key, "a number of seconds", |value| value.as_i64().filter(|s| s.unsigned_abs() < 400_000_000))
-    }
-
-    fn share(&mut self, key: &'static str) -> Option<f64> {
-        self.read(key, "a part like 0.05, over 0 and at most 1", |value| {
-            value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0)
-        })
-    }
-
-    fn yes(&mut self, key: &'static str) -> Option<bool> {
-        self.read(key, "true or false", Value::as_bool)
-    }
-
-    pub(super) fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        self.read(key, "a time like \"500ms\", \"30s\", \"5m\", \"2h\" or \"1d\"", |value| duration(value.as_str()?))
-    }
-
-    /// A table of its own, read to its end.
-    pub(super) fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Table) -> T) -> Option<T> {
-        let value = self.get(key)?;
-        let mut table = Table::of(value, &format!("{}/{key}", self.at), self.wrong)?;
-        let read = read(&mut table);
-        table.end();
-        Some(read)
-    }
-}
-
-/// `500ms`, `30s`, `5m`, `2h`, `1d`: at most a year.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|sign: char| !sign.is_ascii_digit())?;
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    let ms = number.parse::<u64>().ok()?.checked_mul(scale)?;
-    (ms <= 366 * 86_400_000).then(|| Duration::from_millis(ms))
 }

@@ -75,6 +75,12 @@ impl Templates {
         meant.map(|template| template.set_status(status)).count()
     }
 
+    /// The languages of a template, or this one if it has it.
+    pub(super) fn languages(&self, name: &str, language: Option<&str>) -> Vec<String> {
+        let meant = self.0.iter().flatten().filter(|one| one.name == name);
+        meant.map(|one| one.language.clone()).filter(|one| language.is_none_or(|language| one == language)).collect()
+    }
+
     /// The list, as `GET /{waba}/message_templates` has it.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Value> {
         self.0.iter().flatten().map(|template| &template.entry)

@@ -1,11 +1,11 @@
 //! `branchline sandbox`: the simulated Cloud API alone, in the foreground, for trials of one's own.
 //!
-//! Floor: beside the roof. Files, words and signals only; what the API does is in [`super::api`].
+//! Floor: beside the roof. Files, words and signals only: it knows no rule of the platform, which is all in [`super::api`].
 
 mod folder;
 mod say;
 
-use super::api::{Api, Scenario, Settings};
+use super::api::{Api, Callback, Scenario, Settings};
 use super::play::told_to_end;
 use crate::door::clock::SystemClock;
 use crate::door::secret::Secret;
@@ -21,6 +21,10 @@ use std::path::{Path, PathBuf};
 const KEEP: usize = 20_000;
 /// The token that is taken where no file says another.
 const TOKEN: &str = "sandbox-token";
+/// What the callback is asked for where no file says another.
+const VERIFY_TOKEN: &str = "sandbox-verify-token";
+/// The WhatsApp Business Account that reports; the id of the platform's own examples.
+const ACCOUNT: &str = "102290129340398";
 /// The app secret where no file says another.
 const APP_SECRET: &str = "sandbox-app-secret";
 
@@ -35,6 +39,9 @@ pub struct Options {
     pub record: Option<PathBuf>,
     pub token_file: Option<PathBuf>,
     pub app_secret_file: Option<PathBuf>,
+    pub callback: Option<String>,
+    pub verify_token_file: Option<PathBuf>,
+    pub callback_ca: Option<PathBuf>,
     pub require_proof: bool,
     pub phone_number_id: String,
     pub seed: u64,
@@ -62,7 +69,9 @@ pub async fn serve(options: Options) -> Result<(), Trouble> {
     let folder = options.tls.as_deref().map(|path| Folder::open(path, options.listen.ip(), now)).transpose()?;
     let settings = settings(&options, folder.as_ref())?;
     let api = Api::start(settings).await.map_err(|error| unstarted(&options, &error))?;
-    say::hello(&options, folder.as_ref(), &api.url());
+    // Everywhere is no address to go to.
+    let url = api.url().replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
+    say::hello(&options, folder.as_ref(), &url);
     if let Some(scenario) = &scenario {
         scenario.play(&api.control());
     }
@@ -79,19 +88,15 @@ fn unstarted(options: &Options, error: &std::io::Error) -> Trouble {
 }
 
 fn settings(options: &Options, folder: Option<&Folder>) -> Result<Settings, Trouble> {
-    let client_ca = match &options.client_ca {
-        None => None,
-        Some(path) => Some(
-            CertificateDer::from_pem_slice(&read(path)?)
-                .map_err(|error| Trouble::File(format!("{} holds no certificate in PEM: {error}", path.display())))?,
-        ),
-    };
+    let client_ca = options.client_ca.as_deref().map(certificate).transpose()?;
     let templates = options.templates.as_deref().map(|path| {
         let wrong = |error| Trouble::File(format!("{} is not JSON: {error}", path.display()));
         serde_json::from_slice(&read(path)?).map_err(wrong)
     });
     let app_secret = secret(options.app_secret_file.as_deref(), APP_SECRET)?;
+    let callback = callback(options, folder, &app_secret)?;
     Ok(Settings {
+        callback,
         listen: options.listen,
         tls: folder.map(|folder| folder.server.clone()),
         bad_certificates: folder.map(|folder| folder.bad.clone()).unwrap_or_default(),
@@ -106,6 +111,31 @@ fn settings(options: &Options, folder: Option<&Folder>) -> Result<Settings, Trou
         tell: if options.json { say::on_stderr } else { say::on_stdout },
         ..Settings::default()
     })
+}
+
+fn callback(options: &Options, folder: Option<&Folder>, app_secret: &str) -> Result<Option<Callback>, Trouble> {
+    let Some(url) = &options.callback else { return Ok(None) };
+    let wrong =
+        |why: &str| Err(Trouble::File(format!("--callback {url} {why}: write http://HOST:PORT/PATH, or https")));
+    match reqwest::Url::parse(url) {
+        Ok(read) if matches!(read.scheme(), "http" | "https") && read.has_host() => {}
+        Ok(_) => return wrong("is no web address"),
+        Err(error) => return wrong(&format!("is no address ({error})")),
+    }
+    let own = folder.map(|folder| folder.file("ca.pem")).filter(|own| own.exists());
+    let authorities = own.iter().chain(&options.callback_ca).map(|path| certificate(path));
+    Ok(Some(Callback {
+        url: url.clone(),
+        app_secret: app_secret.to_owned(),
+        verify_token: secret(options.verify_token_file.as_deref(), VERIFY_TOKEN)?,
+        authorities: authorities.collect::<Result<_, _>>()?,
+        account: ACCOUNT.to_owned(),
+    }))
+}
+
+fn certificate(path: &Path) -> Result<CertificateDer<'static>, Trouble> {
+    CertificateDer::from_pem_slice(&read(path)?)
+        .map_err(|error| Trouble::File(format!("{} holds no certificate in PEM: {error}", path.display())))
 }
 
 /// The first line of a file, or what stands for it.

@@ -54,6 +54,16 @@ fn text(options: &Options, folder: Option<&Folder>, url: &str) -> String {
     lines.extend(["".into(), "Steer it; the first tells how:".into(), "".into()]);
     lines.push(format!("    {curl} {url}/sandbox"));
     lines.push(format!("    {curl} {url}/sandbox/step -d '{{\"fault\": \"hang\", \"count\": 1}}'"));
+    if let Some(callback) = &options.callback {
+        let said = |file: &Option<std::path::PathBuf>, default: &str| match file {
+            Some(file) => format!("that of {}", file.display()),
+            None => default.to_owned(),
+        };
+        let (secret, verify) = (&options.app_secret_file, &options.verify_token_file);
+        lines.extend(["".into(), format!("It reports to {callback}, once that is verified.")]);
+        lines.push(format!("    app secret:   {}", said(secret, super::APP_SECRET)));
+        lines.push(format!("    verify token: {}", said(verify, super::VERIFY_TOKEN)));
+    }
     lines.extend(["".into(), "Ctrl-C ends it.".into()]);
     lines.join("\n")
 }
