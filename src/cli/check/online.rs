@@ -93,6 +93,9 @@ impl fmt::Display for Line {
             None => String::new(),
         };
         let (part, step, word) = (self.part, self.step, self.said.outcome.word());
+        if self.said.outcome == Outcome::NotTried {
+            return write!(f, "{part:<7} {step:<13} {word}: {}", self.said.found);
+        }
         write!(f, "{part:<7} {step:<13} {word:<11} {took:>7}  {}", self.said.found)?;
         if self.said.fix.is_empty() { Ok(()) } else { write!(f, ". {}", self.said.fix) }
     }
