@@ -5,6 +5,8 @@ use crate::mosquitto::{Mosquitto, Port};
 use branchline::demo::certs::{Authority, Identity, Validity};
 use branchline::time::Wall;
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
@@ -308,4 +310,111 @@ fn a_clock_that_is_off_and_a_store_without_a_folder() {
         "disk",
         &["absent", "Make the folder"],
     );
+}
+
+/// mosquitto grants every subscription and keeps back what its acl_file does not allow: the line says that this is not seen here.
+#[test]
+fn what_mosquittos_acl_file_forbids_does_not_show_in_its_answers() {
+    let mut house = House::new("");
+    let identity = good(&house.authority);
+    let _port = guarded(&mut house, &identity, "user relay\ntopic read pos/#\ntopic write branchline/#\n");
+    check(&house).expect(0, &[], "broker", "subscriptions", &["2 granted", "acl_file"]);
+}
+
+#[test]
+fn a_broker_that_asks_for_a_certificate() {
+    let mut house = House::new("");
+    let (identity, client) =
+        (good(&house.authority), house.authority.client("relay", Validity::around(now())).unwrap());
+    let authority = house.authority.certificate_pem().to_owned();
+    let port = Port::reserve();
+    let number = port.number();
+    let lines = format!(
+        "allow_anonymous false\nlistener {number} 127.0.0.1\ncertfile {{folder}}/broker.pem\nkeyfile {{folder}}/broker.key\n\
+         cafile {{folder}}/ca.pem\nrequire_certificate true\nuse_identity_as_username true\n"
+    );
+    house.broker = Mosquitto::start_with(&lines, |folder| {
+        present(folder, &identity);
+        std::fs::write(folder.join("ca.pem"), &authority).unwrap();
+    });
+    house.write("ca.pem", &authority);
+    house.write("relay.pem", client.certificate_pem());
+    house.write("relay.key", &client.key_pem());
+    let mqtt = format!("[mqtt]\nurl = \"mqtts://127.0.0.1:{number}\"\nca_file = \"ca.pem\"\n");
+    house.layer("broker", &format!("{mqtt}cert_file = \"relay.pem\"\nkey_file = \"relay.key\"\n"));
+    let checked = check(&house);
+    checked.expect(0, &[], "broker", "strangers", &["turned away"]);
+    assert!(checked.step("broker", "sign-in").1.contains("by certificate"));
+
+    house.layer("broker", &mqtt);
+    let odd = ["broker sign-in no", "broker subscriptions not tried", "broker strangers not tried"];
+    check(&house).expect(1, &odd, "broker", "sign-in", &["mqtt.cert_file, mqtt.key_file"]);
+}
+
+/// Whatever listens there takes connections and says nothing: the check ends all the same, and the rest is tried.
+#[test]
+fn a_broker_that_is_mute() {
+    let house = House::new("");
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    house.layer("mute", &format!("[mqtt]\nurl = \"mqtt://{}\"\n", mute.local_addr().unwrap()));
+    let odd = [
+        "broker TLS not tried",
+        "broker sign-in unreachable",
+        "broker subscriptions not tried",
+        "broker strangers not tried",
+    ];
+    check(&house).expect(69, &odd, "broker", "sign-in", &[]);
+}
+
+/// A proxy that lets everybody through to anywhere, or answers `no`. Ends with its test.
+fn proxy(no: Option<&'static str>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let mut near = near.unwrap();
+            std::thread::spawn(move || {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    if near.read_exact(&mut byte).is_err() {
+                        return;
+                    }
+                    head.extend(byte);
+                }
+                if let Some(no) = no {
+                    return near.write_all(no.as_bytes()).unwrap_or_default();
+                }
+                let head = String::from_utf8(head).unwrap();
+                let mut far = TcpStream::connect(head.split(' ').nth(1).unwrap()).unwrap();
+                near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+                let (mut from, mut to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                std::io::copy(&mut far, &mut near).ok();
+            });
+        }
+    });
+    format!("[uplink]\nproxy = \"http://{address}\"\n")
+}
+
+#[test]
+fn through_a_proxy_or_not() {
+    let house = House::new("");
+    house.layer("proxy", &proxy(None));
+    let checked = check(&house);
+    checked.expect(0, &OPEN, "uplink", "proxy", &["lets us through to 127.0.0.1:"]);
+    assert!(checked.step("uplink", "templates").1.contains("all as in the file"));
+
+    let rest = [
+        "uplink TLS not tried",
+        "uplink token not tried",
+        "uplink number not tried",
+        "uplink templates not tried",
+        "box clock not tried",
+    ];
+    let no = with_open(&[&["uplink proxy no"][..], &rest].concat());
+    house.layer("proxy", &proxy(Some("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")));
+    check(&house).expect(1, &no, "uplink", "proxy", &["it answers 407", "a password is not supported"]);
+    house.layer("proxy", &proxy(Some("SSH-2.0-OpenSSH_9.2\r\n\r\n")));
+    check(&house).expect(1, &no, "uplink", "proxy", &["no HTTP proxy"]);
 }

@@ -104,3 +104,20 @@ fn rights(filters: &[Filter], refused: &[(String, &str)]) -> Result<Said, Said> 
         ),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::check::online::Outcome;
+
+    #[test]
+    fn refused_subscriptions_are_named_with_what_to_do() {
+        let filter = |filter: &str| Filter { filter: filter.to_owned(), identifier: 1, retained: false };
+        let wanted = [filter("pos/#"), filter("node/+")];
+        let told = rights(&wanted, &[("node/+".to_owned(), "is not allowed to this user")]).unwrap_err();
+        assert_eq!(told.outcome, Outcome::No);
+        assert!(told.found == "node/+ is not allowed to this user" && told.fix.contains("Allow this user to read"));
+        assert!(rights(&wanted, &[]).unwrap().found.starts_with("2 granted"));
+        assert_eq!(rights(&[], &[]).unwrap().found, "no rule wants anything");
+    }
+}
