@@ -40,7 +40,7 @@ pub enum Command {
         after_help = "--online tries name, connection, proxy and TLS of broker and platform; sign-in and subscriptions; \
         token, number and templates; disk and clock. It sends no message and may run beside the daemon, as its user. Ends \
         with 1 where somebody says no, 69 where nobody answers, 78 where the configuration has problems.\n\n\
-        Example:\n  branchline check --config branchline.toml --online"
+        Example:\n  branchline check --online --config branchline.toml"
     )]
     Check(Check),
     /// A branch's day in about 20 s, without any set-up: embedded broker, simulated API.

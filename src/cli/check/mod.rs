@@ -1,6 +1,7 @@
-//! `branchline check`: every problem of the configuration at once, or every value in force with where it comes from.
+//! `branchline check`: every problem of the configuration at once, or every value in force with where it comes from; and what
+//! comes of trying them.
 //!
-//! Floor: roof.
+//! Floor: roof. Never shows a secret, never opens the store.
 
 mod broker;
 mod machine;

@@ -235,9 +235,11 @@ fn number(body: &Value) -> Result<Said, Said> {
         limit.trim_start_matches("TIER_"),
         word(&body["throughput"]["level"])
     );
-    let errors = health["entities"].as_array().into_iter().flatten();
-    let errors = errors.flat_map(|entity| entity["errors"].as_array().into_iter().flatten());
-    let advice: Vec<&str> = errors.filter_map(|error| error["possible_solution"].as_str()).collect();
+    let entities = || health["entities"].as_array().into_iter().flatten();
+    let errors = entities().flat_map(|entity| entity["errors"].as_array().into_iter().flatten());
+    let limits = entities().flat_map(|entity| entity["additional_info"].as_array().into_iter().flatten());
+    let advice = errors.map(|error| &error["possible_solution"]).chain(limits);
+    let advice: Vec<&str> = advice.filter_map(Value::as_str).collect();
     let advice = if advice.is_empty() { "See the number in WhatsApp Manager.".to_owned() } else { advice.join(" ") };
     match (can.as_str(), quality.as_str()) {
         ("BLOCKED", _) => Err(Said::no(found, advice)),
@@ -308,7 +310,8 @@ mod tests {
             json!({ "can_send_message": can, "entities": [
                 { "entity_type": "PHONE_NUMBER", "id": "1", "can_send_message": "AVAILABLE" },
                 { "entity_type": "WABA", "id": "42", "can_send_message": can, "errors": [
-                    { "error_code": 141006, "error_description": "payment", "possible_solution": "Add a payment method." }] },
+                    { "error_code": 141006, "error_description": "payment", "possible_solution": "Add a payment method." }],
+                  "additional_info": ["The name is under review."] },
             ]})
         };
         for (quality, can, outcome, words) in [
@@ -321,7 +324,7 @@ mod tests {
             ("UNKNOWN", "AVAILABLE", Outcome::Fine, "quality UNKNOWN"),
             ("YELLOW", "AVAILABLE", Outcome::Warning, "send less"),
             ("RED", "AVAILABLE", Outcome::Warning, "send less"),
-            ("GREEN", "LIMITED", Outcome::Warning, "Add a payment method."),
+            ("GREEN", "LIMITED", Outcome::Warning, "Add a payment method. The name is under review."),
             ("GREEN", "BLOCKED", Outcome::No, "Add a payment method."),
         ] {
             let body = json!({ "quality_rating": quality, "whatsapp_business_manager_messaging_limit": "TIER_2K",
