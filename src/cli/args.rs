@@ -36,8 +36,13 @@ pub enum Command {
         Example:\n  branchline run --config /etc/branchline/branchline.toml --log json")]
     Run(Run),
     /// All problems of a configuration at once, and the effective values with their origin.
-    #[command(after_help = "Example:\n  branchline check --config branchline.toml")]
-    Check(Output),
+    #[command(
+        after_help = "--online tries name, connection, proxy and TLS of broker and platform; sign-in and subscriptions; \
+        token, number and templates; disk and clock. It sends no message and may run beside the daemon, as its user. Ends \
+        with 1 where somebody says no, 69 where nobody answers, 78 where the configuration has problems.\n\n\
+        Example:\n  branchline check --online --config branchline.toml"
+    )]
+    Check(Check),
     /// A branch's day in about 20 s, without any set-up: embedded broker, simulated API.
     #[command(after_help = "Example:\n  branchline demo --serve")]
     Demo {
@@ -94,6 +99,17 @@ impl Command {
             _ => false,
         }
     }
+}
+
+/// `branchline check`
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Check {
+    /// Also try broker, uplink, token, templates, clock and store: a minute at most.
+    #[arg(long)]
+    pub online: bool,
+    /// How it is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// `branchline run`

@@ -2,7 +2,7 @@
 //!
 //! Floor: roof.
 
-use super::{Backend, Commands, Exit, Failure, Sandbox, check, unwritten};
+use super::{Backend, Check, Commands, Exit, Failure, Sandbox, check, unwritten};
 use crate::app::{self, StartError};
 use crate::config::{self, Loaded, Problem};
 use crate::door::clock::SystemClock;
@@ -35,10 +35,21 @@ impl Commands for House {
         runtime()?.block_on(app::run(file, board, loaded)).map_err(start_failure)
     }
 
-    fn check(&self, file: &Path, board: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-        let loaded = config::load(file, board, &app::environment());
-        let text = if json { format!("{:#}\n", check::json(&loaded)) } else { check::text(file, &loaded) };
+    fn check(&self, file: &Path, board: Option<&str>, check: Check, out: &mut dyn Write) -> Result<(), Failure> {
+        let (json, loaded) = (check.output.json, config::load(file, board, &app::environment()));
+        let text = match (json, check.online) {
+            (true, true) => String::new(),
+            (true, false) => format!("{:#}\n", check::json(&loaded)),
+            (false, _) => check::text(file, &loaded),
+        };
         out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))?;
+        if check.online {
+            let runtime = runtime()?;
+            let ended = runtime.block_on(check::online(&loaded, json, out));
+            // A name server or disk that hangs would hold the end up.
+            runtime.shutdown_background();
+            return ended;
+        }
         match loaded {
             Ok(_) => Ok(()),
             // Every problem was written already.

@@ -12,7 +12,7 @@ pub mod ledger;
 pub mod logging;
 mod render;
 
-pub use args::{LogFormat, Run, Sandbox};
+pub use args::{Check, LogFormat, Run, Sandbox};
 pub use backend::{Backend, Daemon};
 pub use failure::{Exit, Failure};
 pub use house::House;
@@ -43,8 +43,8 @@ pub trait Commands {
     fn offline(&self, loaded: Loaded, only_looks: bool) -> Result<Box<dyn Backend>, Failure>;
     /// The daemon, until it is told to stop. The log is started.
     fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure>;
-    /// Writes all problems and the effective values with their origin.
-    fn check(&self, file: &Path, board: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(), Failure>;
+    /// Writes all problems and the effective values with their origin; tries what they name where that is asked for.
+    fn check(&self, file: &Path, board: Option<&str>, check: Check, out: &mut dyn Write) -> Result<(), Failure>;
     /// A branch's day; `Exit::No` when an outcome was not the expected one.
     fn demo(&self, serve: bool) -> Result<(), Failure>;
     /// The simulated API alone, until it is told to stop.
@@ -99,7 +99,7 @@ pub fn execute(
             logging::start(run.log, std::env::var("BRANCHLINE_LOG").ok().as_deref())?;
             commands.run(&cli.config, cli.board.as_deref())
         }
-        Command::Check(output) => commands.check(&cli.config, cli.board.as_deref(), output.json, out),
+        Command::Check(check) => commands.check(&cli.config, cli.board.as_deref(), *check, out),
         Command::Demo { serve } => commands.demo(*serve),
         Command::Sandbox(sandbox) => commands.sandbox(sandbox),
         _ => Session::open(&cli, commands, out)?.carry_out(cli.command, input),

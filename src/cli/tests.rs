@@ -158,7 +158,8 @@ impl Commands for Alone {
     fn run(&self, _: &Path, board: Option<&str>) -> Result<(), Failure> {
         Err(Failure::new(Exit::Unavailable, format!("run for {board:?}")))
     }
-    fn check(&self, _: &Path, board: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    fn check(&self, _: &Path, board: Option<&str>, check: Check, out: &mut dyn Write) -> Result<(), Failure> {
+        let json = check.output.json;
         writeln!(out, "checked, json: {json}, for {board:?}").map_err(|error| unwritten(&error))
     }
     fn demo(&self, serve: bool) -> Result<(), Failure> {

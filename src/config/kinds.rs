@@ -175,12 +175,15 @@ impl Reader<'_, '_> {
         let path = self.locate(&text);
         let (found, fix) = match std::fs::read(&path) {
             Ok(content) if !content.is_empty() => return Some((path, content)),
-            Ok(_) => (format!("the file {} is empty", path.display()), ""),
+            Ok(_) => (format!("the file {} is empty", path.display()), "Fill it, or remove this key."),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (
                 format!("there is no file {}", path.display()),
                 "A bare name is looked for in $CREDENTIALS_DIRECTORY, then in the folder of the configuration file.",
             ),
-            Err(error) => (format!("the file {} cannot be read: {error}", path.display()), ""),
+            Err(error) => (
+                format!("the file {} cannot be read: {error}", path.display()),
+                "The user who runs branchline must be able to read it, and nobody else needs to.",
+            ),
         };
         let problem = self.problem(key, found).fix(fix);
         self.tell(problem);

@@ -45,8 +45,10 @@ pub(super) fn read(file: &Path, board: Option<&str>, env: &[(String, String)]) -
 }
 
 fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| vec![Problem::new("", Origin::file(path), format!("cannot be read: {error}"))])?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let problem = Problem::new("", Origin::file(path), format!("cannot be read: {error}"));
+        vec![problem.fix("Check the path (--config), and that the user who runs this may read it.")]
+    })?;
     tree::parse(&text, &Source::File(path.into()))
 }
 
@@ -73,8 +75,10 @@ fn read_board(name: &str, file: &Path) -> Result<Table, Vec<Problem>> {
 /// `conf.d/*.toml` beside the file, by name.
 fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, Vec<Problem>> {
     let folder = file.parent().unwrap_or(Path::new("")).join("conf.d");
-    let unreadable =
-        |error: std::io::Error| vec![Problem::new("", Origin::file(&folder), format!("cannot be read: {error}"))];
+    let unreadable = |error: std::io::Error| {
+        let problem = Problem::new("", Origin::file(&folder), format!("cannot be read: {error}"));
+        vec![problem.fix("It is a folder with *.toml files that the user who runs this may read, or it is not there.")]
+    };
     let entries = match std::fs::read_dir(&folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(unreadable)?,

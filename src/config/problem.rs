@@ -75,10 +75,14 @@ pub struct Problem {
     pub suggestion: Option<String>,
     /// The lines with a caret under the place, where it is about a place in an expression or a template; else empty.
     pub excerpt: String,
+    /// The line of code that tells it, which stands for the kind of mistake: each has a stored text (`tests`).
+    #[cfg(test)]
+    pub(super) told_at: &'static std::panic::Location<'static>,
 }
 
 impl Problem {
     /// With only what is always needed.
+    #[track_caller]
     pub(super) fn new(key: impl Into<String>, origin: Origin, found: impl Into<String>) -> Problem {
         let (key, found) = (key.into(), found.into());
         Problem {
@@ -89,6 +93,8 @@ impl Problem {
             fix: String::new(),
             suggestion: None,
             excerpt: String::new(),
+            #[cfg(test)]
+            told_at: std::panic::Location::caller(),
         }
     }
 

@@ -154,6 +154,7 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     /// A problem with what is written at `key`, to be filled in and handed to [`tell`](Self::tell).
+    #[track_caller]
     pub fn problem(&self, key: &str, found: impl Into<String>) -> Problem {
         Problem::new(self.key(key), self.origin(key), found)
     }
@@ -167,6 +168,7 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     /// A value of the wrong kind or outside its range.
+    #[track_caller]
     pub fn wrong(&mut self, key: &str, node: &Node, wanted: impl Into<String>) {
         let found = describe(key, node);
         let problem = Problem::new(self.key(key), node.origin.clone(), found).wanted(wanted);
@@ -174,6 +176,7 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     /// A key that must be there.
+    #[track_caller]
     pub fn missing(&mut self, key: &str, fix: &str) {
         let mut problem = self.problem(key, "is missing").fix(fix);
         if problem.origin.source == Source::BuiltIn {
@@ -183,6 +186,7 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     /// Says that a key must be there, and what to do where it is not.
+    #[track_caller]
     pub fn require(&mut self, key: &str, fix: &str) {
         if !self.has(key) {
             self.missing(key, fix);
@@ -234,10 +238,25 @@ impl<'t, 'a> Reader<'t, 'a> {
                 Problem { found: "secrets do not stand in the configuration".to_owned(), ..problem }
                     .fix(format!("Put it into a file that only branchline may read, and name that file{to}."))
             } else {
-                problem.suggest(nearest(name, known()))
+                match nearest(name, known()) {
+                    Some(near) => problem.suggest(Some(near)),
+                    None => problem.fix(there_are(known())),
+                }
             });
         }
     }
+}
+
+/// What may be written instead of a name that is unlike all of them.
+pub(super) fn there_are<'a>(known: impl IntoIterator<Item = &'a str>) -> String {
+    /// More are no help on one line.
+    const SHOWN: usize = 16;
+    let mut names: Vec<&str> = known.into_iter().collect();
+    names.sort_unstable();
+    names.dedup();
+    let more = if names.len() > SHOWN { ", and others" } else { "" };
+    names.truncate(SHOWN);
+    if names.is_empty() { "There are none yet.".to_owned() } else { format!("There are: {}{more}.", names.join(", ")) }
 }
 
 /// `[a-z0-9-]`, not empty.

@@ -3,7 +3,8 @@
 use super::reader::{Account, Reader};
 use super::*;
 use crate::limits;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 /// `config/default.toml` with the keys that have no default switched on: what stands behind `#` without a space.
 fn everything() -> String {
@@ -144,4 +145,118 @@ fn built_in_defaults_are_the_bounds_of_the_house() {
     assert_eq!(config.uplink.probe_path, "/v25.0/1");
     assert_eq!(config.rooms.policy.unknown_wait, std::time::Duration::ZERO);
     assert!(restart_needed(&config, &config).is_empty());
+}
+
+/// Where stored texts stand: mistakes beside `warnings`, whose configurations are right.
+const STORED: &str = "tests/config";
+
+/// Stored configurations of a folder and of those below it that are branches of their own (`NAME/branchline.toml`).
+fn stored(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let own = path.join("branchline.toml");
+        if own.exists() {
+            found.push(own);
+        } else if path.extension().is_some_and(|ending| ending == "toml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Reads one; `# env: NAME=VALUE` and `# board: NAME` in its first lines say what else there is.
+fn told(file: &Path) -> Vec<Problem> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let said = |what: &str| {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(what).map(str::to_owned));
+        lines.collect::<Vec<_>>()
+    };
+    let lines = said("# env: ");
+    let variables = lines.iter().map(|line| line.split_once("=").unwrap());
+    let variables: Vec<_> = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let warned = file.parent().unwrap().ends_with("warnings");
+    match load(file, said("# board: ").first().map(String::as_str), &variables) {
+        Ok(loaded) if warned => loaded.warnings,
+        Ok(_) => panic!("{} is accepted", file.display()),
+        Err(problems) if warned => panic!("{} is refused: {problems:#?}", file.display()),
+        Err(problems) => problems,
+    }
+}
+
+/// Every kind of mistake, with the whole text that people get. `BRANCHLINE_BLESS=1` writes the texts anew: read the difference.
+#[test]
+fn every_mistake_and_warning_is_told_as_stored() {
+    let all = [STORED, "tests/config/warnings"].map(Path::new).into_iter().flat_map(stored);
+    let mut seen = 0;
+    for file in all {
+        let problems = told(&file);
+        let told: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+        let expected = file.with_extension("expected");
+        if std::env::var_os("BRANCHLINE_BLESS").is_some() {
+            fs::write(&expected, &told).unwrap();
+        }
+        assert_eq!(told, fs::read_to_string(&expected).unwrap_or_default(), "{}", file.display());
+        for secret in ["hunter2", "theToken", "0123456789abcdef", "5521912345678", "98765-4321"] {
+            let shown = told.contains(secret) || format!("{problems:?}").contains(secret);
+            assert!(!shown, "{} tells {secret}", file.display());
+        }
+        seen += 1;
+    }
+    assert!(seen >= 40);
+}
+
+/// A line of code that tells a mistake or a warning is a kind of its own, and has a stored text. What the topics, expressions and
+/// texts of a rule say besides is in the tables of `rules`.
+#[test]
+fn every_kind_of_mistake_has_a_stored_text() {
+    // Mistakes that are told by an earlier line of the configuration's own check, with file and line.
+    const EARLIER: [&str; 9] = [
+        "there is no template list",
+        "there is no language to fall back on",
+        "the rule says nothing and changes no consent",
+        "\"nobody is named\"",
+        "people has no",
+        "contacts has no",
+        "\"is empty\", \"name the purpose",
+        "there is no purpose",
+        "a message needs a purpose",
+    ];
+    let all = [STORED, "tests/config/warnings"].map(Path::new).into_iter().flat_map(stored);
+    let reached: BTreeSet<(String, u32)> = all
+        .flat_map(|file| told(&file))
+        .map(|problem| (problem.told_at.file().to_owned(), problem.told_at.line()))
+        .collect();
+    let code = ["src/config", "src/config/check"].into_iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let code = code.map(|entry| entry.unwrap().path().to_str().unwrap().to_owned());
+    let code = code.chain(["src/rules/compile.rs".to_owned(), "src/rules/message.rs".to_owned()]);
+    let (mut kinds, mut missing) = (0, Vec::new());
+    for file in
+        code.filter(|file| file.ends_with(".rs") && !file.ends_with("tests.rs") && !file.ends_with("compiled.rs"))
+    {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        // Those pass their caller's line on.
+        let mut passes = false;
+        for (at, line) in lines.iter().enumerate() {
+            if line.starts_with("#[cfg(test)]") {
+                break;
+            }
+            passes |= line.trim() == "#[track_caller]";
+            passes &= *line != "    }";
+            let tells = ["Problem::new(", ".problem(", ".wrong(", ".missing(", ".require("];
+            if passes || line.trim().starts_with("//") || !tells.iter().any(|call| line.contains(call)) {
+                continue;
+            }
+            kinds += 1;
+            let words = lines[at..lines.len().min(at + 5)].join(" ");
+            let earlier = EARLIER.iter().any(|told| words.contains(told));
+            if !earlier && !reached.contains(&(file.clone(), at as u32 + 1)) {
+                missing.push(format!("{file}:{}: {}", at + 1, line.trim()));
+            }
+        }
+    }
+    assert!(kinds > 90, "only {kinds} found: correct this test");
+    assert!(missing.is_empty(), "no stored text in {STORED} for\n{}", missing.join("\n"));
 }

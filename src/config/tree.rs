@@ -93,7 +93,10 @@ pub(super) fn parse(text: &str, source: &Source) -> Result<Table, Vec<Problem>> 
         .iter()
         .map(|error| {
             let origin = lines.origin(error.span().map_or(0, |span| span.start));
-            Problem::new("", origin, format!("not TOML: {}", error.message().replace('\n', ", ")))
+            let message = error.message().replace('\n', ", ");
+            let twice = message == "duplicate key";
+            let problem = Problem::new("", origin, format!("not TOML: {message}"));
+            problem.fix(if twice { "It stands further up already: make one of the two." } else { "" })
         })
         .collect())
 }

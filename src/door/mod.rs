@@ -9,4 +9,5 @@ pub mod mqtt;
 pub mod operate;
 pub mod secret;
 pub mod tls;
+pub mod trial;
 pub mod uplink;

@@ -3,13 +3,15 @@
 //! Floor: doors. Opens no connection; never verifies against the bare system clock (see `door::clock`).
 
 use super::clock::SystemClock;
+use crate::time::Wall;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// TLS sessions that are kept for resumption. One server per configuration; the default of 256 is memory for nothing.
 const SESSIONS: usize = 4;
@@ -112,6 +114,41 @@ pub fn client_config_for(
     let host = ServerName::try_from(host.to_owned())
         .map_err(|_| TlsProblem::Library(format!("\"{host}\" is neither a host name nor an address")))?;
     configure(ca_file, identity, &[], clock, Some(host))
+}
+
+/// A server as it is verified.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerAsked<'a> {
+    /// The name or address that its certificate must be for.
+    pub host: &'a str,
+    /// Who is trusted; the bundled public roots without.
+    pub ca_file: Option<&'a Path>,
+}
+
+/// Until when a chain that is right today will be: the end of whichever of its certificates ends first. The library tells it
+/// when it is asked about later times. `None` where the chain is not right at all.
+pub fn valid_until(server: &ServerAsked<'_>, chain: &[CertificateDer<'_>]) -> Option<Wall> {
+    /// The last second of the year 9999, which certificates without an end have (RFC 5280, 4.1.2.5).
+    const NEVER: Duration = Duration::from_secs(253_402_300_799);
+    let (own, others) = chain.split_first()?;
+    let host = ServerName::try_from(server.host.to_owned()).ok()?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = Arc::new(roots(server.ca_file).ok()?);
+    let library = WebPkiServerVerifier::builder_with_provider(roots, provider).build().ok()?;
+    let mut at = UnixTime::since_unix_epoch(NEVER);
+    // Each answer is earlier than the one before; a certificate may be part of several paths.
+    for _ in 0..=2 * chain.len() {
+        match library.verify_server_cert(own, others, &host, &[], at) {
+            Ok(_) => return i64::try_from(at.as_secs()).ok().map(|seconds| Wall(seconds * 1000)),
+            Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }))
+                if not_after < at =>
+            {
+                at = not_after;
+            }
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 fn configure(

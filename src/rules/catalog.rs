@@ -203,6 +203,16 @@ impl Form {
         self.status.eq_ignore_ascii_case("APPROVED")
     }
 
+    /// Whether people read the same, parameters aside.
+    pub(super) fn reads_like(&self, other: &Form) -> bool {
+        let header = |form: &Form| match &form.header {
+            HeaderForm::Text(wording) => wording.clone(),
+            _ => Wording::default(),
+        };
+        (header(self), &self.body, &self.footer, &self.buttons)
+            == (header(other), &other.body, &other.footer, &other.buttons)
+    }
+
     /// The message as a person reads it.
     pub(super) fn preview(&self, header: Option<&Header>, body: &Body, buttons: &[(u8, Button)]) -> String {
         let parts: Vec<String> = self.parts(header, body, buttons).into_iter().map(|(_, text)| text).collect();

@@ -25,12 +25,23 @@ pub struct Problem {
     pub fix: String,
     /// The text with a caret under the place that it is about; empty where it is about no place in a text.
     pub excerpt: String,
+    /// The line of code that tells it.
+    #[cfg(test)]
+    pub(crate) told_at: &'static std::panic::Location<'static>,
 }
 
 impl Problem {
     /// About no place in a text.
+    #[track_caller]
     pub(super) fn new(key: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) -> Problem {
-        Problem { key: key.into(), message: message.into(), fix: fix.into(), excerpt: String::new() }
+        Problem {
+            key: key.into(),
+            message: message.into(),
+            fix: fix.into(),
+            excerpt: String::new(),
+            #[cfg(test)]
+            told_at: std::panic::Location::caller(),
+        }
     }
 
     /// On one line: what and where, and what to do as a sentence.
@@ -136,6 +147,7 @@ impl<'s> Compiler<'s> {
         Compiler { settings, catalog, texts, problems: Vec::new() }
     }
 
+    #[track_caller]
     pub(super) fn problem(&mut self, key: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) {
         self.problems.push(Problem::new(key, message, fix));
     }
@@ -202,6 +214,8 @@ impl<'s> Compiler<'s> {
                     message: finding.message,
                     fix: finding.fix,
                     excerpt: finding.at.map(|at| excerpt::under(source, Some(at))).unwrap_or_default(),
+                    #[cfg(test)]
+                    told_at: std::panic::Location::caller(),
                 }));
                 None
             }

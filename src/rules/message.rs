@@ -206,10 +206,10 @@ impl Compiler<'_> {
             if kind != wanted {
                 let (found, wanted) = (kind.unwrap_or("none"), wanted.unwrap_or("none"));
                 let message = format!("the template's header ({language}) takes {wanted}, found {found}");
-                let fix = if wanted == "none" {
-                    "take header out".into()
-                } else {
-                    format!("write header = {{ {wanted} = … }}")
+                let fix = match wanted {
+                    "none" => "take header out".to_owned(),
+                    "text" => "write header = \"…\"".to_owned(),
+                    _ => format!("write header = {{ {wanted} = … }}"),
                 };
                 self.problem(key, message, fix);
                 return None;

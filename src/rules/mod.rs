@@ -11,6 +11,7 @@
 
 mod apply;
 mod catalog;
+mod compare;
 mod compile;
 mod excerpt;
 mod explain;
@@ -25,6 +26,7 @@ mod settings;
 mod strict;
 mod texts;
 
+pub use compare::{Change, Difference, compare};
 pub use compile::Problem;
 pub use explain::{Explained, Preview, Step, Trouble};
 pub use settings::*;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod access;
+mod check;
 mod faults;
 mod house;
 mod mosquitto;

@@ -15,6 +15,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cargo nextest", "these are its tests"),
     ("cargo deny", "needs the network"),
     ("tests/", "minutes; its --help is asked for"),
+    ("branchline check --online", "needs a broker and the platform: tests/branch/check.rs has both"),
     ("curl -sSH @authorization", "needs an account of the platform"),
     ("curl", "needs a server that the lines before start"),
     ("mosquitto_pub", "needs a broker"),

@@ -25,6 +25,8 @@ pub(super) fn compile(settings: &Settings, root: &Table, account: &mut Account) 
         let origin = tree::origin_of(root, &problem.key).unwrap_or_else(|| Origin::file(&account.file));
         let remedy = problem.remedy();
         let told = Problem::new(problem.key, origin, problem.message).fix(remedy);
+        #[cfg(test)]
+        let told = Problem { told_at: problem.told_at, ..told };
         account.problems.push(Problem { excerpt: problem.excerpt, ..told });
     }
     None

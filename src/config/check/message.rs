@@ -38,7 +38,7 @@ pub(super) fn message(r: &mut Reader<'_, '_>, base: bool) -> Option<Message> {
             (false, true) => {
                 for key in ["header", "body", "buttons"].into_iter().filter(|key| r.has(key)).collect::<Vec<_>>() {
                     let problem = r.problem(key, "belongs to a template; a text has none");
-                    r.tell(problem);
+                    r.tell(problem.fix("Remove it, or write template = \"…\" instead of text."));
                 }
                 Some(Message::Text(text?))
             }
@@ -64,7 +64,7 @@ fn header(r: &mut Reader<'_, '_>) -> Option<Option<HeaderText>> {
         }
         if r.has("filename") && !r.has("document") {
             let problem = r.problem("filename", "only a document has a file name");
-            r.tell(problem);
+            r.tell(problem.fix("Remove it."));
         }
         let document = document.map(|url| HeaderText::Document(url, filename));
         let header = image.map(HeaderText::Image).or(video.map(HeaderText::Video)).or(document).or(place.flatten());

@@ -3,7 +3,7 @@
 //! Floor: config.
 
 use super::super::problem::{Problem, nearest};
-use super::super::reader::Reader;
+use super::super::reader::{Reader, there_are};
 use super::super::tree::{Node, Value};
 use crate::message::{Country, Number};
 use crate::rules::{Contact, Languages, Person};
@@ -110,10 +110,14 @@ pub(super) fn contacts(
         r.require("consent", "State the purpose that these people agreed to, as in consent = \"staff\".");
         let consent = r.text_of("consent", "a purpose, as in \"staff\"", super::super::reader::is_name);
         let members = r.texts("members");
+        let known = || people.iter().map(String::as_str);
         for (index, member) in members.iter().enumerate().filter(|(_, member)| !people.contains(member)) {
             let problem = r.problem("members", format!("[people.{member}] does not exist"));
             let problem = Problem { key: format!("{}.{index}", problem.key), ..problem };
-            r.tell(problem.suggest(nearest(member, people.iter().map(String::as_str))));
+            r.tell(match nearest(member, known()) {
+                Some(near) => problem.suggest(Some(near)),
+                None => problem.fix(format!("Write [people.{member}], or name another. {}", there_are(known()))),
+            });
         }
         let mut numbers = Vec::new();
         if let Some(node) = r.leaf("numbers") {

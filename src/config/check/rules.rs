@@ -4,7 +4,7 @@
 //! Floor: config. Texts stay texts here: `rules` compiles them.
 
 use super::super::problem::nearest;
-use super::super::reader::{Reader, is_name};
+use super::super::reader::{Reader, is_name, there_are};
 use super::super::tree::Node;
 use super::policy::Policy;
 use super::{Branch, message, people};
@@ -175,7 +175,7 @@ fn to(r: &mut Reader<'_, '_>, known: &Known) -> Vec<To> {
         .into_iter()
         .filter(|entry| {
             if entry.trim().is_empty() {
-                let problem = r.problem("to", "is empty");
+                let problem = r.problem("to", "is empty").fix("Name somebody, or take the entry out.");
                 r.tell(problem);
             }
             !entry.trim().is_empty()
@@ -201,7 +201,11 @@ fn refer(r: &mut Reader<'_, '_>, key: &str, table: &str, name: &str, known: &[St
     if !known.iter().any(|known| known == name) {
         let name = if is_name(name) { name } else { "…" };
         let problem = r.problem(key, format!("[{table}.{name}] does not exist"));
-        r.tell(problem.suggest(nearest(name, known.iter().map(String::as_str))));
+        let known = || known.iter().map(String::as_str);
+        r.tell(match nearest(name, known()) {
+            Some(near) => problem.suggest(Some(near)),
+            None => problem.fix(format!("Write [{table}.{name}], or name another. {}", there_are(known()))),
+        });
     }
 }
 

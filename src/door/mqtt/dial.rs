@@ -96,11 +96,35 @@ impl Plan {
         network.set_tcp_nodelay(true);
         network.set_tcp_recv_buffer_size(RECEIVE_BUFFER);
         options.set_network_options(network);
+        self.sign(&mut options);
+        AsyncClient::new(options, self.capacity())
+    }
+
+    /// A client for a short look (`visit`): a session that ends with the connection, no last will.
+    pub(super) fn visitor(&self) -> (AsyncClient, EventLoop) {
+        let settings = &self.settings;
+        let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
+        options
+            .set_transport(self.transport.clone())
+            .set_keep_alive(self.keep_alive)
+            .set_clean_start(true)
+            .set_receive_maximum(Some(1))
+            .set_max_packet_size(Some(settings.max_packet))
+            // What comes is not ours to acknowledge.
+            .set_manual_acks(true)
+            .set_connection_timeout(CONNECT)
+            .set_outgoing_inflight_upper_limit(1);
+        self.sign(&mut options);
+        AsyncClient::new(options, ASKS)
+    }
+
+    /// User and password, where there are any.
+    fn sign(&self, options: &mut MqttOptions) {
+        let settings = &self.settings;
         if settings.username.is_some() || settings.password.is_some() {
             let password = settings.password.as_ref().map_or("", |secret| secret.reveal());
             options.set_credentials(settings.username.as_deref().unwrap_or_default(), password);
         }
-        AsyncClient::new(options, self.capacity())
     }
 
     /// Acknowledgements, publishes, subscriptions, and the two packets of an orderly end: none ever finds the channel full.

@@ -27,10 +27,13 @@ mod filters;
 mod room;
 mod session;
 mod settings;
+mod visit;
 mod why;
 mod window;
 
 pub use settings::*;
+pub use visit::{Shut, ShutKind, Visit, Who, visit};
+pub use why::tls_words;
 
 use super::backoff::Backoff;
 use super::clock::SystemClock;

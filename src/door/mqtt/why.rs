@@ -10,12 +10,7 @@ use std::io;
 
 /// What happened, where it came from and what to do.
 pub(super) fn why(error: &ConnectionError, client_id: &str) -> String {
-    // The library's packet error names no source.
-    let inner: &(dyn Error + 'static) = match error {
-        ConnectionError::MqttState(StateError::Deserialization(Packet::Io(error))) => error,
-        other => other,
-    };
-    if let Some(tls) = chain(inner).find_map(tls) {
+    if let Some(tls) = tls_error(error) {
         return tls_words(tls);
     }
     match error {
@@ -35,6 +30,16 @@ pub(super) fn why(error: &ConnectionError, client_id: &str) -> String {
             other => other.to_string(),
         },
     }
+}
+
+/// What TLS has to do with it.
+pub(super) fn tls_error(error: &ConnectionError) -> Option<&rustls::Error> {
+    // The library's packet error names no source.
+    let inner: &(dyn Error + 'static) = match error {
+        ConnectionError::MqttState(StateError::Deserialization(Packet::Io(error))) => error,
+        other => other,
+    };
+    chain(inner).find_map(tls)
 }
 
 /// What to say when the broker closes connection after connection (see [`Kicks`]).
@@ -130,7 +135,8 @@ fn network(error: &io::Error) -> String {
     }
 }
 
-fn tls_words(error: &rustls::Error) -> String {
+/// What went wrong in a handshake with the broker, and what to do.
+pub fn tls_words(error: &rustls::Error) -> String {
     use rustls::CertificateError as Bad;
     let advice = match error {
         rustls::Error::InvalidCertificate(bad) => match bad {

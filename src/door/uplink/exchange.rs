@@ -61,13 +61,18 @@ impl Exchange {
     pub(super) async fn post(&self, post: &Post, token: Option<&Secret>) -> Answer {
         let url = self.url(&post.path, None, token);
         let request = self.client.post(url).header(CONTENT_TYPE, "application/json").body(post.body.clone());
-        self.gate.pass(self.run(request, token)).await
+        self.gate.pass(self.run(request, token, limits::ANSWER)).await
     }
 
     /// Asks for the sender number's id: the cheapest question that needs the whole way.
     pub(super) async fn probe(&self, token: Option<&Secret>) -> Answer {
-        let url = self.url(&self.probe_path, Some("fields=id"), token);
-        self.gate.pass(self.run(self.client.get(url), token)).await
+        self.get(&self.probe_path, "fields=id", token, limits::ANSWER).await
+    }
+
+    /// Asks for something, reading at most `most` bytes of the answer.
+    pub(super) async fn get(&self, path: &str, query: &str, token: Option<&Secret>, most: usize) -> Answer {
+        let url = self.url(path, Some(query), token);
+        self.gate.pass(self.run(self.client.get(url), token, most)).await
     }
 
     fn url(&self, path: &str, query: Option<&str>, token: Option<&Secret>) -> String {
@@ -77,7 +82,7 @@ impl Exchange {
         format!("{}{path}{mark}{}", self.base_url, query.join("&"))
     }
 
-    async fn run(&self, mut request: RequestBuilder, token: Option<&Secret>) -> Answer {
+    async fn run(&self, mut request: RequestBuilder, token: Option<&Secret>, most: usize) -> Answer {
         if let Some(token) = token {
             let mut value = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
                 .expect("a token is printable ASCII: `token::read` takes no other");
@@ -92,9 +97,9 @@ impl Exchange {
         let header = response.headers().get(DATE).filter(|_| self.verified);
         let date = header.and_then(|header| date(header.to_str().ok()?));
         let mut body = BytesMut::new();
-        while body.len() < limits::ANSWER {
+        while body.len() < most {
             match response.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(limits::ANSWER - body.len())]),
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(most - body.len())]),
                 Ok(None) => break,
                 Err(error) => return trouble::of_body(&error.without_url()),
             }

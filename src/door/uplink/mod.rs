@@ -20,6 +20,7 @@ mod trouble;
 pub use exchange::date;
 pub use settings::*;
 pub use token::token;
+pub use trouble::tls_words;
 
 use crate::door::clock::SystemClock;
 use crate::door::tls::TlsProblem;
@@ -123,6 +124,31 @@ impl<A: Answers> Uplink<A> {
             drop(permit);
             answers.link(reached(answer));
         });
+    }
+}
+
+/// The same client for single questions, without an engine: for `branchline check --online`.
+pub struct Question {
+    exchange: Exchange,
+    tokens: Tokens,
+}
+
+impl Question {
+    /// Builds the client. Opens no connection.
+    ///
+    /// # Errors
+    /// As [`Uplink::open`].
+    pub fn open(settings: &Settings, clock: &SystemClock) -> Result<Question, Problem> {
+        Ok(Question { exchange: Exchange::new(settings, clock)?, tokens: Tokens::new(settings.token_file.clone()) })
+    }
+
+    /// `GET path?query` with the token in use, reading at most `most` bytes of the answer.
+    ///
+    /// # Errors
+    /// There is no token that could be sent: a text for a person, naming the file.
+    pub async fn get(&self, path: &str, query: &str, most: usize) -> Result<Answer, String> {
+        let token = self.tokens.current(|_| {})?;
+        Ok(self.exchange.get(path, query, token.as_ref(), most).await)
     }
 }
 

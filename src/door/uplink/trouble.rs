@@ -15,10 +15,10 @@ pub(super) fn of_error(error: reqwest::Error) -> Answer {
     if error.is_connect()
         && let Some(tls) = chain(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>())
     {
-        return Answer::NotSent(NotSent::Tls(tls_text(tls)));
+        return Answer::NotSent(NotSent::Tls(tls_words(tls)));
     }
     if let Some(alert) = chain(&error).find_map(handshake_alert) {
-        return Answer::NotSent(NotSent::Tls(tls_text(&rustls::Error::AlertReceived(alert))));
+        return Answer::NotSent(NotSent::Tls(tls_words(&rustls::Error::AlertReceived(alert))));
     }
     if error.is_connect() {
         let why =
@@ -65,7 +65,8 @@ fn handshake_alert(cause: &(dyn Error + 'static)) -> Option<AlertDescription> {
     ALERTS.into_iter().find(|alert| text == rustls::Error::AlertReceived(*alert).to_string())
 }
 
-fn tls_text(error: &rustls::Error) -> String {
+/// What went wrong in a handshake with the API, and what to do.
+pub fn tls_words(error: &rustls::Error) -> String {
     use CertificateError::*;
     match error {
         rustls::Error::InvalidCertificate(ExpiredContext { time, not_after }) => format!(

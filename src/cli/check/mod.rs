@@ -1,11 +1,62 @@
-//! `branchline check`: every problem of the configuration at once, or every value in force with where it comes from.
+//! `branchline check`: every problem of the configuration at once, or every value in force with where it comes from; and what
+//! comes of trying them.
 //!
-//! Floor: roof.
+//! Floor: roof. Never shows a secret, never opens the store.
 
+mod broker;
+mod machine;
+mod online;
+mod platform;
+
+use super::failure::{Exit, Failure};
+use super::unwritten;
 use crate::config::{Effective, Loaded, Origin, Problem, Source};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::io;
 use std::path::Path;
+
+/// Tries what the configuration names, and tells each step as it ends: as lines, or at the end with the rest as JSON.
+///
+/// # Errors
+/// `Exit::No` where somebody said no, `Exit::Unavailable` where nobody answered; `Exit::Storage` where nothing can be written.
+pub(super) async fn online(
+    checked: &Result<Loaded, Vec<Problem>>,
+    json: bool,
+    out: &mut dyn io::Write,
+) -> Result<(), Failure> {
+    let Ok(loaded) = checked else {
+        let text = if json { format!("{:#}\n", self::json(checked)) } else { String::new() };
+        out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))?;
+        return Err(Failure::new(
+            Exit::Config,
+            if json { "" } else { "online: not tried, the configuration has problems" },
+        ));
+    };
+    let mut written = Ok(());
+    let mut tell = |line: &online::Line| {
+        if !json && written.is_ok() {
+            written = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+    };
+    let lines = online::run(loaded, &mut tell).await;
+    written.map_err(|error| unwritten(&error))?;
+    let (sum, ended) = online::sum(&lines);
+    let text = if json {
+        let mut all = self::json(checked);
+        all["online"] = lines.iter().map(online::Line::json).collect();
+        all["ok"] = (ended == online::Outcome::Fine).into();
+        format!("{all:#}\n")
+    } else {
+        format!("{sum}\n")
+    };
+    out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))?;
+    match ended {
+        online::Outcome::No => Err(Failure::new(Exit::No, "")),
+        online::Outcome::Unreachable => Err(Failure::new(Exit::Unavailable, "")),
+        _ => Ok(()),
+    }
+}
 
 /// For a person.
 pub(super) fn text(file: &Path, checked: &Result<Loaded, Vec<Problem>>) -> String {

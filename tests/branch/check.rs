@@ -1,0 +1,420 @@
+//! `branchline check --online` against real brokers and the simulated platform: what works, what does not, and what to do.
+
+use crate::house::{API_NAMES, House, RULES, TEMPLATES, TOKEN, now, order};
+use crate::mosquitto::{Mosquitto, Port};
+use branchline::demo::certs::{Authority, Identity, Validity};
+use branchline::time::Wall;
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// Runs it: the exit code, and each line by part and step.
+struct Checked {
+    code: i32,
+    text: String,
+    lines: Vec<Value>,
+}
+
+fn check(house: &House) -> Checked {
+    house.configure();
+    let output = house.command(&["check", "--online", "--json"]);
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert!(!text.contains(TOKEN) && !text.contains("s3cret"), "{text}");
+    let all: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(all["ok"], Value::from(output.status.success()), "{text}");
+    let lines = all["online"].as_array().unwrap().clone();
+    let text = lines.iter().map(|line| format!("{line}\n")).collect();
+    Checked { code: output.status.code().unwrap(), lines, text }
+}
+
+impl Checked {
+    /// The outcome of one step, and what was found with what to do.
+    fn step(&self, part: &str, step: &str) -> (String, String) {
+        let line = self.lines.iter().find(|line| line["part"] == part && line["step"] == step);
+        let line = line.unwrap_or_else(|| panic!("no {part} {step}: {}", self.text));
+        let text = |name: &str| line[name].as_str().unwrap().to_owned();
+        assert_eq!(line["took_ms"].is_null(), text("outcome") == "not tried", "{line}");
+        (text("outcome"), text("found") + ". " + &text("fix"))
+    }
+
+    /// The steps that are not "ok", in their order.
+    fn odd(&self) -> Vec<String> {
+        let odd = self.lines.iter().filter(|line| line["outcome"] != "ok");
+        odd.map(|line| [&line["part"], &line["step"], &line["outcome"]].map(|word| word.as_str().unwrap()).join(" "))
+            .collect()
+    }
+
+    fn expect(&self, code: i32, odd: &[&str], part: &str, step: &str, words: &[&str]) {
+        assert_eq!(self.odd(), odd, "{}", self.text);
+        assert_eq!(self.code, code, "{}", self.text);
+        let (_, said) = self.step(part, step);
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    }
+}
+
+/// A broker with users, rights and TLS, as README recommends it.
+fn guarded(house: &mut House, identity: &Identity, acl: &str) -> Port {
+    let port = Port::reserve();
+    let number = port.number();
+    let lines = format!(
+        "allow_anonymous false\npassword_file {{folder}}/passwd\nacl_file {{folder}}/acl\nlistener {number} 127.0.0.1\n\
+         certfile {{folder}}/broker.pem\nkeyfile {{folder}}/broker.key\n"
+    );
+    house.broker = Mosquitto::start_with(&lines, |folder| {
+        present(folder, identity);
+        std::fs::write(folder.join("acl"), acl).unwrap();
+        let passwords = folder.join("passwd");
+        std::fs::write(&passwords, "").unwrap();
+        for user in ["relay", "till"] {
+            let made =
+                Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args([user, "s3cret"]).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+    });
+    house.write("broker-ca.pem", house.authority.certificate_pem());
+    house.write("mqtt-password", "s3cret\n");
+    house.layer(
+        "broker",
+        &format!(
+            "[mqtt]\nurl = \"mqtts://127.0.0.1:{number}\"\nusername = \"relay\"\npassword_file = \"mqtt-password\"\n\
+             ca_file = \"broker-ca.pem\"\n"
+        ),
+    );
+    port
+}
+
+fn present(folder: &Path, identity: &Identity) {
+    std::fs::write(folder.join("broker.pem"), identity.certificate_pem()).unwrap();
+    std::fs::write(folder.join("broker.key"), identity.key_pem()).unwrap();
+}
+
+fn good(authority: &Authority) -> Identity {
+    authority.server(API_NAMES, Validity::around(now())).unwrap()
+}
+
+const ACL: &str =
+    "user relay\ntopic read pos/#\ntopic read node/#\ntopic write branchline/#\nuser till\ntopic write pos/#\n";
+
+#[test]
+fn all_is_well_and_a_running_daemon_notices_nothing() {
+    let mut house = House::new("");
+    let identity = good(&house.authority);
+    let _port = guarded(&mut house, &identity, ACL);
+    house.start();
+    let before = house.data(&["outbox", "list"]);
+    let checked = check(&house);
+    checked.expect(0, &[], "uplink", "templates", &["2 in use, all as in the file"]);
+    assert!(
+        checked.step("broker", "TLS").1.contains("365 days left")
+            || checked.step("broker", "TLS").1.contains("364 days")
+    );
+    assert!(checked.step("broker", "sign-in").1.contains("as \"relay\""));
+    assert!(checked.step("broker", "subscriptions").1.contains("2 granted"));
+    assert!(checked.step("broker", "strangers").1.contains("turned away"));
+    assert!(checked.step("uplink", "number").1.contains("quality GREEN, can send: AVAILABLE"));
+    assert!(checked.step("box", "clock").1.contains("agrees"));
+    let text = house.said(&["check", "--online"]);
+    assert!(text.contains("no problems, no warnings") && text.contains("online: 15 ok"), "{text}");
+    assert_eq!(house.data(&["outbox", "list"]), before, "nothing was stored or sent");
+    assert!(!house.whole_log().contains("no broker"), "{}", house.log());
+    assert_eq!(house.control().counters().accepted, 0);
+    assert!(house.stop().success());
+}
+
+/// Events that come while the check is subscribed are the daemon's all the same; so are those that wait in its session.
+#[test]
+fn events_are_the_daemons_alone() {
+    let mut house = House::new("");
+    house.start();
+    assert!(house.stop().success());
+    house.publish((1..=3).map(order)); // queued in the session of a daemon that is away
+    for _ in 0..2 {
+        let checked = check(&house);
+        checked.expect(
+            0,
+            &["broker TLS not tried", "broker strangers warning"],
+            "broker",
+            "strangers",
+            &["allow_anonymous false"],
+        );
+    }
+    house.start();
+    house.publish((4..=6).map(order));
+    check(&house);
+    house.wait_for_accepted(6, std::time::Duration::from_secs(30));
+    assert_eq!(house.control().repeats().len(), 0);
+    assert!(house.stop().success());
+}
+
+#[test]
+fn brokers_that_are_not_there_or_say_no() {
+    let mut house = House::new("");
+    house.broker.pause();
+    let rest = [
+        "broker TLS not tried",
+        "broker sign-in not tried",
+        "broker subscriptions not tried",
+        "broker strangers not tried",
+    ];
+    let odd = [&["broker connection unreachable"][..], &rest].concat();
+    check(&house).expect(69, &odd, "broker", "connection", &["refuses the connection", "mqtt.url", "nothing listens"]);
+
+    house.layer("name", "[mqtt]\nurl = \"mqtt://no-such-host.invalid\"\n");
+    let odd = [&["broker name unreachable", "broker connection not tried"][..], &rest].concat();
+    check(&house).expect(69, &odd, "broker", "name", &["cannot be looked up", "mqtt.url", "resolv.conf"]);
+    std::fs::remove_file(house.path().join("conf.d/name.toml")).unwrap();
+
+    let identity = good(&house.authority);
+    let _port = guarded(&mut house, &identity, ACL);
+    house.write("mqtt-password", "wrong\n");
+    let odd = ["broker sign-in no", "broker subscriptions not tried", "broker strangers not tried"];
+    check(&house).expect(1, &odd, "broker", "sign-in", &["mqtt.username, mqtt.password_file"]);
+}
+
+#[test]
+fn bad_certificates_of_a_broker() {
+    let span =
+        |from: i64, until: i64| Validity { from: Wall(now().0 + from * DAY), until: Wall(now().0 + until * DAY) };
+    let own = API_NAMES;
+    let rest = ["broker sign-in not tried", "broker subscriptions not tried", "broker strangers not tried"];
+    let no = [&["broker TLS no"][..], &rest].concat();
+    for (names, validity, code, odd, words) in [
+        (own, span(-20, -10), 1, &no[..], &["expired", "renew the broker's certificate"][..]),
+        (own, span(10, 20), 1, &no, &["not valid yet", "check the clock of this box"]),
+        (&["broker.example"][..], span(-1, 90), 1, &no, &["not valid for name", "mqtt.url"]),
+        (own, span(-1, 5), 0, &["broker TLS warning"], &["days left", "Have it renewed"]),
+    ] {
+        let mut house = House::new("");
+        let identity = house.authority.server(names, validity).unwrap();
+        let _port = guarded(&mut house, &identity, ACL);
+        check(&house).expect(code, odd, "broker", "TLS", words);
+    }
+    let mut house = House::new("");
+    let identity = good(&Authority::new(Validity::around(now())).unwrap());
+    let _port = guarded(&mut house, &identity, ACL);
+    check(&house).expect(1, &no, "broker", "TLS", &["mqtt.ca_file"]);
+}
+
+const OPEN: [&str; 2] = ["broker TLS not tried", "broker strangers warning"];
+
+fn with_open<'a>(odd: &[&'a str]) -> Vec<&'a str> {
+    [&OPEN, odd].concat()
+}
+
+#[test]
+fn bad_certificates_of_the_platform() {
+    let span =
+        |from: i64, until: i64| Validity { from: Wall(now().0 + from * DAY), until: Wall(now().0 + until * DAY) };
+    let no = with_open(&[
+        "uplink TLS no",
+        "uplink token not tried",
+        "uplink number not tried",
+        "uplink templates not tried",
+        "box clock not tried",
+    ]);
+    let mut house = House::new("");
+    for (names, validity, code, odd, words) in [
+        (API_NAMES, span(-20, -10), 1, no.clone(), &["expired on", "is its clock right?"][..]),
+        (&["graph.example"][..], span(-1, 90), 1, no.clone(), &["is not for 127.0.0.1", "uplink.base_url"]),
+        (API_NAMES, span(-1, 5), 0, with_open(&["uplink TLS warning"]), &["4 days left", "renewed"]),
+    ] {
+        let identity = house.authority.server(names, validity).unwrap();
+        house.replace_api(&identity);
+        check(&house).expect(code, &odd, "uplink", "TLS", words);
+    }
+    let other = Authority::new(Validity::around(now())).unwrap();
+    house.replace_api(&good(&other));
+    check(&house).expect(1, &no, "uplink", "TLS", &["an issuer that is not trusted", "uplink.ca_file"]);
+}
+
+#[test]
+fn what_the_platform_says_of_token_number_and_templates() {
+    let mut house = House::new("");
+    house.write("token", "another-token");
+    let after = ["uplink number not tried", "uplink templates not tried"];
+    let odd = with_open(&[&["uplink token no"][..], &after].concat());
+    check(&house).expect(1, &odd, "uplink", "token", &["code 190", "eplace the token file"]);
+    house.write("token", TOKEN);
+
+    house.layer("number", "[uplink]\nphone_number_id = \"4711\"\n");
+    check(&house).expect(1, &odd, "uplink", "token", &["uplink.phone_number_id is the ID"]);
+    std::fs::remove_file(house.path().join("conf.d/number.toml")).unwrap();
+
+    // The file says what the platform does not.
+    let no = with_open(&["uplink templates no"]);
+    for (from, to, code, odd, words) in [
+        (
+            "Olá {{1}}, seu",
+            "Oi {{1}}, seu",
+            0,
+            with_open(&["uplink templates warning"]),
+            "order_ready pt_BR has other words",
+        ),
+        (
+            "Alarme no nó {{1}}: {{2}}. Verifique",
+            "Alarme: {{2}}, nó {{1}}. Verifique",
+            1,
+            no.clone(),
+            "node_alarm pt_BR takes body 1, 2, not body 2, 1",
+        ),
+        ("\"UTILITY\"", "\"AUTHENTICATION\"", 1, no.clone(), "is utility, not authentication"),
+    ] {
+        house.write("templates.json", &TEMPLATES.replace(from, to));
+        check(&house).expect(code, &odd, "uplink", "templates", &[words, "Fetch the list again"]);
+    }
+    house.write("templates.json", &TEMPLATES.replace("node_alarm", "rack_alarm"));
+    let rules = RULES.replace("node_alarm", "rack_alarm");
+    assert_ne!(rules, RULES);
+    house.layer("rules", "[rules.alarm.message]\ntemplate = \"rack_alarm\"\n");
+    check(&house).expect(1, &no, "uplink", "templates", &["rack_alarm pt_BR is not there"]);
+    assert!(!house.control().seen().iter().any(|seen| seen.accepted()));
+    house.broker.pause();
+    let checked = check(&house);
+    assert_eq!(checked.code, 1, "a no weighs more than nobody there: {}", checked.text);
+}
+
+#[test]
+fn an_uplink_that_is_not_there_and_a_configuration_with_problems() {
+    let house = House::new("");
+    house.layer("away", &format!("[uplink]\nbase_url = \"https://127.0.0.1:{}\"\n", Port::reserve().number()));
+    let rest = [
+        "uplink TLS not tried",
+        "uplink token not tried",
+        "uplink number not tried",
+        "uplink templates not tried",
+        "box clock not tried",
+    ];
+    let odd = with_open(&[&["uplink connection unreachable"][..], &rest].concat());
+    check(&house).expect(69, &odd, "uplink", "connection", &["refuses the connection", "uplink.base_url"]);
+    house.layer("away", "[uplnk]\n");
+    let said = house.refused(78, &["check", "--online"]);
+    assert!(said.contains("not tried, the configuration has problems"), "{said}");
+    house.refused(1, &["check"]);
+}
+
+#[test]
+fn a_clock_that_is_off_and_a_store_without_a_folder() {
+    let house = House::new("");
+    house.control().skew_date(-90);
+    check(&house).expect(0, &with_open(&["box clock warning"]), "box", "clock", &["is 90 s fast", "timedatectl"]);
+    house.control().skew_date(0);
+    house.layer("store", "[outbox]\npath = \"absent/outbox.db\"\n");
+    check(&house).expect(
+        1,
+        &with_open(&["box disk no", "box space no"]),
+        "box",
+        "disk",
+        &["absent", "Make the folder"],
+    );
+}
+
+/// mosquitto grants every subscription and keeps back what its acl_file does not allow: the line says that this is not seen here.
+#[test]
+fn what_mosquittos_acl_file_forbids_does_not_show_in_its_answers() {
+    let mut house = House::new("");
+    let identity = good(&house.authority);
+    let _port = guarded(&mut house, &identity, "user relay\ntopic read pos/#\ntopic write branchline/#\n");
+    check(&house).expect(0, &[], "broker", "subscriptions", &["2 granted", "acl_file"]);
+}
+
+#[test]
+fn a_broker_that_asks_for_a_certificate() {
+    let mut house = House::new("");
+    let (identity, client) =
+        (good(&house.authority), house.authority.client("relay", Validity::around(now())).unwrap());
+    let authority = house.authority.certificate_pem().to_owned();
+    let port = Port::reserve();
+    let number = port.number();
+    let lines = format!(
+        "allow_anonymous false\nlistener {number} 127.0.0.1\ncertfile {{folder}}/broker.pem\nkeyfile {{folder}}/broker.key\n\
+         cafile {{folder}}/ca.pem\nrequire_certificate true\nuse_identity_as_username true\n"
+    );
+    house.broker = Mosquitto::start_with(&lines, |folder| {
+        present(folder, &identity);
+        std::fs::write(folder.join("ca.pem"), &authority).unwrap();
+    });
+    house.write("ca.pem", &authority);
+    house.write("relay.pem", client.certificate_pem());
+    house.write("relay.key", &client.key_pem());
+    let mqtt = format!("[mqtt]\nurl = \"mqtts://127.0.0.1:{number}\"\nca_file = \"ca.pem\"\n");
+    house.layer("broker", &format!("{mqtt}cert_file = \"relay.pem\"\nkey_file = \"relay.key\"\n"));
+    let checked = check(&house);
+    checked.expect(0, &[], "broker", "strangers", &["turned away"]);
+    assert!(checked.step("broker", "sign-in").1.contains("by certificate"));
+
+    house.layer("broker", &mqtt);
+    let odd = ["broker sign-in no", "broker subscriptions not tried", "broker strangers not tried"];
+    check(&house).expect(1, &odd, "broker", "sign-in", &["mqtt.cert_file, mqtt.key_file"]);
+}
+
+/// Whatever listens there takes connections and says nothing: the check ends all the same, and the rest is tried.
+#[test]
+fn a_broker_that_is_mute() {
+    let house = House::new("");
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    house.layer("mute", &format!("[mqtt]\nurl = \"mqtt://{}\"\n", mute.local_addr().unwrap()));
+    let odd = [
+        "broker TLS not tried",
+        "broker sign-in unreachable",
+        "broker subscriptions not tried",
+        "broker strangers not tried",
+    ];
+    check(&house).expect(69, &odd, "broker", "sign-in", &[]);
+}
+
+/// A proxy that lets everybody through to anywhere, or answers `no`. Ends with its test.
+fn proxy(no: Option<&'static str>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let mut near = near.unwrap();
+            std::thread::spawn(move || {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    if near.read_exact(&mut byte).is_err() {
+                        return;
+                    }
+                    head.extend(byte);
+                }
+                if let Some(no) = no {
+                    return near.write_all(no.as_bytes()).unwrap_or_default();
+                }
+                let head = String::from_utf8(head).unwrap();
+                let mut far = TcpStream::connect(head.split(' ').nth(1).unwrap()).unwrap();
+                near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+                let (mut from, mut to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                std::io::copy(&mut far, &mut near).ok();
+            });
+        }
+    });
+    format!("[uplink]\nproxy = \"http://{address}\"\n")
+}
+
+#[test]
+fn through_a_proxy_or_not() {
+    let house = House::new("");
+    house.layer("proxy", &proxy(None));
+    let checked = check(&house);
+    checked.expect(0, &OPEN, "uplink", "proxy", &["lets us through to 127.0.0.1:"]);
+    assert!(checked.step("uplink", "templates").1.contains("all as in the file"));
+
+    let rest = [
+        "uplink TLS not tried",
+        "uplink token not tried",
+        "uplink number not tried",
+        "uplink templates not tried",
+        "box clock not tried",
+    ];
+    let no = with_open(&[&["uplink proxy no"][..], &rest].concat());
+    house.layer("proxy", &proxy(Some("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")));
+    check(&house).expect(1, &no, "uplink", "proxy", &["it answers 407", "a password is not supported"]);
+    house.layer("proxy", &proxy(Some("SSH-2.0-OpenSSH_9.2\r\n\r\n")));
+    check(&house).expect(1, &no, "uplink", "proxy", &["no HTTP proxy"]);
+}
