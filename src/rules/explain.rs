@@ -98,7 +98,8 @@ pub struct Preview {
     pub cut: bool,
     /// Each parameter: `body 1`, `header`, `button 2`.
     pub parameters: Vec<Step>,
-    /// Header, body, footer, buttons; or the text. As the person reads it: not masked.
+    /// Header, body, footer, buttons; or the text. As the person reads it: not masked, and therefore not printed.
+    #[serde(skip)]
     pub parts: Vec<(&'static str, String)>,
     /// What has a bound: its name, its characters, the bound.
     pub lengths: Vec<(String, usize, usize)>,
