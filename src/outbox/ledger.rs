@@ -26,7 +26,8 @@ pub struct LedgerRow {
 }
 
 impl Outbox {
-    /// Adds a line. `at` is when it was given if that is known; the trusted clock's time otherwise.
+    /// Adds a line. `at` is when it was given if that is known; the trusted clock's time otherwise. What a grant then is to
+    /// policy is returned.
     pub fn record_consent(
         &mut self,
         person: PersonId,
@@ -34,26 +35,27 @@ impl Outbox {
         event: Option<&str>,
         at: Option<Wall>,
         now: Moment,
-    ) -> Result<(), StoreError> {
+    ) -> Result<GrantFact, StoreError> {
         let sender = self.sender.0;
-        self.write()?
-            .prepare_cached(
-                "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
+        let at = at.or(now.wall.trusted());
+        let db = self.write()?;
+        db.prepare_cached(
+            "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            )?
-            .execute(params![
-                sender,
-                person.0,
-                entry.purpose,
-                entry.action.code(),
-                entry.source,
-                entry.wording,
-                event,
-                at.or(now.wall.trusted()).map(|at| at.0),
-                now.boxed.0,
-                entry.expires.map(|at| at.0)
-            ])?;
-        Ok(())
+        )?
+        .execute(params![
+            sender,
+            person.0,
+            entry.purpose,
+            entry.action.code(),
+            entry.source,
+            entry.wording,
+            event,
+            at.map(|at| at.0),
+            now.boxed.0,
+            entry.expires.map(|at| at.0)
+        ])?;
+        Ok(GrantFact { seq: db.last_insert_rowid(), at, expires: entry.expires })
     }
 
     /// Consent that came while no clock could be trusted gets its date: box time tells how long ago that was.
