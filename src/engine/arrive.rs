@@ -7,7 +7,7 @@ use super::{Action, Engine, Tally, Told};
 use crate::message::{
     Arrival, Delivery, Draft, MessageId, Outcome, Payload, PersonId, Priority, Reason, Source, Standing,
 };
-use crate::outbox::{Outbox, Settling, StoreError};
+use crate::outbox::{Found, Outbox, Settling, StoreError};
 use crate::policy;
 use crate::rules::{Applied, Effect};
 use crate::time::{BoxTime, millis};
@@ -268,15 +268,17 @@ impl Engine {
         match policy::permit(&self.policy, draft, &standing, self.moment) {
             Err((draft, reason)) => {
                 let id = self.outbox.withhold(&draft, person, reason, self.moment)?;
-                self.tell_id(id, Outcome::Withheld, reason, "")?;
+                self.tell(&Found::of(&draft, id, person), Outcome::Withheld, reason, "", false);
                 self.refresh(person)
             }
             Ok(permitted) => {
                 let recorded = self.outbox.store(&permitted, person, self.moment)?;
+                let found = Found::of(permitted.draft(), recorded.id, person);
                 if recorded.expired {
-                    return self.tell_id(recorded.id, Outcome::Expired, Reason::TooOld, "");
+                    self.tell(&found, Outcome::Expired, Reason::TooOld, "", false);
+                    return Ok(());
                 }
-                self.tell_id(recorded.id, Outcome::Stored, Reason::Due, if cut { CUT } else { "" })?;
+                self.tell(&found, Outcome::Stored, Reason::Due, if cut { CUT } else { "" }, false);
                 if let Some(subject) = subject {
                     self.supersede(person, &subject, recorded.id)?;
                 }

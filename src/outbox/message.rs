@@ -38,6 +38,21 @@ pub struct Found {
     pub category: Option<Category>,
 }
 
+impl Found {
+    /// Of what a draft just became, as the store would tell it.
+    pub fn of(draft: &Draft, id: MessageId, person: PersonId) -> Found {
+        Found {
+            id,
+            person: Some(person),
+            rule: draft.source().rule.clone(),
+            event: draft.source().event.clone(),
+            to: Some(draft.to().to_string()),
+            priority: draft.terms().priority,
+            category: Some(draft.content().category()),
+        }
+    }
+}
+
 /// One line about a message that ends, or starts, without being sent.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settling<'a> {
