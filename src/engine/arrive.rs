@@ -262,14 +262,15 @@ impl Engine {
             self.tally.push(Tally::Event(draft.source().rule.clone(), Reason::Duplicate.code()));
             return Ok(());
         }
-        let mut standing = self.outbox.standing(person, &draft.terms().purpose)?;
+        let lane = self.outbox.lane(person)?;
+        let mut standing = self.outbox.standing_of(&lane, &draft.terms().purpose)?;
         self.consent_of_event(&draft, person, &mut standing)?;
         let (subject, cut) = (draft.terms().subject.clone(), draft.terms().cut);
         match policy::permit(&self.policy, draft, &standing, self.moment) {
             Err((draft, reason)) => {
                 let id = self.outbox.withhold(&draft, person, reason, self.moment)?;
                 self.tell(&Found::of(&draft, id, person), Outcome::Withheld, reason, "", false);
-                self.refresh(person)
+                self.settle(lane)
             }
             Ok(permitted) => {
                 let recorded = self.outbox.store(&permitted, person, self.moment)?;
@@ -282,7 +283,7 @@ impl Engine {
                 if let Some(subject) = subject {
                     self.supersede(person, &subject, recorded.id)?;
                 }
-                self.refresh(person)
+                self.settle(lane)
             }
         }
     }

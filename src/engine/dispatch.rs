@@ -81,7 +81,7 @@ impl Engine {
         } else if let Some((key, reason)) = self.hold_of(&message) {
             self.outbox.park(message.id(), &key, reason, None)?;
         } else {
-            let standing = self.outbox.standing(message.person(), message.purpose())?;
+            let standing = self.outbox.standing_of(&lane, message.purpose())?;
             match policy::confirm(&self.policy, &message, &standing, self.moment) {
                 Ok(confirmed) => return self.post(lane, message, confirmed),
                 Err(Verdict::Withhold(reason)) => {
