@@ -296,10 +296,23 @@ impl Outbox {
             )?
             .query_row([id.0], |row| Ok((stored(row)?, row.get::<_, String>(11)?)))
             .optional()?;
-        match found {
-            None => Ok(None),
-            Some((stored, body)) => Ok(Some(Stored { content: serde_json::from_str(&body)?, ..stored })),
-        }
+        found.map(with_body).transpose()
+    }
+
+    /// The message whose turn is next for a person, if it may go at `now`: most urgent, then oldest.
+    pub fn load_head(&self, person: PersonId, now: BoxTime) -> Result<Option<Stored>, StoreError> {
+        let found = self
+            .db
+            .prepare_cached(
+                "SELECT message.id, person, rule, event, purpose, rank, arrived, expires, expires_wall, tries, number, body, due
+                 FROM message INDEXED BY message_waiting JOIN content ON content.message = message.id
+                 WHERE state = 0 AND sender = ?1 AND person = ?2 ORDER BY rank, message.id LIMIT 1",
+            )?
+            .query_row(params![self.sender.0, person.0], |row| {
+                Ok((row.get::<_, i64>(12)? <= now.0).then_some((stored(row)?, row.get::<_, String>(11)?)))
+            })
+            .optional()?;
+        found.flatten().map(with_body).transpose()
     }
 
     /// What people are told about a message.
@@ -677,6 +690,10 @@ impl Outbox {
         )?;
         Ok(found.max(0) as u64)
     }
+}
+
+fn with_body((stored, body): (Stored, String)) -> Result<Stored, StoreError> {
+    Ok(Stored { content: serde_json::from_str(&body)?, ..stored })
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
