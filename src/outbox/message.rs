@@ -16,6 +16,9 @@ use std::sync::Arc;
 const ABOUT: &str = "SELECT id, state, outcome, at_wall FROM message INDEXED BY message_subject
      WHERE person = ?1 AND subject = ?2 ORDER BY id DESC LIMIT 64";
 
+/// Bytes that one message may take: a body of `limits::RENDERED` and as much again in its event, its rows and their indexes.
+const LARGEST: u64 = 4 * crate::limits::RENDERED as u64;
+
 /// Milliseconds by which box time and wall clock may drift apart before an expiry is worth writing again.
 const SLACK: i64 = 60_000;
 
@@ -224,6 +227,7 @@ impl Outbox {
             detail
         ])?;
         let id = db.last_insert_rowid();
+        self.surely_fit = self.surely_fit.saturating_sub(1);
         self.add_receipt(id, Outcome::Unreadable, reason.code(), wall)?;
         Ok(MessageId(id))
     }
@@ -283,6 +287,7 @@ impl Outbox {
         if state == state::SETTLED {
             self.forgettable(id);
         }
+        self.surely_fit = self.surely_fit.saturating_sub(1);
         Ok(MessageId(id))
     }
 
@@ -593,9 +598,17 @@ impl Outbox {
 
     /// Whether there is room for another message. A tenth of `outbox.max_bytes` is kept for critical messages, notices and
     /// outcomes; of it the last fifth for outcomes alone, so that what is on its way can always be settled.
-    pub fn has_room(&self, priority: Priority) -> Result<bool, StoreError> {
-        let parts = if priority == Priority::Critical { 98 } else { 90 };
-        Ok(self.used_bytes()? < self.settings.max_bytes / 100 * parts)
+    ///
+    /// Within one transaction the pages are counted again only after as many messages as surely fit.
+    pub fn has_room(&mut self, priority: Priority) -> Result<bool, StoreError> {
+        if self.writing && self.surely_fit > 0 {
+            return Ok(true);
+        }
+        let (used, hundredth) = (self.used_bytes()?, self.settings.max_bytes / 100);
+        if self.writing {
+            self.surely_fit = (hundredth * 90).saturating_sub(used) / LARGEST;
+        }
+        Ok(used < hundredth * if priority == Priority::Critical { 98 } else { 90 })
     }
 
     /// What gives way to a message of this priority when there is no room: the oldest of the lowest priority.
