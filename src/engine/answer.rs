@@ -5,7 +5,7 @@
 use super::soft::Flight;
 use super::{Engine, Tally};
 use crate::message::{Answer, AttemptId, MessageId, Notice, Number, Outcome, PersonId, Reason};
-use crate::outbox::{Settling, Spent, StoreError};
+use crate::outbox::{Found, Lane, Settling, Spent, StoreError};
 use crate::pace::{self, Class};
 use crate::policy::{self, Next};
 use crate::time::BoxTime;
@@ -38,7 +38,8 @@ impl Engine {
         self.judge(flight, &verdict)
     }
 
-    /// What a verdict asks for, in the order: the attempt, the message, the person, the template, the number.
+    /// What a verdict asks for, in the order: the attempt, the message, the person, the template, the number. The person's lane is
+    /// read and written once.
     fn judge(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
         let spent = match verdict.message {
             Fate::Unsent => Spent::Refunded,
@@ -46,10 +47,12 @@ impl Engine {
             Fate::Accepted { .. } | Fate::Refused | Fate::Again => Spent::Kept,
         };
         self.outbox.close(flight.attempt, verdict.reason, verdict.code, spent, self.moment)?;
-        self.account_pair(flight, verdict)?;
         let person = self.learn(flight.person, &verdict.known_as)?;
-        let category = self.outbox.found(flight.message)?.and_then(|found| found.category);
+        let mut lane = self.outbox.lane(person)?;
+        self.account_pair(&mut lane, flight, verdict);
         self.hold_as_told(flight, verdict)?;
+        // Always there: only what is settled is forgotten.
+        let Some(found) = self.outbox.found(flight.message)? else { return self.settle(lane) };
         match &verdict.message {
             Fate::Accepted { wamid } => {
                 let told = Settling {
@@ -58,7 +61,7 @@ impl Engine {
                     ..Settling::new(Outcome::Accepted, verdict.reason)
                 };
                 self.outbox.settle(flight.message, &told, self.moment)?;
-                self.tell_id(flight.message, Outcome::Accepted, verdict.reason, "")?;
+                self.tell(&found, Outcome::Accepted, verdict.reason, "", false);
                 self.number_works()?;
             }
             Fate::Refused => self.refuse(flight.message, verdict.reason, &verdict.detail)?,
@@ -70,13 +73,13 @@ impl Engine {
                 self.back_to_queue(flight.message, self.moment.boxed, verdict.reason, &verdict.detail, false)?;
             }
             Fate::Unknown { repeats } => {
-                self.not_known(flight.message, person, *repeats, verdict.reason, &verdict.detail)?
+                self.not_known(&found, &mut lane, *repeats, verdict.reason, &verdict.detail)?
             }
         }
         if let Some(on_person) = verdict.person {
-            self.on_person(person, category, on_person)?;
+            self.on_person(person, found.category, on_person)?;
         }
-        self.refresh(person)
+        self.settle(lane)
     }
 
     /// Other names of the person. Should two rows turn out to be one person, what is on its way follows.
@@ -94,8 +97,7 @@ impl Engine {
     }
 
     /// The pair limit's account: refunded when surely not sent, counted from the platform's reception otherwise.
-    fn account_pair(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
-        let mut lane = self.outbox.lane(flight.person)?;
+    fn account_pair(&mut self, lane: &mut Lane, flight: Flight, verdict: &Verdict) {
         match verdict.message {
             Fate::Unsent => {
                 pace::pair_refund(&mut lane.pair);
@@ -113,8 +115,6 @@ impl Engine {
             }
             _ => {}
         }
-        let busy = self.soft.is_busy(flight.person);
-        self.outbox.settle_lane(lane, self.moment.boxed, busy)
     }
 
     /// When a message that was refused for now may be tried again. What holds the number, template or person holds it besides.
@@ -154,12 +154,13 @@ impl Engine {
     /// An outcome of its own: it waits for a word of the platform, and holds the person's followers of its priority and below.
     fn not_known(
         &mut self,
-        id: MessageId,
-        person: PersonId,
+        found: &Found,
+        lane: &mut Lane,
         repeats: Option<u32>,
         reason: Reason,
         detail: &str,
     ) -> Result<(), StoreError> {
+        let (id, rank) = (found.id, found.priority.rank());
         if let Some(most) = repeats
             && self.outbox.unknown_attempts(id)? > most
         {
@@ -168,13 +169,10 @@ impl Engine {
         }
         let until = self.moment.boxed + self.policy.unknown_wait;
         self.outbox.unknown(id, until, reason, detail, self.moment)?;
-        self.tell_id(id, Outcome::Unknown, reason, detail)?;
-        let mut lane = self.outbox.lane(person)?;
-        let rank = self.outbox.found(id)?.map_or(0, |found| found.priority.rank());
+        self.tell(found, Outcome::Unknown, reason, detail, false);
         lane.held_rank = if lane.held_until > self.moment.boxed { lane.held_rank.min(rank) } else { rank };
         lane.held_until = lane.held_until.max(until);
-        let busy = self.soft.is_busy(person);
-        self.outbox.settle_lane(lane, self.moment.boxed, busy)
+        Ok(())
     }
 
     /// The wait for a word is over: a repeat is a decision of policy.
@@ -230,10 +228,11 @@ impl Engine {
             self.outbox.close(attempt.id, Reason::Restarted, None, Spent::Unknown, self.moment)?;
             let mut lane = self.outbox.lane(attempt.person)?;
             pace::pair_answered(&mut lane.pair, self.moment.boxed);
-            self.outbox.settle_lane(lane, self.moment.boxed, false)?;
-            let detail = "the daemon ended before the answer came";
-            self.not_known(attempt.message, attempt.person, None, Reason::Restarted, detail)?;
-            self.refresh(attempt.person)?;
+            if let Some(found) = self.outbox.found(attempt.message)? {
+                let detail = "the daemon ended before the answer came";
+                self.not_known(&found, &mut lane, None, Reason::Restarted, detail)?;
+            }
+            self.settle(lane)?;
         }
         Ok(())
     }

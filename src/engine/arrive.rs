@@ -5,8 +5,10 @@
 use super::soft::{Held, Owed};
 use super::{Action, Engine, Tally, Told};
 use crate::limits;
-use crate::message::{Arrival, Delivery, Draft, MessageId, Outcome, Payload, PersonId, Priority, Reason, Source};
-use crate::outbox::{Outbox, Settling, StoreError};
+use crate::message::{
+    Arrival, Delivery, Draft, MessageId, Outcome, Payload, PersonId, Priority, Reason, Source, Standing,
+};
+use crate::outbox::{Found, Outbox, Settling, StoreError};
 use crate::policy;
 use crate::rules::{Applied, Effect};
 use crate::time::{BoxTime, millis};
@@ -236,7 +238,7 @@ impl Engine {
     fn opt_in(&mut self, person: PersonId, purpose: &str, source: &str, event: Option<&str>) -> Result<(), StoreError> {
         let standing = self.outbox.standing(person, purpose)?;
         match policy::opt_in(&self.policy, &standing, purpose, source, self.moment) {
-            Some(entry) => self.outbox.record_consent(person, &entry, event, None, self.moment),
+            Some(entry) => self.outbox.record_consent(person, &entry, event, None, self.moment).map(drop),
             None => Ok(()),
         }
     }
@@ -248,42 +250,47 @@ impl Engine {
             self.tally.push(Tally::Event(draft.source().rule.clone(), Reason::Duplicate.code()));
             return Ok(None);
         }
-        self.consent_of_event(&draft, person)?;
-        let standing = self.outbox.standing(person, &draft.terms().purpose)?;
+        let lane = self.outbox.lane(person)?;
+        let mut standing = self.outbox.standing_of(&lane, &draft.terms().purpose)?;
+        self.consent_of_event(&draft, person, &mut standing)?;
         let (subject, cut) = (draft.terms().subject.clone(), draft.terms().cut);
         match policy::permit(&self.policy, draft, &standing, self.moment) {
             Err((draft, reason)) => {
                 let id = self.outbox.withhold(&draft, person, reason, self.moment)?;
-                self.tell_id(id, Outcome::Withheld, reason, "")?;
-                self.refresh(person)?;
+                self.tell(&Found::of(&draft, id, person), Outcome::Withheld, reason, "", false);
+                self.settle(lane)?;
                 Ok(Some((id, Outcome::Withheld, reason)))
             }
             Ok(permitted) => {
                 let recorded = self.outbox.store(&permitted, person, self.moment)?;
+                let found = Found::of(permitted.draft(), recorded.id, person);
                 if recorded.expired {
-                    self.tell_id(recorded.id, Outcome::Expired, Reason::TooOld, "")?;
+                    self.tell(&found, Outcome::Expired, Reason::TooOld, "", false);
                     return Ok(Some((recorded.id, Outcome::Expired, Reason::TooOld)));
                 }
-                self.tell_id(recorded.id, Outcome::Stored, Reason::Due, if cut { CUT } else { "" })?;
+                self.tell(&found, Outcome::Stored, Reason::Due, if cut { CUT } else { "" }, false);
                 if let Some(subject) = subject {
                     self.supersede(person, &subject, recorded.id)?;
                 }
-                self.refresh(person)?;
+                self.settle(lane)?;
                 Ok(Some((recorded.id, Outcome::Stored, Reason::Due)))
             }
         }
     }
 
-    /// Consent that the configuration states or the event brings is recorded before policy is asked.
-    fn consent_of_event(&mut self, draft: &Draft, person: PersonId) -> Result<(), StoreError> {
+    /// Consent that the configuration states or the event brings is recorded before policy is asked, which is told of it.
+    fn consent_of_event(&mut self, draft: &Draft, person: PersonId, standing: &mut Standing) -> Result<(), StoreError> {
         let (terms, source) = (draft.terms(), draft.source());
-        if terms.stated {
-            let standing = self.outbox.standing(person, &terms.purpose)?;
-            if let Some(entry) = policy::stated(&self.policy, &standing, &terms.purpose, self.moment) {
-                self.outbox.record_consent(person, &entry, None, None, self.moment)?;
-            }
+        let (entry, event) = if terms.stated {
+            (policy::stated(&self.policy, standing, &terms.purpose, self.moment), None)
         } else if terms.opt_in {
-            self.opt_in(person, &terms.purpose, &format!("rule {}", source.rule), source.event.as_deref())?;
+            let rule = format!("rule {}", source.rule);
+            (policy::opt_in(&self.policy, standing, &terms.purpose, &rule, self.moment), source.event.as_deref())
+        } else {
+            return Ok(());
+        };
+        if let Some(entry) = entry {
+            standing.grant = Some(self.outbox.record_consent(person, &entry, event, None, self.moment)?);
         }
         Ok(())
     }

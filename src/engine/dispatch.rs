@@ -72,11 +72,7 @@ impl Engine {
     /// The next message of a lane: posted, parked, settled, or the lane's turn is put off. A wait that is everybody's ends the
     /// dispatch.
     fn offer(&mut self, lane: Lane) -> Result<Option<Wait>, StoreError> {
-        let message = match self.outbox.head(lane.person)? {
-            Some((id, _, due)) if due <= self.moment.boxed => self.outbox.load(id)?,
-            _ => None,
-        };
-        let Some(message) = message else {
+        let Some(message) = self.outbox.load_head(lane.person, self.moment.boxed)? else {
             self.refresh(lane.person)?;
             return Ok(None);
         };
@@ -85,7 +81,7 @@ impl Engine {
         } else if let Some((key, reason)) = self.hold_of(&message) {
             self.outbox.park(message.id(), &key, reason, None)?;
         } else {
-            let standing = self.outbox.standing(message.person(), message.purpose())?;
+            let standing = self.outbox.standing_of(&lane, message.purpose())?;
             match policy::confirm(&self.policy, &message, &standing, self.moment) {
                 Ok(confirmed) => return self.post(lane, message, confirmed),
                 Err(Verdict::Withhold(reason)) => {

@@ -7,7 +7,7 @@ use crate::message::{MessageId, Pair, PersonId, Priority};
 use crate::time::{BoxTime, Wall};
 use rusqlite::{OptionalExtension, params};
 
-/// One lane, without what only policy reads.
+/// One lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lane {
     /// Whose it is.
@@ -18,22 +18,35 @@ pub struct Lane {
     pub held_until: BoxTime,
     /// The most urgent rank that waits.
     pub held_rank: i64,
+    /// The person told the platform to stop marketing.
+    pub marketing_stopped: bool,
+    /// The person cannot be reached on WhatsApp until then.
+    pub undeliverable_until: Option<BoxTime>,
+    /// The platform protects the person from marketing until then.
+    pub not_before: Option<BoxTime>,
+    /// The service window is open until then.
+    pub window_until: Option<Wall>,
 }
 
 impl Outbox {
     /// The lane whose turn is next at `now`: most urgent first, then the one that has been able to go for longest.
     pub fn next_lane(&self, now: BoxTime) -> Result<Option<Lane>, StoreError> {
+        // Each part is one seek, and none is asked after the first that finds somebody.
         let mut pick = self.db.prepare_cached(
-            "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank FROM lane INDEXED BY lane_due
-             WHERE sender = ?3 AND rank = ?1 AND due <= ?2 ORDER BY due LIMIT 1",
+            "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank, marketing_stopped,
+                 undeliverable, not_before, window_wall
+             FROM lane WHERE sender = ?1 AND person = (
+                 SELECT person FROM (SELECT person FROM lane INDEXED BY lane_due
+                     WHERE sender = ?1 AND rank = 0 AND due <= ?2 ORDER BY due LIMIT 1)
+                 UNION ALL SELECT person FROM (SELECT person FROM lane INDEXED BY lane_due
+                     WHERE sender = ?1 AND rank = 1 AND due <= ?2 ORDER BY due LIMIT 1)
+                 UNION ALL SELECT person FROM (SELECT person FROM lane INDEXED BY lane_due
+                     WHERE sender = ?1 AND rank = 2 AND due <= ?2 ORDER BY due LIMIT 1)
+                 UNION ALL SELECT person FROM (SELECT person FROM lane INDEXED BY lane_due
+                     WHERE sender = ?1 AND rank = 3 AND due <= ?2 ORDER BY due LIMIT 1)
+                 LIMIT 1)",
         )?;
-        for priority in Priority::ALL {
-            let found = pick.query_row(params![priority.rank(), now.0, self.sender.0], read).optional()?;
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
+        Ok(pick.query_row(params![self.sender.0, now.0], read).optional()?)
     }
 
     /// When the next lane's turn comes; `None` if nothing waits for time alone.
@@ -54,12 +67,22 @@ impl Outbox {
         let found = self
             .db
             .prepare_cached(
-                "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank FROM lane
-                 WHERE sender = ?1 AND person = ?2",
+                "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank, marketing_stopped,
+                     undeliverable, not_before, window_wall
+                 FROM lane WHERE sender = ?1 AND person = ?2",
             )?
             .query_row(params![self.sender.0, person.0], read)
             .optional()?;
-        Ok(found.unwrap_or(Lane { person, pair: Pair::default(), held_until: BoxTime(0), held_rank: 0 }))
+        Ok(found.unwrap_or(Lane {
+            person,
+            pair: Pair::default(),
+            held_until: BoxTime(0),
+            held_rank: 0,
+            marketing_stopped: false,
+            undeliverable_until: None,
+            not_before: None,
+            window_until: None,
+        }))
     }
 
     /// Writes the lane back and works out its turn: `pair_ready` is when the pair limit lets the next message go, `busy`
@@ -126,7 +149,7 @@ impl Outbox {
 
     /// The service window is open until then; it never closes earlier than it was.
     pub fn open_window(&mut self, person: PersonId, until: Wall) -> Result<(), StoreError> {
-        let known = self.standing(person, "")?.window_until;
+        let known = self.lane(person)?.window_until;
         if known.is_none_or(|known| known < until) {
             self.mark(person, "window_wall", until.0)?;
         }
@@ -162,5 +185,9 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Lane> {
         },
         held_until: BoxTime(row.get(5)?),
         held_rank: row.get(6)?,
+        marketing_stopped: row.get(7)?,
+        undeliverable_until: row.get::<_, Option<i64>>(8)?.map(BoxTime),
+        not_before: row.get::<_, Option<i64>>(9)?.map(BoxTime),
+        window_until: row.get::<_, Option<i64>>(10)?.map(Wall),
     })
 }

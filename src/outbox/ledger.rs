@@ -2,10 +2,10 @@
 //!
 //! Floor: rooms. What follows from it is decided by `policy`.
 
-use super::{Outbox, StoreError};
+use super::{Lane, Outbox, StoreError};
 use crate::message::{GrantFact, LedgerAction, LedgerEntry, PersonId, Standing};
 use crate::time::{BoxTime, Moment, Wall};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 /// The purpose of a revocation that takes everything back.
 const ALL: &str = "all";
@@ -26,7 +26,8 @@ pub struct LedgerRow {
 }
 
 impl Outbox {
-    /// Adds a line. `at` is when it was given if that is known; the trusted clock's time otherwise.
+    /// Adds a line. `at` is when it was given if that is known; the trusted clock's time otherwise. What a grant then is to
+    /// policy is returned.
     pub fn record_consent(
         &mut self,
         person: PersonId,
@@ -34,26 +35,27 @@ impl Outbox {
         event: Option<&str>,
         at: Option<Wall>,
         now: Moment,
-    ) -> Result<(), StoreError> {
+    ) -> Result<GrantFact, StoreError> {
         let sender = self.sender.0;
-        self.write()?
-            .prepare_cached(
-                "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
+        let at = at.or(now.wall.trusted());
+        let db = self.write()?;
+        db.prepare_cached(
+            "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            )?
-            .execute(params![
-                sender,
-                person.0,
-                entry.purpose,
-                entry.action.code(),
-                entry.source,
-                entry.wording,
-                event,
-                at.or(now.wall.trusted()).map(|at| at.0),
-                now.boxed.0,
-                entry.expires.map(|at| at.0)
-            ])?;
-        Ok(())
+        )?
+        .execute(params![
+            sender,
+            person.0,
+            entry.purpose,
+            entry.action.code(),
+            entry.source,
+            entry.wording,
+            event,
+            at.map(|at| at.0),
+            now.boxed.0,
+            entry.expires.map(|at| at.0)
+        ])?;
+        Ok(GrantFact { seq: db.last_insert_rowid(), at, expires: entry.expires })
     }
 
     /// Consent that came while no clock could be trusted gets its date: box time tells how long ago that was.
@@ -73,27 +75,23 @@ impl Outbox {
 
     /// Where a person stands on one purpose.
     pub fn standing(&self, person: PersonId, purpose: &str) -> Result<Standing, StoreError> {
-        let mut standing = self
-            .db
-            .prepare_cached(
-                "SELECT marketing_stopped, undeliverable, not_before, window_wall FROM lane WHERE sender = ?1 AND person = ?2",
-            )?
-            .query_row(params![self.sender.0, person.0], |row| {
-                Ok(Standing {
-                    marketing_stopped: row.get(0)?,
-                    undeliverable_until: row.get::<_, Option<i64>>(1)?.map(BoxTime),
-                    not_before: row.get::<_, Option<i64>>(2)?.map(BoxTime),
-                    window_until: row.get::<_, Option<i64>>(3)?.map(Wall),
-                    ..Standing::default()
-                })
-            })
-            .optional()?
-            .unwrap_or_default();
+        self.standing_of(&self.lane(person)?, purpose)
+    }
+
+    /// The same for a lane that was read.
+    pub fn standing_of(&self, lane: &Lane, purpose: &str) -> Result<Standing, StoreError> {
+        let mut standing = Standing {
+            marketing_stopped: lane.marketing_stopped,
+            undeliverable_until: lane.undeliverable_until,
+            not_before: lane.not_before,
+            window_until: lane.window_until,
+            ..Standing::default()
+        };
         let mut lines = self.db.prepare_cached(
             "SELECT id, action, at_wall, expires_wall FROM ledger
              WHERE sender = ?1 AND person = ?2 AND (purpose = ?3 OR purpose = ?4) ORDER BY id",
         )?;
-        let mut rows = lines.query(params![self.sender.0, person.0, purpose, ALL])?;
+        let mut rows = lines.query(params![self.sender.0, lane.person.0, purpose, ALL])?;
         while let Some(row) = rows.next()? {
             let seq: i64 = row.get(0)?;
             match LedgerAction::of_code(row.get_ref(1)?.as_str().unwrap_or_default()) {

@@ -16,6 +16,9 @@ use std::sync::Arc;
 const ABOUT: &str = "SELECT id, state, outcome, at_wall FROM message INDEXED BY message_subject
      WHERE person = ?1 AND subject = ?2 ORDER BY id DESC LIMIT 64";
 
+/// Bytes that one message may take: a body of `limits::RENDERED` and as much again in its event, its rows and their indexes.
+const LARGEST: u64 = 4 * crate::limits::RENDERED as u64;
+
 /// Milliseconds by which box time and wall clock may drift apart before an expiry is worth writing again.
 const SLACK: i64 = 60_000;
 
@@ -36,6 +39,21 @@ pub struct Found {
     pub priority: Priority,
     /// What limits and policy go by; none for an event that could not be handled.
     pub category: Option<Category>,
+}
+
+impl Found {
+    /// Of what a draft just became, as the store would tell it.
+    pub fn of(draft: &Draft, id: MessageId, person: PersonId) -> Found {
+        Found {
+            id,
+            person: Some(person),
+            rule: draft.source().rule.clone(),
+            event: draft.source().event.clone(),
+            to: Some(draft.to().to_string()),
+            priority: draft.terms().priority,
+            category: Some(draft.content().category()),
+        }
+    }
 }
 
 /// One line about a message that ends, or starts, without being sent.
@@ -209,6 +227,7 @@ impl Outbox {
             detail
         ])?;
         let id = db.last_insert_rowid();
+        self.surely_fit = self.surely_fit.saturating_sub(1);
         self.add_receipt(id, Outcome::Unreadable, reason.code(), wall)?;
         Ok(MessageId(id))
     }
@@ -268,6 +287,7 @@ impl Outbox {
         if state == state::SETTLED {
             self.forgettable(id);
         }
+        self.surely_fit = self.surely_fit.saturating_sub(1);
         Ok(MessageId(id))
     }
 
@@ -281,10 +301,23 @@ impl Outbox {
             )?
             .query_row([id.0], |row| Ok((stored(row)?, row.get::<_, String>(11)?)))
             .optional()?;
-        match found {
-            None => Ok(None),
-            Some((stored, body)) => Ok(Some(Stored { content: serde_json::from_str(&body)?, ..stored })),
-        }
+        found.map(with_body).transpose()
+    }
+
+    /// The message whose turn is next for a person, if it may go at `now`: most urgent, then oldest.
+    pub fn load_head(&self, person: PersonId, now: BoxTime) -> Result<Option<Stored>, StoreError> {
+        let found = self
+            .db
+            .prepare_cached(
+                "SELECT message.id, person, rule, event, purpose, rank, arrived, expires, expires_wall, tries, number, body, due
+                 FROM message INDEXED BY message_waiting JOIN content ON content.message = message.id
+                 WHERE state = 0 AND sender = ?1 AND person = ?2 ORDER BY rank, message.id LIMIT 1",
+            )?
+            .query_row(params![self.sender.0, person.0], |row| {
+                Ok((row.get::<_, i64>(12)? <= now.0).then_some((stored(row)?, row.get::<_, String>(11)?)))
+            })
+            .optional()?;
+        found.flatten().map(with_body).transpose()
     }
 
     /// What people are told about a message.
@@ -565,9 +598,17 @@ impl Outbox {
 
     /// Whether there is room for another message. A tenth of `outbox.max_bytes` is kept for critical messages, notices and
     /// outcomes; of it the last fifth for outcomes alone, so that what is on its way can always be settled.
-    pub fn has_room(&self, priority: Priority) -> Result<bool, StoreError> {
-        let parts = if priority == Priority::Critical { 98 } else { 90 };
-        Ok(self.used_bytes()? < self.settings.max_bytes / 100 * parts)
+    ///
+    /// Within one transaction the pages are counted again only after as many messages as surely fit.
+    pub fn has_room(&mut self, priority: Priority) -> Result<bool, StoreError> {
+        if self.writing && self.surely_fit > 0 {
+            return Ok(true);
+        }
+        let (used, hundredth) = (self.used_bytes()?, self.settings.max_bytes / 100);
+        if self.writing {
+            self.surely_fit = (hundredth * 90).saturating_sub(used) / LARGEST;
+        }
+        Ok(used < hundredth * if priority == Priority::Critical { 98 } else { 90 })
     }
 
     /// What gives way to a message of this priority when there is no room: the oldest of the lowest priority.
@@ -662,6 +703,10 @@ impl Outbox {
         )?;
         Ok(found.max(0) as u64)
     }
+}
+
+fn with_body((stored, body): (Stored, String)) -> Result<Stored, StoreError> {
+    Ok(Stored { content: serde_json::from_str(&body)?, ..stored })
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {

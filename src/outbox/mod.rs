@@ -172,6 +172,8 @@ pub struct Outbox {
     next_receipt: i64,
     /// The next serial of `repeat`.
     next_repeat: i64,
+    /// Messages that this transaction may store before room is looked at again.
+    surely_fit: u64,
     /// Settled messages whose content could be forgotten early, and whether a scan would find more of them.
     forgettable: Vec<i64>,
     more_forgettable: bool,
@@ -207,6 +209,7 @@ impl Outbox {
             displaceable_rank: 0,
             next_receipt: 0,
             next_repeat: 0,
+            surely_fit: 0,
             forgettable: Vec::new(),
             more_forgettable: true,
             people_looked_at: 0,
@@ -326,6 +329,7 @@ impl Outbox {
         if !self.writing {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
             self.writing = true;
+            self.surely_fit = 0;
         }
         Ok(&self.db)
     }

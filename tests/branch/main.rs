@@ -10,4 +10,5 @@ mod mosquitto;
 mod mqtt;
 mod relay;
 mod shapes;
+mod soak;
 mod trials;

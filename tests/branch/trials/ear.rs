@@ -46,6 +46,11 @@ impl Ear {
     pub fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
+
+    /// Everything since the last call of this.
+    pub fn take(&self) -> Vec<Heard> {
+        std::mem::take(&mut self.heard.lock().unwrap())
+    }
 }
 
 impl Drop for Ear {

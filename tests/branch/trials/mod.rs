@@ -3,7 +3,7 @@
 mod certificates;
 mod clock;
 mod disk;
-mod ear;
+pub mod ear;
 mod operate;
 mod secrets;
 mod state;
