@@ -122,7 +122,7 @@ impl World {
             trusted,
             shift: 0,
             broker: Broker::default(),
-            platform: Platform { open: Vec::new(), ghosts: Vec::new(), line: true },
+            platform: Platform { open: Vec::new(), ghosts: Vec::new(), line: !troubles.small },
             books,
             reach: Reach::default(),
             disk: 1 << 30,
