@@ -424,7 +424,6 @@ impl Books {
     pub fn judge_rows(&self) {
         let mut found: BTreeMap<(&str, String), usize> = BTreeMap::new();
         for row in self.rows.values() {
-            // Of a full store's rows the number may have been forgotten at once.
             let own =
                 self.events.get(&row.label).filter(|event| event.kind == Kind::Message).map(|event| event.to.as_str());
             let number = row.number.as_deref().or(own).unwrap_or_default();
@@ -433,11 +432,13 @@ impl Books {
         for (label, event) in &self.events {
             for (person, least, most) in self.asked(event) {
                 let count = found.remove(&(label.as_str(), person.clone())).unwrap_or(0);
+                let nameless = found.get(&(label.as_str(), String::new())).copied().unwrap_or(0);
                 let seed = self.seed;
                 assert!(
-                    !event.acked || count >= least,
+                    !event.acked || count + nameless >= least,
                     "seed {seed}: {label} is acknowledged, {count} of {least} rows: {event:?}"
                 );
+                // Of a full store's rows the number may have been forgotten at once.
                 assert!(count <= most, "seed {seed}: {label} has {count} rows for {person}, {most} at most: {event:?}");
             }
         }

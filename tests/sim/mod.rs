@@ -18,6 +18,7 @@
 
 mod books;
 mod broker;
+mod doors;
 mod orders;
 mod platform;
 mod reach;

@@ -83,7 +83,7 @@ impl World {
         // A burst now and then; a small store is filled.
         let many = match self.random.u8(0..8) {
             0 => 8,
-            1..=3 if self.troubles.small => 60,
+            1..=5 if self.troubles.small => 60,
             _ => 1,
         };
         for _ in 0..many {

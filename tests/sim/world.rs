@@ -1,14 +1,13 @@
 //! The box in its world: one engine with its loop on a real store, virtual time, and everything that the loop asks of the world.
 
-use super::books::{Books, Ended, Receipt, Row};
-use super::broker::{Broker, Publish, arrival};
+use super::books::{Books, Receipt, Row};
+use super::broker::{Broker, Publish};
 use super::orders::Order;
-use super::platform::{self, Effect, Platform, Request};
+use super::platform::{self, Platform};
 use super::reach::Reach;
 use super::setup;
-use crate::engine::drive::{Course, Inbox, Queue, World as Drives, channel};
-use crate::engine::{Action, BrokerLink, Engine, Failure, Input, Link, Post};
-use crate::message::{Delivery, Epoch, NotSent, ReceiptId};
+use crate::engine::drive::{Course, Inbox, Queue, channel};
+use crate::engine::{Engine, Input, Link};
 use crate::outbox::{Outbox, WhenFull};
 use crate::time::{Clock, Mono, Now, Wall};
 use std::collections::BTreeMap;
@@ -52,15 +51,15 @@ pub struct World {
     pub seed: u64,
     pub random: fastrand::Rng,
     pub troubles: Troubles,
-    folder: tempfile::TempDir,
+    pub(super) folder: tempfile::TempDir,
     pub running: Option<Running>,
-    inbox: Option<Inbox>,
+    pub(super) inbox: Option<Inbox>,
     pub version: usize,
     pub reload: Option<usize>,
     /// Milliseconds of real time since the beginning.
     pub real: u64,
-    boot: u64,
-    boot_at: u64,
+    pub(super) boot: u64,
+    pub(super) boot_at: u64,
     pub trusted: bool,
     /// What the wall clock is off by.
     pub shift: i64,
@@ -69,21 +68,21 @@ pub struct World {
     pub books: Books,
     pub reach: Reach,
     pub disk: u64,
-    when_full: WhenFull,
+    pub(super) when_full: WhenFull,
     /// Inputs that the box has not looked at.
-    given: usize,
+    pub(super) given: usize,
     /// The power fails after so many more actions.
     pub crash_in: Option<usize>,
-    dead: bool,
+    pub(super) dead: bool,
     pub orders: BTreeMap<u64, Order>,
     pub token: u8,
-    acked: Vec<String>,
-    published: Vec<(i64, Receipt)>,
-    commits: i64,
+    pub(super) acked: Vec<String>,
+    pub(super) published: Vec<(i64, Receipt)>,
+    pub(super) commits: i64,
     pub events: usize,
     /// What tills said, to be said again.
     pub said: BTreeMap<String, Publish>,
-    trace: bool,
+    pub(super) trace: bool,
 }
 
 impl World {
@@ -123,7 +122,7 @@ impl World {
             trusted,
             shift: 0,
             broker: Broker::default(),
-            platform: Platform { open: Vec::new(), ghosts: Vec::new(), line: true },
+            platform: Platform { open: Vec::new(), ghosts: Vec::new(), line: !troubles.small },
             books,
             reach: Reach::default(),
             disk: 1 << 30,
@@ -175,7 +174,7 @@ impl World {
         }
     }
 
-    fn rooms(&self, version: usize) -> (crate::engine::Rooms, std::sync::Arc<crate::rules::Rules>) {
+    pub(super) fn rooms(&self, version: usize) -> (crate::engine::Rooms, std::sync::Arc<crate::rules::Rules>) {
         let (mut rooms, rules) = setup::version(version);
         rooms.outbox.path = self.folder.path().join("outbox.db");
         rooms.outbox.when_full = self.when_full;
@@ -401,133 +400,10 @@ impl World {
         self.settle();
     }
 
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         let wall = Wall(MONDAY + self.real as i64 + self.shift);
         let clock = if self.trusted { Clock::Trusted(wall) } else { Clock::Unsynced(wall) };
         Now { mono: Mono(5_000 + self.real - self.boot_at), wall: clock }
-    }
-
-    // --- the broker
-
-    /// A connection, and what the broker sends again on it.
-    pub fn connect(&mut self) {
-        self.connect_only();
-        self.settle();
-    }
-
-    pub fn connect_only(&mut self) {
-        if self.broker.connected {
-            self.broker.lost();
-            self.tell(Input::Link(Link::Broker(BrokerLink::Lost { why: "sim".to_owned() })));
-        }
-        let resumed = self.broker.epoch > 0 && self.broker.resumed;
-        self.broker.epoch += 1;
-        (self.broker.connected, self.broker.resumed) = (true, true);
-        let epoch = Epoch(self.broker.epoch);
-        self.say(|| format!("connected {epoch:?}, session {resumed}"));
-        self.tell(Input::Link(Link::Broker(BrokerLink::Connected { epoch, session_present: resumed })));
-        if !resumed {
-            self.broker.forgets();
-        }
-        self.broker.send_again();
-    }
-
-    fn pump(&mut self) {
-        while let Some((publish, delivery)) = self.broker.next() {
-            let again = matches!(delivery, Delivery::AtLeastOnce { dup: true, .. });
-            self.deliver(&publish, delivery, !again);
-        }
-    }
-
-    pub fn deliver(&mut self, publish: &Publish, delivery: Delivery, fresh: bool) {
-        self.say(|| format!("delivers {} {} {delivery:?}", publish.label, publish.topic));
-        self.given += 1;
-        self.books.delivered(&publish.label, fresh, self.version);
-        self.broker.owed.push_back((publish.label.clone(), delivery));
-        let took = self.inbox.as_ref().is_some_and(|inbox| inbox.arrived(arrival(publish, delivery)));
-        assert!(took, "seed {}: the loop has no room", self.seed);
-    }
-
-    fn acknowledged(&mut self, delivery: Delivery) {
-        let (label, owed) = self.broker.owed.pop_front().expect("an acknowledgement for nothing");
-        assert_eq!(owed, delivery, "seed {}: acknowledgements leave in the order of arrival", self.seed);
-        let event = &self.books.events[&label];
-        if event.rule == "stop" {
-            let to = event.to.clone();
-            self.books.consent(&to, "all", false);
-        }
-        if let Some(publish) = self.broker.acknowledged(delivery) {
-            self.acked.push(publish.label);
-        }
-    }
-
-    fn published(&mut self, id: ReceiptId, payload: &str) {
-        if !self.broker.connected {
-            return;
-        }
-        self.broker.receipts.push_back(id.0);
-        let told: serde_json::Value = serde_json::from_str(payload).unwrap();
-        let text = |key: &str| told[key].as_str().map(str::to_owned);
-        let message = text("message").unwrap();
-        let receipt = Receipt {
-            message: message.rsplit('-').next().unwrap().parse().unwrap(),
-            to: text("to"),
-            outcome: text("outcome").unwrap(),
-            reason: text("reason").unwrap(),
-        };
-        self.published.push((id.0, receipt));
-    }
-
-    /// The broker acknowledges the receipts that it has.
-    pub fn receipts_taken(&mut self) {
-        let last = self.broker.receipts.pop_back();
-        self.broker.receipts.clear();
-        if let Some(last) = last {
-            self.tell(Input::ReceiptTaken(ReceiptId(last)));
-        }
-    }
-
-    // --- the platform
-
-    fn posted(&mut self, post: &Post) {
-        let body: serde_json::Value = serde_json::from_slice(&post.body).unwrap();
-        let text = |pointer: &str| body.pointer(pointer).and_then(|text| text.as_str()).map(str::to_owned);
-        let said = text("/template/components/0/parameters/0/text").or_else(|| text("/text/body")).unwrap();
-        let data = text("/biz_opaque_callback_data").unwrap();
-        let message = data.split('/').nth(1).and_then(|id| id.rsplit('-').next()).unwrap().parse().unwrap();
-        let request = Request {
-            attempt: post.attempt.0,
-            at: self.real,
-            to: text("/to").unwrap().strip_prefix('+').expect("with a plus").to_owned(),
-            label: said.split(' ').next().unwrap_or_default().to_owned(),
-            message,
-            reached: self.platform.line && (!self.troubles.platform || self.random.u8(0..8) > 0),
-            token: self.token,
-        };
-        self.say(|| format!("posts {request:?}"));
-        if let Some(row) = self.books.rows.get_mut(&request.message) {
-            self.reach.state(Some(row.state), 1);
-            row.state = 1;
-        }
-        self.books.leaves(&request, &self.platform.open);
-        self.platform.open.push(request);
-    }
-
-    /// One request is answered; sometimes the answer comes twice.
-    pub fn answer(&mut self, which: usize, kind: bool) {
-        let request = self.platform.open.remove(which);
-        let (answer, ended, effect) = if kind && request.reached {
-            (platform::taken(&request.to), Ended::Taken, Effect::None)
-        } else {
-            platform::answer(&mut self.random, &request)
-        };
-        self.say(|| format!("answers {} with {answer:?}", request.attempt));
-        self.books.answered(self.real, &request, ended, effect, request.token == self.token);
-        let id = crate::message::AttemptId(request.attempt);
-        self.tell(Input::Answered(id, answer.clone()));
-        if self.random.bool() {
-            self.tell(Input::Answered(id, answer));
-        }
     }
 
     /// The counters that a person can read, before they are gone.
@@ -543,70 +419,5 @@ impl World {
 
     pub fn finish(&mut self) {
         self.count();
-    }
-}
-
-impl Drives for World {
-    fn now(&mut self) -> Now {
-        World::now(self)
-    }
-
-    fn free_space(&mut self) -> Option<u64> {
-        Some(self.disk)
-    }
-
-    fn stopwatch(&mut self) -> Duration {
-        Duration::from_millis(self.real)
-    }
-
-    /// The power may fail before any action: those after it never leave.
-    fn release(&mut self, action: Action) {
-        if let Some(left) = &mut self.crash_in {
-            self.dead |= *left == 0;
-            *left = left.saturating_sub(1);
-        }
-        if self.dead {
-            return;
-        }
-        match action {
-            Action::Ack(delivery) => self.acknowledged(delivery),
-            Action::Post(post) => self.posted(&post),
-            Action::Probe => {
-                let why = NotSent::NoConnection("sim".to_owned());
-                let link = if self.platform.line { Link::UplinkUp(None) } else { Link::UplinkDown(why) };
-                self.tell(Input::Link(link));
-            }
-            Action::Subscribe { epoch, .. } => {
-                if self.broker.connected && epoch.0 == self.broker.epoch {
-                    self.broker.subscribed = true;
-                    self.tell(Input::Link(Link::Broker(BrokerLink::Subscribed { epoch, refused: Vec::new() })));
-                }
-            }
-            Action::Publish(publish) => {
-                if let Some(id) = publish.receipt {
-                    self.published(id, &publish.payload);
-                }
-            }
-            Action::Show(told) => self.reach.told(&told),
-            Action::Done(ticket, reply) => self.done(ticket, &reply),
-        }
-    }
-
-    fn trouble(&mut self, failure: Option<&Failure>) {
-        self.say(|| format!("trouble {failure:?}"));
-    }
-
-    fn reload(&mut self, engine: &mut Engine) {
-        let Some(version) = self.reload.take() else { return };
-        self.say(|| format!("reloads {version}"));
-        self.version = version;
-        self.books.reloaded(version);
-        if version == setup::PAUSED {
-            self.books.stops.insert("the configuration".to_owned());
-        } else {
-            self.books.stops.remove("the configuration");
-        }
-        let (rooms, rules) = self.rooms(version);
-        engine.reload(rooms, rules);
     }
 }
