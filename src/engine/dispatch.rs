@@ -85,7 +85,7 @@ impl Engine {
         } else if let Some((key, reason)) = self.hold_of(&message) {
             self.outbox.park(message.id(), &key, reason, None)?;
         } else {
-            let standing = self.outbox.standing(message.person(), message.purpose())?;
+            let standing = self.outbox.standing_of(&message)?;
             match policy::confirm(&self.policy, &message, &standing, self.moment) {
                 Ok(confirmed) => return self.post(lane, message, confirmed),
                 Err(Verdict::Withhold(reason)) => {
@@ -100,6 +100,9 @@ impl Engine {
     }
 
     fn hold_of(&self, message: &Stored) -> Option<(String, Reason)> {
+        if let Some(loss) = self.held_by_loss(message.to(), message.priority()) {
+            return Some((loss.key.clone(), loss.reason));
+        }
         let hold = self.hold_on(message.rule(), message.content(), message.to(), Some(message.person()))?;
         Some((hold.key.clone(), hold.reason))
     }

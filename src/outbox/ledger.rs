@@ -53,7 +53,7 @@ impl Outbox {
                 now.boxed.0,
                 entry.expires.map(|at| at.0)
             ])?;
-        Ok(())
+        self.list_consent(person, entry)
     }
 
     /// Consent that came while no clock could be trusted gets its date: box time tells how long ago that was.
@@ -71,8 +71,14 @@ impl Outbox {
         Ok(())
     }
 
-    /// Where a person stands on one purpose.
+    /// Where a person stands on one purpose: as the ledger and the list of stops say, whichever is stricter.
     pub fn standing(&self, person: PersonId, purpose: &str) -> Result<Standing, StoreError> {
+        let mut standing = self.standing_in_ledger(person, purpose)?;
+        self.put_stops(&mut standing, person, purpose)?;
+        Ok(standing)
+    }
+
+    pub(super) fn standing_in_ledger(&self, person: PersonId, purpose: &str) -> Result<Standing, StoreError> {
         let mut standing = self
             .db
             .prepare_cached(

@@ -209,6 +209,7 @@ impl Outbox {
             detail
         ])?;
         let id = db.last_insert_rowid();
+        self.last_message = self.last_message.max(id);
         self.add_receipt(id, Outcome::Unreadable, reason.code(), wall)?;
         Ok(MessageId(id))
     }
@@ -265,6 +266,7 @@ impl Outbox {
             draft.to().digits(),
             body
         ])?;
+        self.last_message = self.last_message.max(id);
         if state == state::SETTLED {
             self.forgettable(id);
         }
@@ -328,6 +330,7 @@ impl Outbox {
         .execute(params![id, number, now.boxed.0, now.wall.reading().0, boot])?;
         let attempt = AttemptId(db.last_insert_rowid());
         db.prepare_cached("UPDATE message SET state = 1, tries = ?1 WHERE id = ?2")?.execute(params![number, id])?;
+        self.last_attempt = self.last_attempt.max(attempt.0);
         Ok(Cleared::by_outbox(message, attempt, confirmed, token))
     }
 

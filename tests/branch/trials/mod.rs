@@ -2,6 +2,7 @@
 
 mod certificates;
 mod clock;
+mod damage;
 mod disk;
 mod ear;
 mod operate;
