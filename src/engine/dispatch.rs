@@ -78,6 +78,7 @@ impl Engine {
         };
         let Some(message) = message else {
             self.refresh(lane.person)?;
+            self.outbox.moved_on(lane.person, self.moment.boxed)?;
             return Ok(None);
         };
         if message.expires_boxed() <= self.moment.boxed {

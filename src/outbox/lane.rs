@@ -36,6 +36,17 @@ impl Outbox {
         Ok(None)
     }
 
+    /// A lane that had nothing to send is written back with another turn: one that comes up again at once is an index's that is
+    /// damaged, and would come up for ever.
+    pub fn moved_on(&self, person: PersonId, now: BoxTime) -> Result<(), StoreError> {
+        match self.next_lane(now)? {
+            Some(lane) if lane.person == person => {
+                Err(StoreError::contradiction("an index names a turn that nobody has"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// When the next lane's turn comes; `None` if nothing waits for time alone.
     pub fn next_turn(&self) -> Result<Option<BoxTime>, StoreError> {
         let mut pick = self.db.prepare_cached(

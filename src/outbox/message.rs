@@ -493,10 +493,24 @@ impl Outbox {
             .query_row(params![person, subject, id.0, at], |row| row.get(0))?)
     }
 
+    /// An index that names a message in a state that it is not in would bring it up for ever, or send again what ended.
+    pub(super) fn must_stand(&self, id: MessageId, states: &[i64]) -> Result<(), StoreError> {
+        let state: Option<i64> = self
+            .db
+            .prepare_cached("SELECT state FROM message NOT INDEXED WHERE id = ?1")?
+            .query_row([id.0], |row| row.get(0))
+            .optional()?;
+        if state.is_some_and(|state| states.contains(&state)) {
+            return Ok(());
+        }
+        Err(StoreError::contradiction("an index names a message that is not in that state"))
+    }
+
     /// Messages whose wait for a word of the platform is over, at most `limit`.
     pub fn unknown_due(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
         self.message_ids(
             "SELECT id FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2 AND due <= ?1 ORDER BY due LIMIT ?2",
+            &[state::UNKNOWN],
             now,
             limit,
         )
@@ -506,15 +520,24 @@ impl Outbox {
     pub fn expired(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
         self.message_ids(
             "SELECT id FROM message INDEXED BY message_expiry WHERE state IN (0, 3) AND expires <= ?1 ORDER BY expires LIMIT ?2",
+            &[state::WAITING, state::PARKED],
             now,
             limit,
         )
     }
 
-    fn message_ids(&self, query: &str, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
+    fn message_ids(
+        &self,
+        query: &str,
+        states: &[i64],
+        now: BoxTime,
+        limit: usize,
+    ) -> Result<Vec<MessageId>, StoreError> {
         let mut query = self.db.prepare_cached(query)?;
         let rows = query.query_map(params![now.0, limit as i64], |row| row.get(0).map(MessageId))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let ids: Vec<MessageId> = rows.collect::<Result<_, _>>()?;
+        ids.iter().try_for_each(|id| self.must_stand(*id, states))?;
+        Ok(ids)
     }
 
     /// When the next message expires or the next unknown is due.

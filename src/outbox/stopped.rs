@@ -3,7 +3,7 @@
 //! Floor: rooms.
 
 use super::stops::{Kind, Stops};
-use super::{Outbox, StoreError};
+use super::{Outbox, StoreError, schema::state};
 use crate::message::{LedgerAction, LedgerEntry, Number, PersonId, Standing, Stored};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,7 @@ impl Outbox {
     /// say, the list knows numbers.
     pub fn standing_of(&self, message: &Stored) -> Result<Standing, StoreError> {
         let mut standing = self.standing(message.person(), message.purpose())?;
+        self.must_stand(message.id(), &[state::WAITING])?;
         if self.find_person(message.to())? != Some(message.person()) {
             return Err(StoreError::contradiction("a message's number is not its person's"));
         }

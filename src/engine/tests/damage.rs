@@ -421,7 +421,10 @@ fn damage_of_every_kind_writes_to_nobody_who_said_no() {
     for seed in KEPT.iter().copied().chain(0..seeds) {
         match std::panic::catch_unwind(|| Trial::new(seed).play()) {
             Ok(how) => *seen.entry(how).or_default() += 1,
-            Err(_) => failed.push(seed),
+            Err(_) => {
+                println!("DAMAGE_SEED={seed} failed");
+                failed.push(seed);
+            }
         }
     }
     println!("{seeds} mutations: {seen:?}");
