@@ -66,6 +66,9 @@ pub enum Request {
     ConsentImport {
         /// The rows with their line numbers.
         rows: Vec<LedgerLine>,
+        /// More of the same file follow.
+        #[serde(default)]
+        more: bool,
     },
     /// A page of the ledger.
     ConsentExport {
@@ -80,6 +83,18 @@ pub enum Request {
         payload: String,
         /// As if it were this time; now without.
         at: Option<Wall>,
+    },
+    /// Accept what was lost with a damaged store: what is held for it goes on.
+    AcceptLoss {
+        /// Why: told, and kept in the log.
+        reason: String,
+    },
+    /// Rows of a table of the store as JSON.
+    OutboxExport {
+        /// Which: see `operate::EXPORTED`.
+        table: String,
+        /// Continue after this row.
+        after: i64,
     },
     /// Say something to one person, through the same policy and limits as a rule's messages.
     Send(SendOrder),
@@ -197,6 +212,8 @@ impl Request {
             Request::ConsentExport { .. } => "consent-export",
             Request::Explain { .. } => "explain",
             Request::Send(_) => "send",
+            Request::AcceptLoss { .. } => "accept-loss",
+            Request::OutboxExport { .. } => "outbox-export",
         }
     }
 
@@ -209,12 +226,14 @@ impl Request {
             | Request::OutboxShow { .. }
             | Request::ConsentShow { .. }
             | Request::ConsentExport { .. }
+            | Request::OutboxExport { .. }
             | Request::Explain { .. } => true,
             Request::Send(order) => order.dry_run,
             Request::Pause { .. }
             | Request::Resume { .. }
             | Request::ConsentGrant(_)
             | Request::ConsentRevoke { .. }
+            | Request::AcceptLoss { .. }
             | Request::ConsentImport { .. } => false,
         }
     }
@@ -309,8 +328,9 @@ mod tests {
             Request::ConsentShow { number: "+5511987654321".into() },
             Request::ConsentRevoke { number: "+5511987654321".into(), purpose: None },
             Request::Explain { topic: "pos/1".into(), payload: r#"{"phone":"+5511987654321"}"#.into(), at: None },
-            Request::ConsentImport { rows: vec![line()] },
+            Request::ConsentImport { rows: vec![line()], more: false },
             Request::Send(order()),
+            Request::ConsentImport { rows: vec![line()], more: false },
         ];
         let row = LedgerRow {
             row: 1,
@@ -333,8 +353,9 @@ mod tests {
         let requests = [
             Request::Status,
             Request::ConsentExport { after: 3 },
-            Request::ConsentImport { rows: vec![line()] },
+            Request::ConsentImport { rows: vec![line()], more: false },
             Request::Send(order()),
+            Request::ConsentImport { rows: vec![line()], more: false },
         ];
         for request in requests {
             let json = serde_json::to_value(&request).unwrap();

@@ -319,6 +319,40 @@ pub enum Outbox {
         #[command(flatten)]
         output: Output,
     },
+    /// Accept what was lost with a damaged store: what is held for it goes on, as far as consent is still known.
+    #[command(after_help = "Read first what branchline status says of the loss.\n\nExample:\n  \
+        branchline outbox accept-loss --reason \"called head office, 2 orders told by hand\"")]
+    AcceptLoss {
+        /// Why: told, and in the log.
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+        reason: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Read the whole store, without a daemon, and tell what is damaged; exit code 1 if anything is. Writes nothing.
+    #[command(after_help = "A running daemon checks its store by itself: see branchline status.\n\nExample:\n  \
+        branchline outbox check --file /var/lib/branchline/outbox.db.damaged-7300000")]
+    Check {
+        /// This file; without, the configuration's outbox.path.
+        #[arg(long, value_name = "PATH")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// What the store holds, one JSON object per line; of a damaged file, whatever can be read of it. Writes nothing to it.
+    #[command(
+        after_help = "Numbers are masked and texts are left out. With --all come the ledger, who may not be written to and \
+        the limits of each person, with whole numbers: keep it like the ledger itself.\n\nExample:\n  \
+        branchline outbox export --all --file /var/lib/branchline/outbox.db.damaged-7300000 > lost.jsonl"
+    )]
+    Export {
+        /// Also the ledger, and suppression and limits by person, with whole numbers.
+        #[arg(long)]
+        all: bool,
+        /// This file, which no daemon works on; without, the store, over the daemon if one runs.
+        #[arg(long, value_name = "PATH")]
+        file: Option<PathBuf>,
+    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -61,6 +61,7 @@ pub fn refused(problems: &[LineProblem]) -> Failure {
 pub fn add(sum: &mut ImportReport, batch: &ImportReport) {
     sum.recorded += batch.recorded;
     sum.unchanged += batch.unchanged;
+    sum.released |= batch.released;
 }
 
 /// A CSV on `out`; with `head`, its first line.

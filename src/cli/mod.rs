@@ -11,6 +11,7 @@ mod house;
 pub mod ledger;
 pub mod logging;
 mod render;
+mod store;
 
 pub use args::{Check, LogFormat, Run, Sandbox};
 pub use backend::{Backend, Daemon};
@@ -20,8 +21,8 @@ pub use house::House;
 use crate::config::{Config, Loaded};
 use crate::message::{Country, Outcome};
 use crate::operate::{
-    ConsentReport, Explanation, Grant, ImportReport, LedgerPage, OutboxDetail, OutboxPage, PauseReport, Reply, Request,
-    SendReport, StatusReport, moment,
+    ConsentReport, EXPORTED, Explanation, ExportPage, Grant, ImportReport, LedgerPage, LossReport, OutboxDetail,
+    OutboxPage, PauseReport, Reply, Request, SendReport, StatusReport, moment,
 };
 use args::{Cli, Command, Consent, Outbox, Output};
 use clap::Parser;
@@ -102,6 +103,11 @@ pub fn execute(
         Command::Check(check) => commands.check(&cli.config, cli.board.as_deref(), *check, out),
         Command::Demo { serve } => commands.demo(*serve),
         Command::Sandbox(sandbox) => commands.sandbox(sandbox),
+        Command::Outbox(Outbox::Check { file, output }) => {
+            let path = store::path(file.as_deref(), &cli, commands)?;
+            store::check(&path, *output, out)
+        }
+        Command::Outbox(Outbox::Export { all, file: Some(file) }) => store::export(file, *all, out),
         _ => Session::open(&cli, commands, out)?.carry_out(cli.command, input),
     }
 }
@@ -204,6 +210,11 @@ impl<'a, W: Write> Session<'a, W> {
             Command::Outbox(Outbox::Show { id, output }) => {
                 self.show(Request::OutboxShow { id }, output, |detail: OutboxDetail| render::message(&detail, &zone))
             }
+            Command::Outbox(Outbox::AcceptLoss { reason, output }) => {
+                self.show(Request::AcceptLoss { reason }, output, |report: LossReport| render::loss(&report, &zone))
+            }
+            Command::Outbox(Outbox::Export { all, .. }) => self.export_store(all),
+            Command::Outbox(Outbox::Check { .. }) => Err(Failure::new(Exit::Bug, "this command is not for the engine")),
             Command::Consent(consent) => self.consent(consent, input),
         }
     }
@@ -236,8 +247,10 @@ impl<'a, W: Write> Session<'a, W> {
     fn import(&mut self, text: &str, output: Output) -> Result<(), Failure> {
         let lines = ledger::read(text, &self.setting)?;
         let mut sum = ImportReport::default();
-        for batch in lines.chunks(ledger::BATCH) {
-            let answer = self.data::<ImportReport>(Request::ConsentImport { rows: batch.to_vec() });
+        let batches = lines.chunks(ledger::BATCH).len();
+        for (place, batch) in lines.chunks(ledger::BATCH).enumerate() {
+            let more = place + 1 < batches;
+            let answer = self.data::<ImportReport>(Request::ConsentImport { rows: batch.to_vec(), more });
             let refused = match answer {
                 Ok((_, report)) if report.problems.is_empty() => {
                     ledger::add(&mut sum, &report);
@@ -261,7 +274,8 @@ impl<'a, W: Write> Session<'a, W> {
         if output.json {
             return print_json(self.out, &sum);
         }
-        print(self.out, &format!("{} recorded, {} known already\n", sum.recorded, sum.unchanged))
+        let released = if sum.released { "what was held since the store was damaged goes on\n" } else { "" };
+        print(self.out, &format!("{} recorded, {} known already\n{released}", sum.recorded, sum.unchanged))
     }
 
     fn export(&mut self, json: bool) -> Result<(), Failure> {
@@ -291,6 +305,22 @@ impl<'a, W: Write> Session<'a, W> {
             ledger::write(&mut csv, row)?;
         }
         csv.flush()
+    }
+
+    /// The tables of the open store, page by page.
+    fn export_store(&mut self, all: bool) -> Result<(), Failure> {
+        for (table, people) in EXPORTED {
+            let mut after = if people && !all { None } else { Some(-1) };
+            while let Some(from) = after {
+                let (_, page): (_, ExportPage) =
+                    self.data(Request::OutboxExport { table: table.to_owned(), after: from })?;
+                for row in &page.rows {
+                    store::line(self.out, row).map_err(|error| unwritten(&error))?;
+                }
+                after = page.next.filter(|next| *next > from);
+            }
+        }
+        Ok(())
     }
 
     fn show<T: DeserializeOwned>(

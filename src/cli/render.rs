@@ -7,7 +7,8 @@ mod explain;
 pub use explain::{explanation, sent};
 
 use crate::operate::{
-    AttemptRow, ConsentNow, ConsentReport, Hold, OutboxDetail, OutboxPage, PauseReport, StatusReport, Target,
+    AttemptRow, ConsentNow, ConsentReport, Hold, LossReport, OutboxDetail, OutboxPage, PauseReport, StatusReport,
+    StoreCheck, Target,
 };
 use crate::rules::OPERATOR;
 use crate::status::show;
@@ -65,6 +66,44 @@ pub fn status(report: &StatusReport) -> String {
         vec![count.category.clone(), count.outcome.to_string(), count.reason.to_string(), count.messages.to_string()]
     });
     section(&mut text, "Since the start", counts);
+    text
+}
+
+/// `branchline outbox accept-loss`
+pub fn loss(report: &LossReport, zone: &TimeZone) -> String {
+    format!(
+        "the loss of {} is accepted\n  {}\n{} messages go on; {} of which nobody knows whether they were sent go by policy.on_unknown\n",
+        show::local(report.since, zone),
+        clean(&report.note),
+        report.messages,
+        report.unknown
+    )
+}
+
+/// `branchline outbox check`
+pub fn store(report: &StoreCheck) -> String {
+    let mut text = format!("{} ({})\n", report.file, show::bytes(report.bytes));
+    for wrong in &report.wrong {
+        text.push_str(&format!("!! {}\n", clean(wrong)));
+    }
+    let rows = report.tables.iter().map(|table| {
+        let lost = match (table.unreadable, table.gaps) {
+            (0, 0) => String::new(),
+            (rows, gaps) => format!("{rows} rows unreadable, {gaps} damaged stretches"),
+        };
+        vec![table.table.clone(), table.rows.to_string(), lost]
+    });
+    section(&mut text, "Rows that can be read", rows);
+    if let Some(stops) = report.stops {
+        text.push_str(&format!("\nThe list of who took consent back: {stops} entries\n"));
+    }
+    section(&mut text, "Set aside before", report.aside.iter().map(|file| vec![file.clone()]));
+    text.push_str(if report.wrong.is_empty() {
+        "\nNothing is damaged.\n"
+    } else {
+        "\nDAMAGED. The daemon sets it aside at its next start, keeps what can be read, and holds what it would send\n\
+         until somebody accepts the loss. To see what can be read: branchline outbox export --all --file PATH\n"
+    });
     text
 }
 

@@ -43,7 +43,7 @@ fn well(request: &Request) -> Reply {
                 vec![ConsentNow { purpose: "orders".into(), withheld: Some(Reason::ConsentRevoked), until: None }];
             Reply::data(&ConsentReport { number: "+55…21".into(), changed: true, now, entries: vec![] })
         }
-        Request::ConsentImport { rows } => {
+        Request::ConsentImport { rows, .. } => {
             Reply::data(&ImportReport { recorded: rows.len() as u64, ..ImportReport::default() })
         }
         Request::ConsentExport { after: 0 } => Reply::data(&LedgerPage { rows: vec![ledger_row(1)], next: Some(1) }),
@@ -51,6 +51,16 @@ fn well(request: &Request) -> Reply {
         Request::Explain { topic, .. } => Reply::data(&Explanation { topic: topic.clone(), ..Explanation::default() }),
         Request::OutboxShow { id } => Reply::Refused(format!("there is no message {id}")),
         Request::Send(order) => Reply::data(&sent(order)),
+        Request::AcceptLoss { .. } => Reply::data(&LossReport {
+            note: "salvaged: ledger 3".into(),
+            since: Wall(1_795_366_925_000),
+            messages: 2,
+            unknown: 1,
+        }),
+        Request::OutboxExport { table, .. } => {
+            let row = serde_json::json!({"table": table});
+            Reply::data(&ExportPage { rows: vec![row], next: None })
+        }
         Request::Metrics => Reply::Text(String::new()),
     }
 }
@@ -369,11 +379,11 @@ fn an_import_goes_out_in_batches_only_when_all_of_it_is_good() {
 #[test]
 fn an_import_that_the_engine_stops_says_what_is_recorded() {
     fn stops(request: &Request) -> Reply {
-        let Request::ConsentImport { rows } = request else { return well(request) };
+        let Request::ConsentImport { rows, .. } = request else { return well(request) };
         let bad = LineProblem { line: 777, problem: "number is too short for its country".into() };
         let problems = if rows.iter().any(|row| row.line == 777) { vec![bad] } else { vec![] };
         let recorded = if problems.is_empty() { rows.len() as u64 } else { 0 };
-        Reply::data(&ImportReport { recorded, unchanged: 0, problems })
+        Reply::data(&ImportReport { recorded, unchanged: 0, problems, released: false })
     }
     let text = HEADER.to_owned() + &"+5511987654321,orders,grant,,till,,\n".repeat(1_000);
     let failure = asked(stops, &["consent", "import", "-"], &text).0.unwrap_err();
@@ -384,7 +394,7 @@ fn an_import_that_the_engine_stops_says_what_is_recorded() {
 
 fn batch(request: &Request) -> usize {
     match request {
-        Request::ConsentImport { rows } => rows.len(),
+        Request::ConsentImport { rows, .. } => rows.len(),
         other => panic!("{other:?}"),
     }
 }

@@ -225,6 +225,9 @@ impl Engine {
     /// Attempts of an earlier life of the daemon that have no answer: nobody knows.
     pub(super) fn recover(&mut self) -> Result<(), StoreError> {
         for attempt in self.outbox.open_attempts()? {
+            if self.soft.in_flight.iter().any(|flight| flight.attempt == attempt.id) {
+                continue;
+            }
             self.outbox.close(attempt.id, Reason::Restarted, None, Spent::Unknown, self.moment)?;
             let mut lane = self.outbox.lane(attempt.person)?;
             pace::pair_answered(&mut lane.pair, self.moment.boxed);

@@ -74,6 +74,7 @@ impl Engine {
     fn offer(&mut self, lane: Lane) -> Result<Option<Wait>, StoreError> {
         let Some(message) = self.outbox.load_head(lane.person, self.moment.boxed)? else {
             self.refresh(lane.person)?;
+            self.outbox.moved_on(lane.person, self.moment.boxed)?;
             return Ok(None);
         };
         if message.expires_boxed() <= self.moment.boxed {
@@ -81,7 +82,7 @@ impl Engine {
         } else if let Some((key, reason)) = self.hold_of(&message) {
             self.outbox.park(message.id(), &key, reason, None)?;
         } else {
-            let standing = self.outbox.standing_of(&lane, message.purpose())?;
+            let standing = self.outbox.standing_for(&lane, &message)?;
             match policy::confirm(&self.policy, &message, &standing, self.moment) {
                 Ok(confirmed) => return self.post(lane, message, confirmed),
                 Err(Verdict::Withhold(reason)) => {
@@ -96,6 +97,9 @@ impl Engine {
     }
 
     fn hold_of(&self, message: &Stored) -> Option<(String, Reason)> {
+        if let Some(loss) = self.held_by_loss(message.to(), message.priority()) {
+            return Some((loss.key.clone(), loss.reason));
+        }
         let hold = self.hold_on(message.rule(), message.content(), message.to(), Some(message.person()))?;
         Some((hold.key.clone(), hold.reason))
     }

@@ -225,6 +225,7 @@ pub(super) fn stopped_words(key: &str) -> String {
         None if key == "number" => "the number is stopped, everything is kept".to_owned(),
         None if key == "account" => "the account is stopped, everything is kept".to_owned(),
         None if key == "templates" => "all templates wait".to_owned(),
+        None if key == super::loss::LIMITS => "all limits count as spent".to_owned(),
         None => "everything waits".to_owned(),
         Some((kind, name)) => format!("{kind} {name} waits"),
     }

@@ -16,6 +16,7 @@ mod dispatch;
 mod drive;
 mod hold;
 mod io;
+mod loss;
 mod operate;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
@@ -28,7 +29,7 @@ mod turn;
 pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
 
-use crate::message::{Category, Country, Outcome, PersonId, Reason};
+use crate::message::{Category, Country, Number, Outcome, PersonId, Reason};
 use crate::operate::{Reply, Request};
 use crate::outbox::{OpenError, Outbox, StoreError};
 use crate::rules::Rules;
@@ -96,6 +97,8 @@ pub struct Engine {
     whatsapp: whatsapp::Settings,
     country: Country,
     timezone: jiff::tz::TimeZone,
+    /// The numbers of all configured contacts.
+    contacts: Vec<Number>,
     outbox: Outbox,
     status: Status,
     soft: Soft,
@@ -135,7 +138,13 @@ impl Engine {
     ) -> Result<Engine, Failure> {
         let mut outbox = outbox;
         outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
-        let soft = Soft::start(&outbox, now, boot)?;
+        let soft = match Soft::start(&outbox, now, boot) {
+            Err(error) if error.is_damage() => {
+                outbox.salvage(&error.to_string(), seed)?;
+                Soft::start(&outbox, now, boot)?
+            }
+            started => started?,
+        };
         let moment = soft.peek(now);
         Ok(Engine {
             branch: rooms.branch,
@@ -143,6 +152,7 @@ impl Engine {
             policy: rooms.policy,
             pace: rooms.pace,
             whatsapp: rooms.whatsapp,
+            contacts: loss::contacts(&rooms.rules),
             country: rooms.rules.country,
             timezone: rooms.rules.timezone,
             running: true,
@@ -176,6 +186,7 @@ impl Engine {
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
         self.pace = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
         self.outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
+        self.contacts = loss::contacts(&rooms.rules);
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;
         self.soft.filters_changed = true;
@@ -184,10 +195,21 @@ impl Engine {
 
     /// Answers one operator on the store alone, when no daemon runs: nothing is posted, no attempt is judged.
     pub fn ask(&mut self, now: Now, request: Request) -> Result<Reply, Failure> {
+        match self.try_ask(now, &request) {
+            Err(failure) => {
+                let Some(why) = loss::damage(&failure) else { return Err(failure) };
+                self.salvage(&why)?;
+                self.try_ask(now, &request)
+            }
+            done => done,
+        }
+    }
+
+    fn try_ask(&mut self, now: Now, request: &Request) -> Result<Reply, Failure> {
         self.running = false;
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);
-        let reply = match self.operated(0, &request) {
+        let reply = match self.operated(0, request) {
             Ok(()) => self.out.drain(..).find_map(|action| match action {
                 Action::Done(_, reply) => Some(reply),
                 _ => None,
@@ -210,8 +232,19 @@ impl Engine {
 
     /// Takes inputs, does what time brings, lets go what may leave, and commits once for all of it.
     ///
-    /// After an error nothing of it is true, and the same inputs may be given again.
+    /// After an error nothing of it is true, and the same inputs may be given again. A store that turns out to be damaged is
+    /// salvaged, and the batch tried once more.
     pub fn batch(&mut self, now: Now, inputs: &[Input]) -> Result<Vec<Action>, Failure> {
+        let failure = match self.try_batch(now, inputs) {
+            Err(failure) => failure,
+            done => return done,
+        };
+        let Some(why) = loss::damage(&failure) else { return Err(failure) };
+        self.salvage(&why)?;
+        self.try_batch(now, inputs)
+    }
+
+    fn try_batch(&mut self, now: Now, inputs: &[Input]) -> Result<Vec<Action>, Failure> {
         if let Some(actions) = self.mend()? {
             return Ok(actions);
         }
@@ -253,7 +286,16 @@ impl Engine {
     /// Puts right what a failure left behind. If the batch that was in doubt turns out to have happened: its actions.
     pub fn mend(&mut self) -> Result<Option<Vec<Action>>, Failure> {
         if !self.outbox.is_attached() {
-            let happened = self.outbox.reopen()?;
+            let happened = match self.outbox.reopen().map_err(Failure::from) {
+                Ok(happened) => happened,
+                Err(failure) => match loss::damage(&failure) {
+                    Some(why) => {
+                        self.salvage(&why)?;
+                        false
+                    }
+                    None => return Err(failure),
+                },
+            };
             match self.doubt.take() {
                 Some(before) if !happened => self.take_back(*before),
                 Some(_) => self.happened = true,

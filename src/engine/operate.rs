@@ -45,12 +45,15 @@ impl Engine {
                 Ok(number) => self.consent_report(&number, false),
                 Err(why) => Ok(Reply::Refused(why)),
             },
-            Request::ConsentImport { rows } => self.consent_import(rows),
+            Request::ConsentImport { rows, more } => self.consent_import(rows, *more),
             Request::ConsentExport { after } => self.consent_export(*after),
             Request::Explain { topic, payload, at } => self.explain(topic, payload, *at),
             Request::Send(order) => self.send(order),
+            Request::AcceptLoss { reason } => self.accept_loss(reason),
+            Request::OutboxExport { table, after } => self.outbox_export(table, *after),
         }
     }
+
     fn outbox_list(&self, outcome: Option<&str>, before: Option<i64>, limit: u32) -> Answered {
         let outcome = match outcome.map(|code| Outcome::of_code(code).ok_or(code)) {
             None => None,
@@ -64,6 +67,13 @@ impl Engine {
         let rows = self.outbox.list(outcome, before, limit)?;
         let next = if rows.len() == limit as usize { rows.last().map(|(id, _)| *id) } else { None };
         Ok(Reply::data(&OutboxPage { rows: rows.into_iter().map(|(_, row)| row).collect(), next }))
+    }
+
+    fn outbox_export(&self, table: &str, after: i64) -> Answered {
+        Ok(match self.outbox.export(table, after) {
+            Some(page) => Reply::data(&page),
+            None => Reply::Refused(format!("no such table: {table}")),
+        })
     }
 
     fn outbox_show(&self, id: &str) -> Answered {

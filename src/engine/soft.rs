@@ -50,6 +50,8 @@ pub(super) struct Soft {
     pub stopping: bool,
     /// Attempts of an earlier life are still to be looked at.
     pub recover: bool,
+    /// The loss that a damaged store left behind was told since the start.
+    pub loss_told: bool,
     pub housekeeping: BoxTime,
     pub receipts_due: Option<BoxTime>,
     pub state_shown: String,
@@ -93,12 +95,7 @@ impl Soft {
         let moment = time.read(now);
         let second_ago = BoxTime(moment.boxed.0 - millis_of_window());
         let spent = outbox.spent_since(second_ago, crate::limits::SENDER_PER_SECOND_MAX)?;
-        let holds = outbox.holds()?;
-        let releasing: Vec<String> = outbox
-            .parked_holds()?
-            .into_iter()
-            .filter(|key| key != UNTIL && key != CLOCK && !holds.iter().any(|hold| &hold.key == key))
-            .collect();
+        let (holds, releasing) = Soft::of_store(outbox)?;
         Ok(Soft {
             circuit: Circuit::new(moment.boxed),
             time,
@@ -127,11 +124,23 @@ impl Soft {
             started: moment.wall.reading(),
             stopping: false,
             recover: true,
+            loss_told: false,
             housekeeping: moment.boxed,
             receipts_due: None,
             state_shown: String::new(),
             wake: Some(moment.boxed),
         })
+    }
+
+    /// The holds, and those that ended and whose parked messages come back.
+    pub fn of_store(outbox: &Outbox) -> Result<(Vec<Hold>, Vec<String>), StoreError> {
+        let holds = outbox.holds()?;
+        let releasing: Vec<String> = outbox
+            .parked_holds()?
+            .into_iter()
+            .filter(|key| key != UNTIL && key != CLOCK && !holds.iter().any(|hold| &hold.key == key))
+            .collect();
+        Ok((holds, releasing))
     }
 
     /// The moment of `now`, without keeping it.
@@ -154,9 +163,9 @@ impl Soft {
         self.holds.iter().any(|hold| matches!(hold.key.as_str(), "number" | "account") && !in_force(hold, now))
     }
 
-    /// What stops everything: an operator, the number or the account.
+    /// What stops everything: an operator, the number, the account, or limits that a loss left spent.
     pub fn stopped(&self, now: BoxTime) -> Option<(Reason, Option<BoxTime>)> {
-        ["all", "number", "account"]
+        ["all", "number", "account", super::loss::LIMITS]
             .into_iter()
             .find_map(|key| self.hold(key, now))
             .map(|hold| (hold.reason, hold.until))

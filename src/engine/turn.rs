@@ -27,11 +27,13 @@ impl Engine {
         if std::mem::take(&mut self.soft.recover) {
             self.recover()?;
         }
+        self.after_loss()?;
         self.clock()?;
         self.end_holds()?;
         let mut more = self.expire_due()? | self.resolve_due()? | self.release()?;
         self.retry_held()?;
         more |= self.housekeeping()?;
+        self.outbox.check_slice(self.moment)?;
         let ended = self.dispatch()?;
         self.probe();
         self.subscribe()?;
@@ -300,6 +302,7 @@ impl Engine {
             self.disk_is_short().then(|| now + DISK_LOOK),
             (!self.soft.held.is_empty() && !self.disk_is_short()).then(|| now + HELD_RETRY),
             Some(self.soft.housekeeping),
+            Some(self.outbox.check_due()),
         ];
         Ok(candidates.into_iter().flatten().min())
     }

@@ -135,6 +135,8 @@ codes! {
         StoreFull = "store-full",
         /// Gave way to something more important.
         GaveWay = "gave-way",
+        /// The store was damaged and something is lost: held until an operator accepts the loss; or lost with it.
+        StoreDamaged = "store-damaged",
 
         // --- waiting
         /// No way to the API.

@@ -12,6 +12,7 @@
 //! | `ConsentGrant`, `ConsentRevoke`, `ConsentShow` | [`ConsentReport`] |
 //! | `ConsentImport`, `ConsentExport` | [`ImportReport`], [`LedgerPage`] |
 //! | `Explain`, `Send` | [`Explanation`], [`SendReport`] |
+//! | `AcceptLoss`, `OutboxExport` | [`LossReport`], [`ExportPage`] |
 
 use crate::message::{Category, Outcome, Priority, Reason};
 use crate::operate::Target;
@@ -339,6 +340,65 @@ pub struct ImportReport {
     pub unchanged: u64,
     /// What is wrong; unless it is empty nothing was recorded.
     pub problems: Vec<LineProblem>,
+    /// It also ended the hold after a damaged store.
+    #[serde(default)]
+    pub released: bool,
+}
+
+/// Answers `outbox accept-loss`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LossReport {
+    /// What was lost.
+    pub note: String,
+    /// Since when it was held.
+    pub since: Wall,
+    /// Messages that may leave now.
+    pub messages: u64,
+    /// Messages of which nobody knows whether they were sent: `policy.on_unknown` says what happens to them.
+    pub unknown: u64,
+}
+
+/// What `outbox check` found.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct StoreCheck {
+    /// The file.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Everything that is wrong, in words; empty when all is well.
+    pub wrong: Vec<String>,
+    /// Every table.
+    pub tables: Vec<TableCheck>,
+    /// Entries on the list of who took consent back; none without a list.
+    pub stops: Option<u64>,
+    /// Damaged stores that were set aside.
+    pub aside: Vec<String>,
+}
+
+/// How much of a table can be read.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TableCheck {
+    /// Its name.
+    pub table: String,
+    /// Rows that can be read.
+    pub rows: u64,
+    /// Rows that hold what no such row can hold.
+    pub unreadable: u64,
+    /// Stretches of unknown length that cannot be read.
+    pub gaps: u32,
+}
+
+/// The tables of `outbox export`, in its order; those of people come only with `--all`.
+pub const EXPORTED: [(&str, bool); 5] =
+    [("message", false), ("attempt", false), ("ledger", true), ("limits", true), ("hold", false)];
+
+/// Answers `outbox export`: a page of one table.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct ExportPage {
+    /// One object each, with the table's name in `table`.
+    pub rows: Vec<serde_json::Value>,
+    /// `after` of the next page; none at the end.
+    pub next: Option<i64>,
 }
 
 /// What is wrong with a line of a file.

@@ -100,6 +100,7 @@ impl Outbox {
         if found.is_empty() {
             return Ok(Vec::new());
         }
+        found.iter().try_for_each(|(id, _)| self.must_stand(MessageId(*id), &[state::PARKED]))?;
         let mut release = self
             .write()?
             .prepare_cached("UPDATE message SET state = 0, hold = NULL, reason = 'due', due = 0 WHERE id = ?1")?;

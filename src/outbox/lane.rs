@@ -49,6 +49,17 @@ impl Outbox {
         Ok(pick.query_row(params![self.sender.0, now.0], read).optional()?)
     }
 
+    /// A lane that had nothing to send is written back with another turn: one that comes up again at once is an index's that is
+    /// damaged, and would come up for ever.
+    pub fn moved_on(&self, person: PersonId, now: BoxTime) -> Result<(), StoreError> {
+        match self.next_lane(now)? {
+            Some(lane) if lane.person == person => {
+                Err(StoreError::contradiction("an index names a turn that nobody has"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// When the next lane's turn comes; `None` if nothing waits for time alone.
     pub fn next_turn(&self) -> Result<Option<BoxTime>, StoreError> {
         let mut pick = self.db.prepare_cached(
@@ -134,34 +145,35 @@ impl Outbox {
 
     /// The person cannot be reached on WhatsApp until then.
     pub fn set_undeliverable(&mut self, person: PersonId, until: BoxTime) -> Result<(), StoreError> {
-        self.mark(person, "undeliverable", until.0)
+        self.note(person, "undeliverable", until.0)
     }
 
     /// The platform protects the person from marketing until then.
     pub fn set_not_before(&mut self, person: PersonId, until: BoxTime) -> Result<(), StoreError> {
-        self.mark(person, "not_before", until.0)
+        self.note(person, "not_before", until.0)
     }
 
     /// The person told the platform to stop (or to resume) marketing.
     pub fn set_marketing_stopped(&mut self, person: PersonId, stopped: bool) -> Result<(), StoreError> {
-        self.mark(person, "marketing_stopped", i64::from(stopped))
+        self.note(person, "marketing_stopped", i64::from(stopped))?;
+        self.list_marketing(person, stopped)
     }
 
     /// The service window is open until then; it never closes earlier than it was.
     pub fn open_window(&mut self, person: PersonId, until: Wall) -> Result<(), StoreError> {
         let known = self.lane(person)?.window_until;
         if known.is_none_or(|known| known < until) {
-            self.mark(person, "window_wall", until.0)?;
+            self.note(person, "window_wall", until.0)?;
         }
         Ok(())
     }
 
     /// The platform says that the service window is closed.
     pub fn close_window(&mut self, person: PersonId) -> Result<(), StoreError> {
-        self.mark(person, "window_wall", 0)
+        self.note(person, "window_wall", 0)
     }
 
-    fn mark(&mut self, person: PersonId, column: &'static str, value: i64) -> Result<(), StoreError> {
+    fn note(&mut self, person: PersonId, column: &'static str, value: i64) -> Result<(), StoreError> {
         let (sender, seen) = (self.sender.0, self.row.boxed.0);
         self.write()?.execute(
             &format!(

@@ -55,7 +55,9 @@ impl Outbox {
             now.boxed.0,
             entry.expires.map(|at| at.0)
         ])?;
-        Ok(GrantFact { seq: db.last_insert_rowid(), at, expires: entry.expires })
+        let seq = db.last_insert_rowid();
+        self.list_consent(person, entry)?;
+        Ok(GrantFact { seq, at, expires: entry.expires })
     }
 
     /// Consent that came while no clock could be trusted gets its date: box time tells how long ago that was.
@@ -73,13 +75,19 @@ impl Outbox {
         Ok(())
     }
 
-    /// Where a person stands on one purpose.
+    /// Where a person stands on one purpose: as the ledger and the list of stops say, whichever is stricter.
     pub fn standing(&self, person: PersonId, purpose: &str) -> Result<Standing, StoreError> {
         self.standing_of(&self.lane(person)?, purpose)
     }
 
     /// The same for a lane that was read.
     pub fn standing_of(&self, lane: &Lane, purpose: &str) -> Result<Standing, StoreError> {
+        let mut standing = self.standing_in_ledger(lane, purpose)?;
+        self.put_stops(&mut standing, lane.person, purpose)?;
+        Ok(standing)
+    }
+
+    pub(super) fn standing_in_ledger(&self, lane: &Lane, purpose: &str) -> Result<Standing, StoreError> {
         let mut standing = Standing {
             marketing_stopped: lane.marketing_stopped,
             undeliverable_until: lane.undeliverable_until,

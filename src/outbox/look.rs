@@ -4,7 +4,7 @@
 
 use super::{Outbox, StoreError};
 use crate::message::{Category, Content, MessageId, Number, Outcome, PersonId, Priority, Reason};
-use crate::operate::{AttemptRow, OutboxDetail, OutboxRow};
+use crate::operate::{AttemptRow, ExportPage, OutboxDetail, OutboxRow};
 use crate::time::{BoxTime, Moment, Wall};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -40,6 +40,12 @@ impl Outbox {
             Ok((row.get(0)?, self.row_of(row)?))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// A page of `outbox export`; `None` if there is no such table.
+    pub fn export(&self, table: &str, after: i64) -> Option<ExportPage> {
+        let (rows, next) = super::export::page(&self.db, table, after)?;
+        Some(ExportPage { rows, next })
     }
 
     /// One message with its attempts. `id` is what people see (`k3f9-1042`) or its number alone.

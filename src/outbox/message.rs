@@ -228,6 +228,7 @@ impl Outbox {
         ])?;
         let id = db.last_insert_rowid();
         self.surely_fit = self.surely_fit.saturating_sub(1);
+        self.last_message = self.last_message.max(id);
         self.add_receipt(id, Outcome::Unreadable, reason.code(), wall)?;
         Ok(MessageId(id))
     }
@@ -284,6 +285,7 @@ impl Outbox {
             draft.to().digits(),
             body
         ])?;
+        self.last_message = self.last_message.max(id);
         if state == state::SETTLED {
             self.forgettable(id);
         }
@@ -361,6 +363,7 @@ impl Outbox {
         .execute(params![id, number, now.boxed.0, now.wall.reading().0, boot])?;
         let attempt = AttemptId(db.last_insert_rowid());
         db.prepare_cached("UPDATE message SET state = 1, tries = ?1 WHERE id = ?2")?.execute(params![number, id])?;
+        self.last_attempt = self.last_attempt.max(attempt.0);
         Ok(Cleared::by_outbox(message, attempt, confirmed, token))
     }
 
@@ -523,10 +526,24 @@ impl Outbox {
             .query_row(params![person, subject, id.0, at], |row| row.get(0))?)
     }
 
+    /// An index that names a message in a state that it is not in would bring it up for ever, or send again what ended.
+    pub(super) fn must_stand(&self, id: MessageId, states: &[i64]) -> Result<(), StoreError> {
+        let state: Option<i64> = self
+            .db
+            .prepare_cached("SELECT state FROM message NOT INDEXED WHERE id = ?1")?
+            .query_row([id.0], |row| row.get(0))
+            .optional()?;
+        if state.is_some_and(|state| states.contains(&state)) {
+            return Ok(());
+        }
+        Err(StoreError::contradiction("an index names a message that is not in that state"))
+    }
+
     /// Messages whose wait for a word of the platform is over, at most `limit`.
     pub fn unknown_due(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
         self.message_ids(
             "SELECT id FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2 AND due <= ?1 ORDER BY due LIMIT ?2",
+            &[state::UNKNOWN],
             now,
             limit,
         )
@@ -536,15 +553,24 @@ impl Outbox {
     pub fn expired(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
         self.message_ids(
             "SELECT id FROM message INDEXED BY message_expiry WHERE state IN (0, 3) AND expires <= ?1 ORDER BY expires LIMIT ?2",
+            &[state::WAITING, state::PARKED],
             now,
             limit,
         )
     }
 
-    fn message_ids(&self, query: &str, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
+    fn message_ids(
+        &self,
+        query: &str,
+        states: &[i64],
+        now: BoxTime,
+        limit: usize,
+    ) -> Result<Vec<MessageId>, StoreError> {
         let mut query = self.db.prepare_cached(query)?;
         let rows = query.query_map(params![now.0, limit as i64], |row| row.get(0).map(MessageId))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let ids: Vec<MessageId> = rows.collect::<Result<_, _>>()?;
+        ids.iter().try_for_each(|id| self.must_stand(*id, states))?;
+        Ok(ids)
     }
 
     /// When the next message expires or the next unknown is due.

@@ -15,116 +15,51 @@
 //! Every person with something to send has one row in `lane` whose `due` says when its next message may go. So the next
 //! sendable message is one index seek away however many others are held.
 
+mod aside;
+mod check;
+mod damage;
+mod error;
+mod export;
 mod hold;
 mod lane;
 mod ledger;
 mod look;
+mod mark;
 mod message;
+pub mod offline;
+mod open;
+mod pages;
 mod person;
 mod receipt;
 mod retain;
+mod rows;
+mod salvage;
 mod schema;
 mod settings;
+mod stopped;
+mod stops;
+mod tables;
 
+pub use aside::set_aside;
+pub use error::{OpenError, StoreError};
 pub use hold::Hold;
 pub use lane::Lane;
 pub use ledger::LedgerRow;
 pub use look::Looked;
 pub use message::{Attempt, Found, Recorded, Settling, Spent};
 pub use receipt::Receipt;
+pub use salvage::{LIFT_ALL, LOSS};
 pub use settings::*;
 
 use crate::message::SenderId;
-use crate::time::{BoxTime, Clock, Moment, Mono, Wall};
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use crate::time::{BoxTime, Clock, Moment, Mono};
+use open::{beside, connect, finish_swap, page_count, read_box, sync_folder};
+use rusqlite::{Connection, params};
+use std::fs::File;
+use stops::Stops;
 
 /// SQLite's page: 1 KiB writes a third of the device bytes that 4 KiB writes (facts: 19–21 against 56–60 KiB a message).
 const PAGE: u64 = 1024;
-
-/// Why the store could not do something.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// No space: on the disk, or within `outbox.max_bytes`.
-    #[error("the store has no space left: {}", told(.0))]
-    Full(rusqlite::Error),
-    /// Writing or syncing failed; what is on the disk is uncertain.
-    #[error("the disk failed while writing the store: {}", told(.0))]
-    Disk(rusqlite::Error),
-    /// The file is not what it was.
-    #[error("the store is damaged: {}", told(.0))]
-    Damaged(rusqlite::Error),
-    /// Anything else: our bug.
-    #[error("the store refused a statement: {}", told(.0))]
-    Statement(rusqlite::Error),
-}
-
-/// With SQLite's extended code: "disk I/O error" alone hides whether it was a write, a sync or a missing file.
-fn told(error: &rusqlite::Error) -> String {
-    match error.sqlite_error() {
-        Some(code) => format!("{error} (SQLite {})", code.extended_code),
-        None => error.to_string(),
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> StoreError {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => StoreError::Full(error),
-            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => StoreError::Disk(error),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(error),
-            _ => StoreError::Statement(error),
-        }
-    }
-}
-
-impl From<serde_json::Error> for StoreError {
-    fn from(error: serde_json::Error) -> StoreError {
-        StoreError::Damaged(rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-    }
-}
-
-/// Why the store could not be opened: for a person.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another daemon has it.
-    #[error("{0} is in use by another branchline: stop that one first (only one daemon may work on a store)")]
-    InUse(PathBuf),
-    /// A newer version wrote it.
-    #[error(
-        "{path} was written by a newer branchline (schema {found}, this one knows {known}): install that version again, \
-         or set outbox.path to a new file"
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// Ours.
-        known: i64,
-    },
-    /// Some other program's database.
-    #[error("{0} is a database of another program: set outbox.path to a file of its own")]
-    Foreign(PathBuf),
-    /// The folder or file cannot be used.
-    #[error("{path} cannot be opened: {why}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// The store itself failed.
-    #[error("{path}: {error}")]
-    Store {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: StoreError,
-    },
-}
 
 /// What the box knows about itself, as of the last commit.
 #[derive(Clone, PartialEq, Debug)]
@@ -181,45 +116,34 @@ pub struct Outbox {
     people_looked_at: i64,
     /// Whether `db` is the file; otherwise it is a placeholder until `reopen` succeeds.
     attached: bool,
+    /// Who said no, whatever the store says.
+    stops: Stops,
+    /// The highest ids that were given away.
+    last_message: i64,
+    last_attempt: i64,
+    /// No receipt gets a number below: what is on its way to the broker keeps its own.
+    receipt_floor: i64,
+    /// How the list was found; intact as soon as the store is open.
+    listed: stops::Found,
+    /// Where the whole check stands.
+    checked: check::Progress,
+    /// Entries of a list of stops that had to be made again, until that is told.
+    listed_again: Option<usize>,
     /// What shall go wrong.
     #[cfg(test)]
     pub(crate) fault: Fault,
-    _lock: File,
+    /// Locked, and the place of the mark.
+    lock: File,
 }
 
 impl Outbox {
-    /// Opens the store, makes it where there is none, and brings an older schema forward.
+    /// Opens the store, makes it where there is none, and brings an older schema forward. A damaged one is set aside, and what
+    /// can be read of it makes a new one, with a hold ([`LOSS`]) that says so.
     ///
     /// `boot` names this boot of the box; `letters` seeds the name of a new store.
     pub fn open(settings: Settings, letters: u64) -> Result<Outbox, OpenError> {
-        let path = settings.path.clone();
-        let lock = lock(&path)?;
-        finish_swap(&path)?;
-        let db = connect(&path, settings.max_bytes)?;
-        let failed = |error: StoreError| OpenError::Store { path: path.clone(), error };
-        migrate(&db, &path, letters)?;
-        let (sender, row) = (sender(&db, &settings.sender).map_err(failed)?, read_box(&db).map_err(failed)?);
-        let mut outbox = Outbox {
-            db,
-            settings,
-            sender,
-            row,
-            writing: false,
-            displaceable: Vec::new(),
-            displaceable_rank: 0,
-            next_receipt: 0,
-            next_repeat: 0,
-            surely_fit: 0,
-            forgettable: Vec::new(),
-            more_forgettable: true,
-            people_looked_at: 0,
-            attached: true,
-            #[cfg(test)]
-            fault: Fault::default(),
-            _lock: lock,
-        };
-        outbox.forget_caches().map_err(failed)?;
-        Ok(outbox)
+        let lock = open::lock(&settings.path)?;
+        damage::open(settings, letters, lock)
     }
 
     /// Opens the file again after a failed commit and believes what it finds. Returns whether that commit happened.
@@ -240,8 +164,15 @@ impl Outbox {
             self.row = known;
             return Err(failed(error));
         }
+        open::believe(&self.db);
         self.attached = true;
-        Ok(self.row.commits == expected)
+        let happened = self.row.commits == expected;
+        if happened {
+            self.stops.committed(expected)
+        } else {
+            self.stops.taken_back()
+        }
+        Ok(happened)
     }
 
     /// Lets go of the file. The old connection goes first: closing any descriptor of the file drops the process's locks on it
@@ -259,7 +190,7 @@ impl Outbox {
         self.displaceable.clear();
         self.forgettable.clear();
         self.more_forgettable = true;
-        self.next_receipt = self.last_receipt()? + 1;
+        self.next_receipt = (self.last_receipt()? + 1).max(self.receipt_floor);
         self.next_repeat = self.last_repeat()? + 1;
         Ok(())
     }
@@ -311,7 +242,7 @@ impl Outbox {
     pub fn reconfigure(&mut self, settings: Settings) {
         self.settings = Settings { path: self.settings.path.clone(), sender: self.settings.sender.clone(), ..settings };
         // Below what is in use SQLite keeps the old bound, and above it there is nothing that could fail.
-        let _ = self.db.execute_batch(&format!("PRAGMA max_page_count = {}", pages(self.settings.max_bytes)));
+        let _ = self.db.execute_batch(&format!("PRAGMA max_page_count = {}", page_count(self.settings.max_bytes)));
     }
 
     /// The id that people see: `k3f9-1042`.
@@ -351,6 +282,8 @@ impl Outbox {
                 now.wall.reading().0,
                 now.wall.trusted().is_some()
             ])?;
+        let failed = |error: std::io::Error| StoreError::of_file(&error);
+        self.stops.before_commit(self.row.commits + 1).map_err(failed)?;
         #[cfg(test)]
         self.faulty()?;
         self.db.execute_batch("COMMIT")?;
@@ -360,6 +293,8 @@ impl Outbox {
         self.row.mono = mono;
         boot.clone_into(&mut self.row.boot);
         self.row.wall = now.wall;
+        self.stops.committed(self.row.commits);
+        self.mark();
         Ok(())
     }
 
@@ -379,6 +314,7 @@ impl Outbox {
             self.db.execute_batch("ROLLBACK")?;
         }
         self.writing = false;
+        self.stops.taken_back();
         self.row = read_box(&self.db)?;
         self.forget_caches()
     }
@@ -405,171 +341,4 @@ impl Outbox {
         let free: i64 = self.db.prepare_cached("PRAGMA freelist_count")?.query_row([], |row| row.get(0))?;
         Ok((pages - free).max(0) as u64 * PAGE)
     }
-}
-
-/// A file beside the store: `outbox.db.copy`.
-fn beside(path: &Path, what: &str) -> PathBuf {
-    suffixed(path, &format!(".{what}"))
-}
-
-fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-fn pages(max_bytes: u64) -> u64 {
-    (max_bytes / PAGE).max(64)
-}
-
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => File::open(".")?.sync_all(),
-    }
-}
-
-/// Puts a finished copy (see `rebuild`) into the place of the store. The old write-ahead log goes first: it would be
-/// replayed into the copy, which holds all of it already.
-fn finish_swap(path: &Path) -> Result<(), OpenError> {
-    let io = |why: std::io::Error| OpenError::File { path: path.to_owned(), why: why.to_string() };
-    let whole = beside(path, "whole");
-    if !whole.try_exists().map_err(io)? {
-        return Ok(());
-    }
-    for leftover in ["-wal", "-shm"] {
-        match std::fs::remove_file(suffixed(path, leftover)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
-        }
-    }
-    std::fs::rename(&whole, path).and_then(|()| sync_folder(path)).map_err(io)
-}
-
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let name = beside(path, "lock");
-    let io = |why: std::io::Error| OpenError::File {
-        path: path.to_owned(),
-        why: format!("{why}: check that the folder exists and belongs to the user that runs branchline"),
-    };
-    let file = File::options().create(true).truncate(false).write(true).open(name).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(why)) => Err(io(why)),
-    }
-}
-
-fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
-    let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
-    let db = Connection::open(path).map_err(failed)?;
-    // Before the first look: a store that is read without it gets a shared index file of 32 KiB beside it, for which a full disk
-    // has no room, and could not be opened again before somebody made some.
-    db.execute_batch("PRAGMA locking_mode = EXCLUSIVE").map_err(failed)?;
-    ours(&db, path)?;
-    // 512 KiB of cache: with 50,000 stored messages the interior pages of all indexes fit; the budget is 12 MiB in all.
-    db.execute_batch(&format!(
-        "PRAGMA page_size = {PAGE};
-         PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
-         PRAGMA cache_size = -512;
-         PRAGMA temp_store = MEMORY;
-         PRAGMA journal_size_limit = {};
-         PRAGMA max_page_count = {};",
-        crate::limits::JOURNAL,
-        pages(max_bytes)
-    ))
-    .map_err(failed)?;
-    // Without it SQLite plans a statement anew whenever a parameter is bound that the planner has looked at, and half of the
-    // engine's time goes into parsing (measured: five statements a message). The plans here depend on no value.
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
-    db.set_prepared_statement_cache_capacity(128);
-    Ok(db)
-}
-
-/// Whether the file is a store that we know, or none yet: asked before anything is changed in it.
-fn ours(db: &Connection, path: &Path) -> Result<(), OpenError> {
-    let read = |what: &str| -> Result<i64, OpenError> {
-        db.query_row(what, [], |row| row.get(0))
-            .map_err(|error| OpenError::Store { path: path.to_owned(), error: error.into() })
-    };
-    let tables = read("SELECT count(*) FROM sqlite_schema")?;
-    if tables > 0 && read("PRAGMA application_id")? != i64::from(schema::APPLICATION) {
-        return Err(OpenError::Foreign(path.to_owned()));
-    }
-    let (found, known) = (read("PRAGMA user_version")?, schema::STEPS.len() as i64);
-    if found > known { Err(OpenError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
-}
-
-fn migrate(db: &Connection, path: &Path, letters: u64) -> Result<(), OpenError> {
-    let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
-    let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).map_err(failed);
-    let found = pragma("user_version")?;
-    for (version, step) in schema::STEPS.iter().enumerate().skip(found as usize) {
-        db.execute_batch(&format!(
-            "BEGIN IMMEDIATE; PRAGMA application_id = {}; {step}; PRAGMA user_version = {}; {}; COMMIT;",
-            schema::APPLICATION,
-            version + 1,
-            if version == 0 { first_row(letters) } else { String::new() },
-        ))
-        .map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn first_row(letters: u64) -> String {
-    // Without vowels and look-alikes, so that an id can be read out over the telephone and spells nothing.
-    const ALPHABET: &[u8; 24] = b"bcdfghjkmnpqrstvwxz34679";
-    let store: String =
-        (0..4).map(|place| char::from(ALPHABET[(letters >> (place * 8)) as usize % ALPHABET.len()])).collect();
-    format!("INSERT INTO box VALUES (1, '{store}', 0, 0, 0, '', 0, 0, 0, '[]')")
-}
-
-/// The one sender of this box. Another `uplink.phone_number_id` means that the business changed its number: people, ledger, limits
-/// and what waits stay; the service windows were the old number's, and so was whatever stopped it.
-fn sender(db: &Connection, phone_number_id: &str) -> Result<SenderId, StoreError> {
-    let known: Option<(i64, String)> = db
-        .query_row("SELECT id, phone_number_id FROM sender ORDER BY id LIMIT 1", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    match known {
-        Some((id, known)) => {
-            if known != phone_number_id {
-                let tx = db.unchecked_transaction()?;
-                tx.execute("UPDATE sender SET phone_number_id = ?1 WHERE id = ?2", params![phone_number_id, id])?;
-                tx.execute("UPDATE lane SET window_wall = NULL", [])?;
-                tx.execute("DELETE FROM hold WHERE key = 'number'", [])?;
-                tx.commit()?;
-            }
-            Ok(SenderId(id))
-        }
-        None => {
-            db.execute("INSERT INTO sender (phone_number_id) VALUES (?1)", [phone_number_id])?;
-            Ok(SenderId(db.last_insert_rowid()))
-        }
-    }
-}
-
-fn read_box(db: &Connection) -> Result<BoxRow, StoreError> {
-    let (row, filters) = db.query_row(
-        "SELECT store, commits, boxed, mono, boot, wall, trusted, receipts_taken, filters FROM box",
-        [],
-        |row| {
-            let wall = Wall(row.get(5)?);
-            let row_filters: String = row.get(8)?;
-            let found = BoxRow {
-                store: row.get(0)?,
-                commits: row.get(1)?,
-                boxed: BoxTime(row.get(2)?),
-                mono: Mono(row.get::<_, i64>(3)?.max(0) as u64),
-                boot: row.get(4)?,
-                wall: if row.get(6)? { Clock::Trusted(wall) } else { Clock::Unsynced(wall) },
-                receipts_taken: row.get(7)?,
-                filters: Vec::new(),
-            };
-            Ok((found, row_filters))
-        },
-    )?;
-    Ok(BoxRow { filters: serde_json::from_str(&filters)?, ..row })
 }

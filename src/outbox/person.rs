@@ -55,16 +55,22 @@ impl Outbox {
         wa_id: Option<&str>,
         user: Option<&str>,
     ) -> Result<(PersonId, bool), StoreError> {
-        let (mut person, mut united) = (person, false);
+        let (mut person, mut united, mut named) = (person, false, false);
         for (value, kind) in wa_id.map(|value| (value, DIGITS)).into_iter().chain(user.map(|value| (value, USER))) {
             match self.alias(value, kind)? {
-                None => self.add_alias(value, kind, person)?,
+                None => {
+                    self.add_alias(value, kind, person)?;
+                    named = true;
+                }
                 Some(known) if known == person => {}
                 Some(known) => {
                     person = self.unite(person.min(known), person.max(known))?;
                     united = true;
                 }
             }
+        }
+        if named || united {
+            self.list_again(person)?;
         }
         Ok((person, united))
     }

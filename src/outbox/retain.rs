@@ -28,6 +28,7 @@ impl Outbox {
         let more = self.forget_contents(contents, SLICE)? == SLICE;
         let more = self.forget_messages(settled, SLICE)? == SLICE || more;
         self.forget_people(settled, now)?;
+        self.forget_aside(now)?;
         Ok(more)
     }
 

@@ -4,7 +4,7 @@
 
 use super::Status;
 use super::histogram::Histogram;
-use crate::message::Outcome;
+use crate::message::{Outcome, Reason};
 use crate::operate::Gauges;
 use std::fmt::{Display, Write};
 
@@ -38,6 +38,9 @@ pub fn text(status: &Status, gauges: &Gauges) -> String {
     for limit in &gauges.limits {
         page.sample("branchline_limit_used_ratio", &[("limit", &limit.limit)], limit.used);
     }
+    page.family("branchline_store_damaged", "gauge", "1 from a damaged store until its loss is accepted.");
+    let damaged = gauges.holds.iter().any(|hold| hold.reason == Reason::StoreDamaged);
+    page.sample("branchline_store_damaged", &[], u8::from(damaged));
     page.family("branchline_clock_trusted", "gauge", "1 when the wall clock was confirmed.");
     page.sample("branchline_clock_trusted", &[], u8::from(gauges.clock_trusted));
     page.family("branchline_build_info", "gauge", "Always 1; the version is in the label.");

@@ -8,7 +8,7 @@ mod metrics;
 mod problems;
 pub mod show;
 
-pub use problems::THE_NUMBER;
+pub use problems::{ALL_BUT_ALARMS, THE_NUMBER};
 
 use crate::limits;
 use crate::message::{Category, Outcome, Reason};

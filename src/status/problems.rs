@@ -8,6 +8,9 @@ use crate::operate::{Gauges, Hold, LinkState, Problem};
 /// `Hold::what` of everything that stops the sender number.
 pub const THE_NUMBER: &str = "the number";
 
+/// `Hold::what` after the store was damaged.
+pub const ALL_BUT_ALARMS: &str = "everything but critical messages to configured contacts";
+
 /// The store counts as nearly full from here: 90 %, where the reserve for critical messages begins.
 const NEARLY_FULL: f64 = 0.9;
 
@@ -38,6 +41,9 @@ fn held(hold: &Hold) -> Problem {
     let reason = hold.reason.code().replace('-', " ");
     let note = if hold.note.is_empty() { String::new() } else { format!(" ({})", hold.note) };
     let what = match hold.what.as_str() {
+        what if hold.reason == Reason::StoreDamaged => {
+            format!("THE STORE WAS DAMAGED, held: {what}{note}")
+        }
         THE_NUMBER => format!("NUMBER STOPPED: {reason}{note}"),
         what => format!("HELD: {what}: {reason}{note}"),
     };
@@ -89,6 +95,9 @@ fn remedy(reason: Reason) -> &'static str {
             "correct the template in WhatsApp Manager or the rule; then branchline resume --template NAME --reason ..."
         }
         Reason::DiskReserve | Reason::StoreFull => "free space on the file system of outbox.path: it goes on by itself",
+        Reason::StoreDamaged => {
+            "import the ledger (branchline consent import FILE), or accept what is lost: branchline outbox accept-loss --reason ..."
+        }
         Reason::Paused | Reason::RulePaused | Reason::CategoryPaused | Reason::TemplatePaused => {
             "when it may go on: branchline resume with the same target"
         }

@@ -65,7 +65,7 @@ fn carry_out(engine: &mut Engine, request: &Request) {
             assert!(report.gauges.limits.iter().all(|limit| (0.0..=1.0).contains(&limit.used)));
         }
         Request::ConsentRevoke { number, purpose: None } => out(engine, number),
-        Request::ConsentImport { rows } => {
+        Request::ConsentImport { rows, .. } => {
             let report: ImportReport = serde_json::from_value(data).unwrap();
             let counted = (report.recorded + report.unchanged) as usize;
             assert!(report.problems.is_empty() && counted == rows.len() || counted == 0, "all or nothing");

@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// All lines, or none if any is wrong. A grant that is older than what the person took back changes nothing.
-    pub(super) fn consent_import(&mut self, lines: &[LedgerLine]) -> Answered {
+    pub(super) fn consent_import(&mut self, lines: &[LedgerLine], more: bool) -> Answered {
         let mut report = ImportReport::default();
         let mut read = Vec::new();
         for line in lines {
@@ -93,12 +93,19 @@ impl Engine {
         }
         for (number, entry, at) in read {
             let person = self.outbox.person(&number)?;
-            if self.adds_nothing(person, &entry, at)? {
+            let unlisted =
+                entry.action == LedgerAction::Revoke || !self.outbox.stopped_by_list_alone(person, &entry.purpose)?;
+            if !unlisted || self.adds_nothing(person, &entry, at)? {
                 report.unchanged += 1;
             } else {
                 self.outbox.record_consent(person, &entry, None, at, self.moment)?;
                 report.recorded += 1;
             }
+        }
+        // The ledger is whole again: what its loss held goes on.
+        if !more && self.soft.holds.iter().any(|hold| hold.key == outbox::LOSS) {
+            self.accept_loss("the ledger was imported")?;
+            report.released = true;
         }
         Ok(Reply::data(&report))
     }

@@ -136,6 +136,9 @@ impl Engine {
         {
             return Ok((Outcome::Expired, Reason::TooOld, None));
         }
+        if let Some(loss) = self.held_by_loss(draft.to(), terms.priority) {
+            return Ok((Outcome::Stored, loss.reason, None));
+        }
         if let Some(hold) = self.hold_on(&draft.source().rule, draft.content(), draft.to(), person) {
             return Ok((Outcome::Stored, hold.reason, hold.until));
         }

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::engine::soft::in_force;
 use crate::message::{Outcome, Reason};
 use crate::operate::{Backlog, Gauges, Hold, LimitUse, LinkState};
-use crate::outbox::StoreError;
+use crate::outbox::{self, StoreError};
 use crate::status::show;
 
 impl Engine {
@@ -75,6 +75,8 @@ impl Engine {
             .map(|hold| Hold {
                 what: match hold.key.as_str() {
                     "number" | "account" => crate::status::THE_NUMBER.to_owned(),
+                    outbox::LOSS if hold.lift == outbox::LIFT_ALL => "everything".to_owned(),
+                    outbox::LOSS => crate::status::ALL_BUT_ALARMS.to_owned(),
                     "all" => "everything".to_owned(),
                     key => key.replacen(':', " ", 1),
                 },

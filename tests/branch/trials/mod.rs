@@ -2,6 +2,7 @@
 
 mod certificates;
 mod clock;
+mod damage;
 mod disk;
 pub mod ear;
 mod operate;

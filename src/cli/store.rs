@@ -1,0 +1,59 @@
+//! Commands on a store's file itself: what is damaged in it, and what can be read of it.
+//!
+//! Floor: roof. Writes nothing to the file.
+
+use super::args::{Cli, Output};
+use super::failure::{Exit, Failure};
+use super::{Commands, print_json, render, unwritten};
+use crate::operate::StoreCheck;
+use crate::outbox::{OpenError, offline};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The file that was named, or the configuration's.
+pub fn path(file: Option<&Path>, cli: &Cli, commands: &impl Commands) -> Result<PathBuf, Failure> {
+    match file {
+        Some(file) => Ok(file.to_owned()),
+        None => Ok(commands.load(&cli.config, cli.board.as_deref())?.config.rooms.outbox.path),
+    }
+}
+
+/// `branchline outbox check`
+pub fn check(path: &Path, output: Output, out: &mut impl Write) -> Result<(), Failure> {
+    let report: StoreCheck = offline::check(path).map_err(failure)?;
+    if output.json {
+        print_json(out, &report)?;
+    } else {
+        out.write_all(render::store(&report).as_bytes()).map_err(|error| unwritten(&error))?;
+    }
+    // Everything was written already.
+    if report.wrong.is_empty() { Ok(()) } else { Err(Failure::new(Exit::No, "")) }
+}
+
+/// `branchline outbox export --file`
+pub fn export(path: &Path, all: bool, out: &mut impl Write) -> Result<(), Failure> {
+    let done = offline::export(path, all, &mut |row| line(out, &row)).map_err(failure)?;
+    let missing = done.map_err(|error| unwritten(&error))?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    out.flush().map_err(|error| unwritten(&error))?;
+    Err(Failure::new(Exit::No, format!("not everything could be read:\n{}", missing.join("\n"))))
+}
+
+/// One object on a line of its own.
+pub fn line(out: &mut impl Write, row: &serde_json::Value) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, row)?;
+    out.write_all(b"\n")
+}
+
+fn failure(error: OpenError) -> Failure {
+    let text = match &error {
+        OpenError::InUse(path) => format!(
+            "a daemon works on {}: it checks the store by itself, see branchline status. To look at the file, stop the daemon",
+            path.display()
+        ),
+        error => error.to_string(),
+    };
+    Failure::new(Exit::Storage, text)
+}

@@ -1,0 +1,122 @@
+//! After the store was damaged: what is held until somebody accepts the loss, and what releases it.
+//!
+//! Floor: engine. Setting aside and salvage are the outbox's; here its store is believed, told, and held.
+
+use super::hold::BY_TIME;
+use super::{Engine, Failure};
+use crate::message::{Number, Priority, Reason};
+use crate::operate::{LossReport, Reply};
+use crate::outbox::{Hold, LIFT_ALL, LOSS, OpenError, StoreError};
+use std::time::Duration;
+
+/// The key of the hold that lets nothing leave before every limit that might have been spent is whole again.
+pub(super) const LIMITS: &str = "limits";
+
+impl Engine {
+    /// The store is damaged: set aside, salvaged, and believed from here on. What was being done is given back.
+    pub(super) fn salvage(&mut self, why: &str) -> Result<(), Failure> {
+        let happened = self.outbox.salvage(why, self.random.u64(..))?;
+        match self.doubt.take() {
+            Some(_) if happened => self.happened = true,
+            Some(before) => self.take_back(*before),
+            None => {}
+        }
+        self.rebuild = false;
+        self.believe()?;
+        Ok(())
+    }
+
+    /// What is remembered of the store is read from it again; what is on its way and still known stays on its way.
+    fn believe(&mut self) -> Result<(), StoreError> {
+        let known = super::soft::Soft::of_store(&self.outbox)?;
+        (self.soft.holds, self.soft.releasing) = known;
+        let mut flights = std::mem::take(&mut self.soft.in_flight);
+        let mut trouble = Ok(());
+        flights.retain(|flight| match self.outbox.found(flight.message) {
+            Ok(found) => found.is_some_and(|found| found.person == Some(flight.person)),
+            Err(error) => {
+                trouble = Err(error);
+                true
+            }
+        });
+        self.soft.in_flight = flights;
+        trouble?;
+        self.soft.published = self.outbox.row().receipts_taken;
+        self.soft.taken = self.soft.published;
+        (self.soft.recover, self.soft.loss_told) = (true, false);
+        self.soft.wake = Some(self.moment.boxed);
+        self.stirred = true;
+        Ok(())
+    }
+
+    /// Tells what was found, at every start again until it is accepted, and counts all limits as spent: nobody knows what was
+    /// sent just before a loss.
+    pub(super) fn after_loss(&mut self) -> Result<(), StoreError> {
+        if let Some(stops) = self.outbox.listed_again() {
+            let detail = format!(
+                "the list of who took consent back was lost or damaged: made again from the store, {stops} entries"
+            );
+            self.tell_box(Reason::StoreDamaged, detail, true);
+        }
+        if !std::mem::replace(&mut self.soft.loss_told, true)
+            && let Some(loss) = self.soft.holds.iter().find(|hold| hold.key == LOSS)
+        {
+            let detail = format!("the store was damaged and is set aside: {}", loss.note);
+            self.tell_box(Reason::StoreDamaged, detail, true);
+        }
+        let Some(loss) = self.soft.holds.iter().find(|hold| hold.key == LOSS && hold.strikes > 0).cloned() else {
+            return Ok(());
+        };
+        self.put_hold(Hold { strikes: 0, since: self.moment.wall.reading(), ..loss })?;
+        let burst = self.pace.pair_interval.unwrap_or_default().saturating_mul(self.pace.pair_burst.max(1));
+        self.put_hold(Hold {
+            key: LIMITS.to_owned(),
+            reason: Reason::PairLimit,
+            since: self.moment.wall.reading(),
+            until: Some(self.moment.boxed + burst.max(Duration::from_secs(1))),
+            strikes: 0,
+            lift: BY_TIME.to_owned(),
+            note: "the store was damaged: all limits count as spent".to_owned(),
+            loud: false,
+        })
+    }
+
+    /// The hold of a loss, where it stops such a message. Critical ones to configured contacts pass, unless it is not known who
+    /// said no.
+    pub(super) fn held_by_loss(&self, to: &Number, priority: Priority) -> Option<&Hold> {
+        let loss = self.soft.holds.iter().find(|hold| hold.key == LOSS)?;
+        let passes = loss.lift != LIFT_ALL && priority == Priority::Critical && self.contacts.contains(to);
+        (!passes).then_some(loss)
+    }
+
+    /// An operator accepts the loss: what was held goes on, as the rules and what is left of the ledger allow.
+    pub(super) fn accept_loss(&mut self, reason: &str) -> Result<Reply, StoreError> {
+        let Some(loss) = self.soft.holds.iter().find(|hold| hold.key == LOSS).cloned() else {
+            let text = "there is no loss to accept: the store was not damaged, or its loss was accepted before";
+            return Ok(Reply::Refused(text.to_owned()));
+        };
+        let ([waiting, _, unknown, parked], _) = self.outbox.backlog()?;
+        self.lift(LOSS)?;
+        self.tell_box(Reason::Due, format!("the loss is accepted: {reason}"), true);
+        Ok(Reply::data(&LossReport { note: loss.note, since: loss.since, messages: waiting + parked, unknown }))
+    }
+}
+
+/// Why a batch cannot be done with this store, if that is it.
+pub(super) fn damage(failure: &Failure) -> Option<String> {
+    match failure {
+        Failure::Store(error) if error.is_damage() => Some(error.to_string()),
+        Failure::Open(error @ OpenError::Store { error: inner, .. }) if error.is_damage() => Some(inner.to_string()),
+        _ => None,
+    }
+}
+
+/// The numbers of all configured contacts.
+pub(super) fn contacts(rules: &crate::rules::Settings) -> Vec<Number> {
+    let member = |name: &String| rules.people.get(name).map(|person| person.number.clone());
+    rules
+        .contacts
+        .values()
+        .flat_map(|contact| contact.members.iter().filter_map(member).chain(contact.numbers.iter().cloned()))
+        .collect()
+}

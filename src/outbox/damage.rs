@@ -1,0 +1,159 @@
+//! When the store is damaged: found at opening or while it works, set aside, salvaged, opened again, and told.
+//!
+//! Floor: rooms. The daemon never refuses to work for it, and never sends for it what it would not have sent.
+
+use super::mark::Mark;
+use super::open::{self, Evidence, Opened, Trouble, leave_as_it_is};
+use super::salvage::{self, Known};
+use super::stops::{Found, Stops};
+use super::{OpenError, Outbox, Settings, StoreError, aside, schema, stopped};
+use crate::time::{BoxTime, millis};
+use rusqlite::Connection;
+use std::fs::File;
+
+/// Opens the store, or salvages it and opens what is left.
+pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbox, OpenError> {
+    let path = settings.path.clone();
+    open::finish_swap(&path)?;
+    let mark = Mark::read(&lock);
+    let (mut stops, mut list) = Stops::load(&path);
+    let evidence = Evidence { mark: mark.clone(), list: (list == Found::Intact).then_some(stops.commits) };
+    let opened = match open::open(&settings, letters, &evidence) {
+        Ok(opened) => opened,
+        Err(Trouble::Open(error)) => return Err(error),
+        Err(Trouble::Damage(what)) => {
+            let known = Known::default();
+            salvage::salvage(&settings, letters, &what, &evidence, (&mut stops, list), known)?;
+            list = Found::Intact;
+            again(&settings, letters)?
+        }
+    };
+    let ids = mark.map_or([0, 0], |mark| [mark.message, mark.attempt]);
+    let mut outbox = Outbox::of(settings, opened, stops, lock);
+    match outbox.settle_in(ids, list) {
+        Err(error) if error.is_damage() => {
+            outbox.listed = list;
+            outbox.salvage(&error.to_string(), letters)?;
+        }
+        done => done.map_err(|error| OpenError::Store { path, error })?,
+    }
+    Ok(outbox)
+}
+
+/// What was salvaged is whole; what is older than the traces beside it is that on purpose.
+fn again(settings: &Settings, letters: u64) -> Result<Opened, OpenError> {
+    open::open(settings, letters, &Evidence::default()).map_err(|trouble| match trouble {
+        Trouble::Open(error) => error,
+        Trouble::Damage(why) => OpenError::File { path: settings.path.clone(), why },
+    })
+}
+
+impl Outbox {
+    fn of(settings: Settings, opened: Opened, stops: Stops, lock: File) -> Outbox {
+        let Opened { db, row, sender } = opened;
+        Outbox {
+            db,
+            settings,
+            sender,
+            row,
+            writing: false,
+            displaceable: Vec::new(),
+            displaceable_rank: 0,
+            next_receipt: 0,
+            next_repeat: 0,
+            surely_fit: 0,
+            forgettable: Vec::new(),
+            more_forgettable: true,
+            people_looked_at: 0,
+            attached: true,
+            stops,
+            last_message: 0,
+            last_attempt: 0,
+            receipt_floor: 0,
+            listed: Found::Intact,
+            checked: super::check::Progress::default(),
+            listed_again: None,
+            #[cfg(test)]
+            fault: super::Fault::default(),
+            lock,
+        }
+    }
+
+    /// After opening: the list of stops where it is not there, and the mark.
+    fn settle_in(&mut self, ids: [i64; 2], list: Found) -> Result<(), StoreError> {
+        let highest = |db: &Connection, table: &str| -> Result<i64, StoreError> {
+            let found: Option<i64> = db.query_row(&format!("SELECT max(id) FROM {table}"), [], |row| row.get(0))?;
+            Ok(found.unwrap_or(0))
+        };
+        self.last_message = highest(&self.db, "message")?.max(ids[0]);
+        self.last_attempt = highest(&self.db, "attempt")?.max(ids[1]);
+        if list != Found::Intact {
+            let written = |error: std::io::Error| StoreError::of_file(&error);
+            self.stops.renew().map_err(written)?;
+            stopped::list_all(&self.db, &mut self.stops, true)?;
+            self.stops.absorb();
+            self.stops.write(self.row.commits).map_err(written)?;
+            self.listed_again = (list == Found::Damaged).then(|| self.stops.len());
+        }
+        self.forget_caches()?;
+        self.mark();
+        Ok(())
+    }
+
+    /// After a commit: what it was.
+    pub(super) fn mark(&self) {
+        let version = schema::STEPS.len() as i64;
+        Mark::of(&self.row, version, self.last_message, self.last_attempt).write(&self.lock);
+    }
+
+    /// The store turned out to be damaged while it was open: it is set aside, salvaged and opened again. Returns whether the
+    /// commit that was in doubt, if one was, is in what was found.
+    pub fn salvage(&mut self, what: &str, letters: u64) -> Result<bool, OpenError> {
+        let list = (self.listed == Found::Intact).then_some(self.stops.commits);
+        let evidence = Evidence { mark: Mark::read(&self.lock), list };
+        let known = Known {
+            commits: self.row.commits,
+            boxed: self.row.boxed.0,
+            message: self.last_message,
+            attempt: self.last_attempt,
+            receipt: self.next_receipt,
+        };
+        self.stops.taken_back();
+        if self.attached {
+            leave_as_it_is(&self.db);
+        }
+        self.receipt_floor = self.next_receipt;
+        self.checked = super::check::Progress::default();
+        self.detach()?;
+        open::finish_swap(&self.settings.path)?;
+        let found = (&mut self.stops, std::mem::replace(&mut self.listed, Found::Intact));
+        let happened = salvage::salvage(&self.settings, letters, what, &evidence, found, known)?;
+        let Opened { db, row, sender } = again(&self.settings, letters)?;
+        (self.db, self.row, self.sender, self.attached) = (db, row, sender, true);
+        let path = self.settings.path.clone();
+        self.settle_in([known.message, known.attempt], Found::Intact)
+            .map_err(|error| OpenError::Store { path, error })?;
+        Ok(happened)
+    }
+
+    /// What SQLite takes and we never write: everybody's aliases and lanes.
+    #[cfg(test)]
+    pub(crate) fn break_rows(&self) -> rusqlite::Result<()> {
+        self.db.execute_batch(
+            "UPDATE lane SET pair_started = 'x', pair_last = x'00';
+             INSERT INTO alias SELECT '55' || value, 0, 'nobody' FROM alias LIMIT 1;
+             UPDATE alias SET person = 'x';",
+        )
+    }
+
+    /// How many entries the list of stops got when it had to be made again; told once.
+    pub fn listed_again(&mut self) -> Option<usize> {
+        self.listed_again.take()
+    }
+
+    /// Deletes stores that were set aside longer ago than settled messages are kept.
+    pub(super) fn forget_aside(&self, now: BoxTime) -> Result<usize, StoreError> {
+        let before = BoxTime(now.0 - millis(self.settings.keep_settled));
+        aside::forget(&self.settings.path, before).map_err(|error| StoreError::of_file(&error))
+    }
+}

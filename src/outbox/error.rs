@@ -1,0 +1,141 @@
+//! Why the store could not do something, or could not be opened: for a person.
+//!
+//! Floor: rooms.
+
+use rusqlite::ErrorCode;
+use std::path::PathBuf;
+
+/// Why the store could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No space: on the disk, or within `outbox.max_bytes`.
+    #[error("the store has no space left: {}", told(.0))]
+    Full(rusqlite::Error),
+    /// Writing or syncing failed; what is on the disk is uncertain.
+    #[error("the disk failed while writing the store: {}", told(.0))]
+    Disk(rusqlite::Error),
+    /// The file is not what it was.
+    #[error("the store is damaged: {}", told(.0))]
+    Damaged(rusqlite::Error),
+    /// Anything else: our bug.
+    #[error("the store refused a statement: {}", told(.0))]
+    Statement(rusqlite::Error),
+}
+
+/// With SQLite's extended code: "disk I/O error" alone hides whether it was a write, a sync or a missing file.
+fn told(error: &rusqlite::Error) -> String {
+    match error.sqlite_error() {
+        Some(code) => format!("{error} (SQLite {})", code.extended_code),
+        None => error.to_string(),
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreError::Full(error),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => StoreError::Disk(error),
+            // Values that are not what we wrote: SQLite keeps types and constraints, so it was not we who wrote them.
+            Some(
+                ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::TooBig
+                | ErrorCode::TypeMismatch
+                | ErrorCode::ConstraintViolation,
+            ) => StoreError::Damaged(error),
+            Some(_) => StoreError::Statement(error),
+            None if is_unreadable(&error) => StoreError::Damaged(error),
+            None => StoreError::Statement(error),
+        }
+    }
+}
+
+/// A value of another type than the column's, or a row that is always there and is not.
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error;
+    matches!(
+        error,
+        Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..)
+            | Error::QueryReturnedNoRows
+    )
+}
+
+impl StoreError {
+    /// The content contradicts itself: what SQLite cannot see.
+    pub(super) fn contradiction(what: &str) -> StoreError {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        StoreError::Damaged(rusqlite::Error::SqliteFailure(code, Some(what.to_owned())))
+    }
+
+    /// A file beside the store could not be written.
+    pub(super) fn of_file(error: &std::io::Error) -> StoreError {
+        let full = matches!(
+            error.kind(),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge
+        );
+        let code = if full { rusqlite::ffi::SQLITE_FULL } else { rusqlite::ffi::SQLITE_IOERR_WRITE };
+        let said = format!("the list of stops cannot be written: {error}");
+        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(said)).into()
+    }
+
+    /// The file is not what it was: it can be set aside and read row by row, and nothing else helps.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, StoreError::Damaged(_))
+    }
+}
+
+impl OpenError {
+    /// As [`StoreError::is_damage`].
+    pub fn is_damage(&self) -> bool {
+        matches!(self, OpenError::Store { error, .. } if error.is_damage())
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> StoreError {
+        StoreError::Damaged(rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    }
+}
+
+/// Why the store could not be opened: for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another daemon has it.
+    #[error("{0} is in use by another branchline: stop that one first (only one daemon may work on a store)")]
+    InUse(PathBuf),
+    /// A newer version wrote it.
+    #[error(
+        "{path} was written by a newer branchline (schema {found}, this one knows {known}): install that version again, \
+         or set outbox.path to a new file"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Some other program's database.
+    #[error("{0} is a database of another program: set outbox.path to a file of its own")]
+    Foreign(PathBuf),
+    /// The folder or file cannot be used.
+    #[error("{path} cannot be opened: {why}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// The store itself failed.
+    #[error("{path}: {error}")]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: StoreError,
+    },
+}

@@ -1,0 +1,96 @@
+//! Rows of the store as JSON, for `outbox export`: the same from the open store and from a file that is damaged.
+//!
+//! Floor: rooms. Numbers are masked and no text or id of the platform leaves, but in `ledger` and `limits`, which are about
+//! people: there numbers are whole.
+
+use super::rows::Table;
+use super::tables;
+use crate::message::Number;
+use rusqlite::Connection;
+use rusqlite::types::Value as Cell;
+use serde_json::{Map, Value, json};
+
+/// Rows of one page.
+const PAGE: usize = 500;
+/// What is left out: what the person read and who that is, what only the store needs.
+const PRIVATE: &[&str] = &["body", "wamid", "dedupe", "print"];
+
+/// A page of a table, with where the next one begins.
+pub(super) fn page(db: &Connection, name: &str, after: i64) -> Option<(Vec<Value>, Option<i64>)> {
+    let table = table(name)?;
+    let (mut rows, mut last) = (Vec::new(), after);
+    // Keys grow; `Stop` only ends the reading early.
+    struct Stop;
+    let read = table.read_from(db, after.saturating_add(1), &mut |cells| {
+        if rows.len() == PAGE {
+            return Err(Stop);
+        }
+        last = key(table, cells).unwrap_or(last);
+        rows.push(object(db, name, table, cells));
+        Ok(true)
+    });
+    let next = read.is_err().then_some(last);
+    Some((rows, next))
+}
+
+/// Everything that can be read of a table: each row to `each`. Returns rows, unreadable rows and damaged stretches.
+pub(super) fn all<E>(
+    db: &Connection,
+    name: &str,
+    each: &mut impl FnMut(Value) -> Result<(), E>,
+) -> Result<(u64, u64, u32), E> {
+    let Some(table) = table(name) else { return Ok((0, 0, 0)) };
+    let read = table.read(db, &mut |cells| each(object(db, name, table, cells)).map(|()| true))?;
+    Ok((read.rows, read.unreadable, read.gaps))
+}
+
+fn table(name: &str) -> Option<&'static Table> {
+    match name {
+        "message" => Some(&tables::MESSAGE),
+        "attempt" => Some(&tables::ATTEMPT),
+        "ledger" => Some(&tables::LEDGER),
+        "limits" => Some(&tables::LANE),
+        "hold" => Some(&tables::HOLD),
+        _ => None,
+    }
+}
+
+fn key(table: &Table, cells: &[Cell]) -> Option<i64> {
+    let place = table.columns.iter().position(|(name, _)| *name == table.key)?;
+    if let Cell::Integer(key) = cells[place] { Some(key) } else { None }
+}
+
+fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> Value {
+    let mut row = Map::new();
+    row.insert("table".to_owned(), json!(name));
+    let mut person = None;
+    for ((column, _), cell) in table.columns.iter().zip(cells) {
+        let value = match cell {
+            Cell::Null => Value::Null,
+            Cell::Integer(number) => json!(number),
+            Cell::Real(number) => json!(number),
+            Cell::Text(text) => json!(text),
+            Cell::Blob(_) => continue,
+        };
+        if *column == "person" {
+            person = value.as_i64();
+        }
+        if !PRIVATE.contains(column) {
+            row.insert((*column).to_owned(), value);
+        }
+    }
+    let whole = matches!(name, "ledger" | "limits");
+    let number = match name {
+        "message" => row.get("id").and_then(Value::as_i64).and_then(|id| text(db, "content WHERE message", id)),
+        _ => person.and_then(|person| text(db, "person WHERE id", person)),
+    };
+    if let Some(number) = number.and_then(|digits| Number::of_digits(&digits).ok()) {
+        row.insert("number".to_owned(), json!(if whole { number.e164() } else { number.to_string() }));
+    }
+    Value::Object(row)
+}
+
+/// Its number, if that can be read.
+fn text(db: &Connection, place: &str, id: i64) -> Option<String> {
+    db.prepare_cached(&format!("SELECT number FROM {place} = ?1")).ok()?.query_row([id], |row| row.get(0)).ok()
+}

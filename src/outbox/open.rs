@@ -1,0 +1,349 @@
+//! Opening the file: its lock, its settings, its schema, and the names of what lies beside it.
+//!
+//! Floor: rooms. Changes nothing in a file that is not a store of ours, or is of a newer version.
+
+use super::mark::Mark;
+use super::{BoxRow, OpenError, PAGE, Settings, StoreError, aside, pages, schema};
+use crate::message::SenderId;
+use crate::time::{BoxTime, Clock, Mono, Wall};
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// Bytes of the longest row that is read: far above the largest message (some texts of `limits::RENDERED`), and far below what
+/// a damaged length would ask the memory for.
+pub(super) const ROW: i32 = 4 * 1024 * 1024;
+
+/// Why there is no open store yet.
+pub(super) enum Trouble {
+    /// It is damaged, as these words say.
+    Damage(String),
+    /// Something that salvage does not mend.
+    Open(OpenError),
+}
+
+impl From<OpenError> for Trouble {
+    fn from(error: OpenError) -> Trouble {
+        match error {
+            OpenError::Store { error, .. } if error.is_damage() => Trouble::Damage(error.to_string()),
+            error => Trouble::Open(error),
+        }
+    }
+}
+
+/// What a store that passed the first look is opened as.
+pub(super) struct Opened {
+    pub db: Connection,
+    pub row: BoxRow,
+    pub sender: SenderId,
+}
+
+/// What tells that a store of ours was here, and what it was.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evidence {
+    pub mark: Option<Mark>,
+    /// The list of stops is here, written for this commit.
+    pub list: Option<i64>,
+}
+
+impl Evidence {
+    fn any(&self) -> bool {
+        self.mark.is_some() || self.list.is_some()
+    }
+}
+
+/// Opens the store, makes it where none was, and brings an older schema forward. Looks at header, log and schema, and whether it
+/// is the store that was written last; the rest is looked at by and by.
+pub(super) fn open(settings: &Settings, letters: u64, evidence: &Evidence) -> Result<Opened, Trouble> {
+    let path = &settings.path;
+    let io = |why: std::io::Error| OpenError::File { path: path.clone(), why: why.to_string() };
+    let bytes = match std::fs::metadata(path) {
+        Ok(found) => found.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(Trouble::Open(io(error))),
+    };
+    let log = std::fs::metadata(suffixed(path, "-wal")).map_or(0, |found| found.len());
+    if bytes == 0 && (evidence.any() || log > 0) {
+        return Err(Trouble::Damage("the file is gone or empty".to_owned()));
+    }
+    if bytes > 0 {
+        look(path, evidence)?;
+    }
+    let db = connect(path, settings.max_bytes).map_err(|error| not_ours(error, evidence))?;
+    let failed = |error: StoreError| OpenError::Store { path: path.clone(), error };
+    let read = || -> Result<(BoxRow, SenderId), Trouble> {
+        let known = schema_is_ours(&db).map_err(failed)?;
+        migrate(&db, path, letters, known)?;
+        let row = read_box(&db).map_err(failed)?;
+        match contradiction(&row, evidence) {
+            Some(what) => Err(Trouble::Damage(what)),
+            None => Ok((row, sender(&db, &settings.sender).map_err(failed)?)),
+        }
+    };
+    let (row, sender) = read()?;
+    believe(&db);
+    Ok(Opened { db, row, sender })
+}
+
+/// From here on the log goes into the file when it is closed.
+pub(super) fn believe(db: &Connection) {
+    // If not, it is read at the next start.
+    let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+}
+
+/// What shows before SQLite opens the file.
+fn look(path: &Path, evidence: &Evidence) -> Result<(), Trouble> {
+    let io = |why: std::io::Error| OpenError::File { path: path.to_owned(), why: why.to_string() };
+    // Without a trace of a store of ours it may be anybody's file: SQLite's own look decides, and refuses it.
+    let ours = evidence.any() || pages::is_blank(path) || is_marked_ours(path);
+    if !ours {
+        return Ok(());
+    }
+    // The store has no rollback journal but while it is made: one that lies here would be played back into it.
+    remove(&suffixed(path, "-journal")).map_err(io)?;
+    match pages::examine(path).map_err(io)? {
+        Some(what) => Err(Trouble::Damage(what)),
+        None => Ok(()),
+    }
+}
+
+/// The header says that it is ours, whatever else is wrong.
+fn is_marked_ours(path: &Path) -> bool {
+    use std::os::unix::fs::FileExt;
+    let mut id = [0; 4];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut id, 68));
+    read.is_ok() && id == schema::APPLICATION.to_be_bytes()
+}
+
+/// Another program's file, or a newer version's, where a store of this version was a moment ago: that is no reason to stop.
+fn not_ours(error: OpenError, evidence: &Evidence) -> Trouble {
+    let known = schema::STEPS.len() as i64;
+    match error {
+        OpenError::Foreign(_) if evidence.any() => {
+            Trouble::Damage("another program's database lies in its place".to_owned())
+        }
+        OpenError::Newer { found, .. } if evidence.mark.as_ref().is_some_and(|mark| mark.schema <= known) => {
+            Trouble::Damage(format!("the header names a version that never wrote it ({found})"))
+        }
+        error => error.into(),
+    }
+}
+
+/// What the traces beside the store say against it.
+pub(super) fn contradiction(row: &BoxRow, evidence: &Evidence) -> Option<String> {
+    let mark = evidence.mark.as_ref().and_then(|mark| mark.contradicts(row));
+    // The list is written just before its commit: one commit ahead is a power cut, more is not.
+    let list = evidence.list.filter(|commits| *commits > row.commits + 1);
+    mark.or(list.map(|commits| format!("at least the last {} commits are gone", commits - 1 - row.commits)))
+}
+
+/// Keeps SQLite from writing the log into the file when it is closed: what is damaged stays as it is.
+pub(super) fn leave_as_it_is(db: &Connection) {
+    // A connection that refuses this writes a log that it believes in: nothing worse.
+    let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+}
+
+/// Whether the tables are exactly those that we made, as of the version that the header names; which it returns.
+fn schema_is_ours(db: &Connection) -> Result<usize, StoreError> {
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let version = usize::try_from(version).unwrap_or(usize::MAX).min(schema::STEPS.len());
+    let fresh = Connection::open_in_memory()?;
+    schema::STEPS[..version].iter().try_for_each(|step| fresh.execute_batch(step))?;
+    let (expected, roots) = objects(&fresh)?;
+    let (found, mut here) = objects(db)?;
+    here.sort_unstable();
+    here.dedup();
+    let pages: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+    let sound = here.len() == roots.len() && here.iter().all(|root| (2..=pages).contains(root));
+    if found != expected || !sound {
+        return Err(StoreError::contradiction("its tables are not those of a store"));
+    }
+    Ok(version)
+}
+
+/// Names and texts of all tables and indexes, and where they begin.
+fn objects(db: &Connection) -> Result<(Vec<String>, Vec<i64>), StoreError> {
+    // What SQLite adds by itself has no text.
+    let mut query = db.prepare("SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, ''), rootpage FROM sqlite_schema ORDER BY 1")?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<Vec<(String, i64)>, _>>()?.into_iter().unzip())
+}
+
+/// A file beside the store: `outbox.db.copy`.
+pub(super) fn beside(path: &Path, what: &str) -> PathBuf {
+    suffixed(path, &format!(".{what}"))
+}
+
+pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+pub(super) fn page_count(max_bytes: u64) -> u64 {
+    (max_bytes / PAGE).max(64)
+}
+
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
+}
+
+/// Puts a finished copy (see `rebuild`) into the place of the store, or what was salvaged (see `salvage`). Whatever stopped it
+/// before goes on here.
+pub(super) fn finish_swap(path: &Path) -> Result<(), OpenError> {
+    let io = |why: std::io::Error| OpenError::File { path: path.to_owned(), why: why.to_string() };
+    let whole = beside(path, "whole");
+    if whole.try_exists().map_err(io)? {
+        // The old write-ahead log goes first: it would be replayed into the copy, which holds all of it already.
+        for leftover in ["-wal", "-shm"] {
+            remove(&suffixed(path, leftover)).map_err(io)?;
+        }
+        std::fs::rename(&whole, path).and_then(|()| sync_folder(path)).map_err(io)?;
+    }
+    aside::swap(path).map_err(io)
+}
+
+/// Gone, whether or not it was there.
+pub(super) fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+    let name = beside(path, "lock");
+    let io = |why: std::io::Error| OpenError::File {
+        path: path.to_owned(),
+        why: format!("{why}: check that the folder exists and belongs to the user that runs branchline"),
+    };
+    let file = File::options().create(true).truncate(false).read(true).write(true).open(name).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(why)) => Err(io(why)),
+    }
+}
+
+pub(super) fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
+    let db = Connection::open(path).map_err(failed)?;
+    // Until the file is believed: see `open`.
+    leave_as_it_is(&db);
+    // Before the first look: a store that is read without it gets a shared index file of 32 KiB beside it, for which a full disk
+    // has no room, and could not be opened again before somebody made some.
+    db.execute_batch("PRAGMA locking_mode = EXCLUSIVE").map_err(failed)?;
+    ours(&db, path)?;
+    // 512 KiB of cache: with 50,000 stored messages the interior pages of all indexes fit; the budget is 12 MiB in all.
+    db.execute_batch(&format!(
+        "PRAGMA page_size = {PAGE};
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA cache_size = -512;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA journal_size_limit = {};
+         PRAGMA max_page_count = {};",
+        crate::limits::JOURNAL,
+        page_count(max_bytes)
+    ))
+    .map_err(failed)?;
+    // Without it SQLite plans a statement anew whenever a parameter is bound that the planner has looked at, and half of the
+    // engine's time goes into parsing (measured: five statements a message). The plans here depend on no value.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
+    db.set_limit(Limit::SQLITE_LIMIT_LENGTH, ROW).map_err(failed)?;
+    db.set_prepared_statement_cache_capacity(128);
+    Ok(db)
+}
+
+/// Whether the file is a store that we know, or none yet: asked before anything is changed in it.
+fn ours(db: &Connection, path: &Path) -> Result<(), OpenError> {
+    let read = |what: &str| -> Result<i64, OpenError> {
+        db.query_row(what, [], |row| row.get(0))
+            .map_err(|error| OpenError::Store { path: path.to_owned(), error: error.into() })
+    };
+    let tables = read("SELECT count(*) FROM sqlite_schema")?;
+    if tables > 0 && read("PRAGMA application_id")? != i64::from(schema::APPLICATION) {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let (found, known) = (read("PRAGMA user_version")?, schema::STEPS.len() as i64);
+    if found > known { Err(OpenError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
+}
+
+pub(super) fn migrate(db: &Connection, path: &Path, letters: u64, found: usize) -> Result<(), OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
+    for (version, step) in schema::STEPS.iter().enumerate().skip(found) {
+        db.execute_batch(&format!(
+            "BEGIN IMMEDIATE; PRAGMA application_id = {}; {step}; PRAGMA user_version = {}; {}; COMMIT;",
+            schema::APPLICATION,
+            version + 1,
+            if version == 0 { first_row(letters) } else { String::new() },
+        ))
+        .map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Random letters.
+pub(super) fn store_name(letters: u64) -> String {
+    // Without vowels and look-alikes, so that an id can be read out over the telephone and spells nothing.
+    const ALPHABET: &[u8; 24] = b"bcdfghjkmnpqrstvwxz34679";
+    (0..4).map(|place| char::from(ALPHABET[(letters >> (place * 8)) as usize % ALPHABET.len()])).collect()
+}
+
+fn first_row(letters: u64) -> String {
+    format!("INSERT INTO box VALUES (1, '{}', 0, 0, 0, '', 0, 0, 0, '[]')", store_name(letters))
+}
+
+/// The one sender of this box. Another `uplink.phone_number_id` means that the business changed its number: people, ledger, limits
+/// and what waits stay; the service windows were the old number's, and so was whatever stopped it.
+pub(super) fn sender(db: &Connection, phone_number_id: &str) -> Result<SenderId, StoreError> {
+    let known: Option<(i64, String)> = db
+        .query_row("SELECT id, phone_number_id FROM sender ORDER BY id LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    match known {
+        Some((id, known)) => {
+            if known != phone_number_id {
+                let tx = db.unchecked_transaction()?;
+                tx.execute("UPDATE sender SET phone_number_id = ?1 WHERE id = ?2", params![phone_number_id, id])?;
+                tx.execute("UPDATE lane SET window_wall = NULL", [])?;
+                tx.execute("DELETE FROM hold WHERE key = 'number'", [])?;
+                tx.commit()?;
+            }
+            Ok(SenderId(id))
+        }
+        None => {
+            db.execute("INSERT INTO sender (phone_number_id) VALUES (?1)", [phone_number_id])?;
+            Ok(SenderId(db.last_insert_rowid()))
+        }
+    }
+}
+
+pub(super) fn read_box(db: &Connection) -> Result<BoxRow, StoreError> {
+    let (row, filters) = db.query_row(
+        "SELECT store, commits, boxed, mono, boot, wall, trusted, receipts_taken, filters FROM box",
+        [],
+        |row| {
+            let wall = Wall(row.get(5)?);
+            let row_filters: String = row.get(8)?;
+            let found = BoxRow {
+                store: row.get(0)?,
+                commits: row.get(1)?,
+                boxed: BoxTime(row.get(2)?),
+                mono: Mono(row.get::<_, i64>(3)?.max(0) as u64),
+                boot: row.get(4)?,
+                wall: if row.get(6)? { Clock::Trusted(wall) } else { Clock::Unsynced(wall) },
+                receipts_taken: row.get(7)?,
+                filters: Vec::new(),
+            };
+            Ok((found, row_filters))
+        },
+    )?;
+    Ok(BoxRow { filters: serde_json::from_str(&filters)?, ..row })
+}

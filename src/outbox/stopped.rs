@@ -1,0 +1,228 @@
+//! Who is on the list of stops, and what that means for a person: the store's ledger and the list, whichever is stricter.
+//!
+//! Floor: rooms.
+
+use super::stops::{Kind, Stops};
+use super::{Lane, Outbox, StoreError, schema::state};
+use crate::message::{LedgerAction, LedgerEntry, Number, PersonId, Standing, Stored};
+use rusqlite::Connection;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The purpose of a revocation that takes everything back.
+const ALL: &str = "all";
+
+impl Outbox {
+    /// Where the person of a message stands, the number that it goes to being asked besides: whatever the rows about the person
+    /// say, the list knows numbers.
+    pub fn standing_for(&self, lane: &Lane, message: &Stored) -> Result<Standing, StoreError> {
+        let mut standing = self.standing_of(lane, message.purpose())?;
+        self.must_stand(message.id(), &[state::WAITING])?;
+        if self.find_person(message.to())? != Some(message.person()) {
+            return Err(StoreError::contradiction("a message's number is not its person's"));
+        }
+        self.stop_number(&mut standing, message.to(), message.purpose());
+        Ok(standing)
+    }
+
+    /// Puts the list of stops over what the store says about a person.
+    pub(super) fn put_stops(&self, standing: &mut Standing, person: PersonId, purpose: &str) -> Result<(), StoreError> {
+        if self.stops.is_empty() {
+            return Ok(());
+        }
+        for digits in digits_of(&self.db, person.0)? {
+            if let Ok(number) = Number::of_digits(&digits) {
+                self.stop_number(standing, &number, purpose);
+            }
+        }
+        Ok(())
+    }
+
+    fn stop_number(&self, standing: &mut Standing, number: &Number, purpose: &str) {
+        if self.stops.is_empty() {
+            return;
+        }
+        for form in number.forms() {
+            let granted = standing.grant.map_or(0, |grant| grant.seq);
+            if self.stops.stops(form.digits(), purpose) && standing.revoked.is_none_or(|seq| seq <= granted) {
+                standing.revoked = Some(granted + 1);
+            }
+            standing.marketing_stopped |= self.stops.has(Kind::Marketing, form.digits(), "");
+        }
+    }
+
+    /// Whether the list stops a purpose though the ledger knows nothing of it: the ledger has lost a line. Only an operator who
+    /// names the person lifts that.
+    pub fn stopped_by_list_alone(&self, person: PersonId, purpose: &str) -> Result<bool, StoreError> {
+        let lane = self.lane(person)?;
+        let ledger = self.standing_in_ledger(&lane, purpose)?;
+        let revoked = |of: &Standing| of.revoked.is_some_and(|seq| of.grant.is_none_or(|grant| grant.seq < seq));
+        Ok(!revoked(&ledger) && revoked(&self.standing_of(&lane, purpose)?))
+    }
+
+    /// A line of the ledger changes the list with the same commit.
+    pub(super) fn list_consent(&mut self, person: PersonId, entry: &LedgerEntry) -> Result<(), StoreError> {
+        let revokes = entry.action == LedgerAction::Revoke;
+        if self.stops.is_empty() && !revokes {
+            return Ok(());
+        }
+        let purposes = if revokes && entry.purpose == ALL { purposes_of(&self.db, person.0)? } else { Vec::new() };
+        for digits in digits_and_forms(&self.db, person.0)? {
+            match (entry.action, entry.purpose.as_str()) {
+                (LedgerAction::Revoke, ALL) => {
+                    self.stops.set(Kind::All, &digits, "", true);
+                    for purpose in &purposes {
+                        self.stops.set(Kind::Lifted, &digits, purpose, false);
+                    }
+                }
+                (LedgerAction::Revoke, purpose) => {
+                    self.stops.set(Kind::Purpose, &digits, purpose, true);
+                    self.stops.set(Kind::Lifted, &digits, purpose, false);
+                }
+                (LedgerAction::Grant, purpose) => {
+                    self.stops.set(Kind::Purpose, &digits, purpose, false);
+                    if self.stops.has(Kind::All, &digits, "") {
+                        self.stops.set(Kind::Lifted, &digits, purpose, true);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The person told the platform to stop (or to resume) marketing.
+    pub(super) fn list_marketing(&mut self, person: PersonId, stopped: bool) -> Result<(), StoreError> {
+        for digits in digits_and_forms(&self.db, person.0)? {
+            self.stops.set(Kind::Marketing, &digits, "", stopped);
+        }
+        Ok(())
+    }
+
+    /// The person has another name, or two turned out to be one: what stops one name stops all.
+    pub(super) fn list_again(&mut self, person: PersonId) -> Result<(), StoreError> {
+        if self.stops.is_empty() {
+            return Ok(());
+        }
+        list(&self.db, &mut self.stops, person.0, false)
+    }
+}
+
+/// Everybody whom the ledger or a lane stops. `anew`: the list is made from nothing.
+pub(super) fn list_all(db: &Connection, stops: &mut Stops, anew: bool) -> Result<(), StoreError> {
+    let mut query = db.prepare(
+        "SELECT person FROM ledger WHERE action <> 'grant' UNION SELECT person FROM lane WHERE marketing_stopped",
+    )?;
+    let people: Vec<i64> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    people.into_iter().try_for_each(|person| list(db, stops, person, anew))
+}
+
+/// Everything that was given again since everything was taken back, as the ledger has it: digits and purpose.
+pub(super) fn lifted(db: &Connection) -> Result<Vec<(String, String)>, StoreError> {
+    let mut query = db.prepare("SELECT DISTINCT person FROM ledger WHERE action <> 'grant' AND purpose = 'all'")?;
+    let people: Vec<i64> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut found = Vec::new();
+    for person in people {
+        let said = Said::of(db, person)?;
+        for digits in digits_and_forms(db, person)? {
+            found.extend(said.lifted.iter().map(|purpose| (digits.clone(), purpose.clone())));
+        }
+    }
+    Ok(found)
+}
+
+fn list(db: &Connection, stops: &mut Stops, person: i64, anew: bool) -> Result<(), StoreError> {
+    let mut said = Said::of(db, person)?;
+    let names = digits_and_forms(db, person)?;
+    let marketing: bool =
+        db.query_row("SELECT EXISTS (SELECT 1 FROM lane WHERE person = ?1 AND marketing_stopped)", [person], |row| {
+            row.get(0)
+        })?;
+    let has = |kind: Kind, purpose: &str| names.iter().any(|digits| stops.has(kind, digits, purpose));
+    // What the list knows and the ledger lost.
+    said.all |= has(Kind::All, "");
+    let marketing = marketing || has(Kind::Marketing, "");
+    let purposes: Vec<String> = purposes_of(db, person)?;
+    let stopped: BTreeMap<&String, (bool, bool)> = purposes
+        .iter()
+        .map(|purpose| {
+            let stopped = said.purposes.contains(purpose) || has(Kind::Purpose, purpose);
+            let lifted = said.lifted.contains(purpose) && !stopped && (anew || has(Kind::Lifted, purpose));
+            (purpose, (stopped, lifted))
+        })
+        .collect();
+    for digits in &names {
+        if said.all {
+            stops.set(Kind::All, digits, "", true);
+        }
+        if marketing {
+            stops.set(Kind::Marketing, digits, "", true);
+        }
+        for (purpose, (stopped, lifted)) in &stopped {
+            if *stopped {
+                stops.set(Kind::Purpose, digits, purpose, true);
+            }
+            stops.set(Kind::Lifted, digits, purpose, *lifted);
+        }
+    }
+    Ok(())
+}
+
+/// What a person's lines come to.
+#[derive(Default)]
+struct Said {
+    all: bool,
+    /// Taken back one by one.
+    purposes: BTreeSet<String>,
+    /// Given again since everything was taken back.
+    lifted: BTreeSet<String>,
+}
+
+impl Said {
+    fn of(db: &Connection, person: i64) -> Result<Said, StoreError> {
+        let mut said = Said::default();
+        let mut query = db.prepare_cached("SELECT purpose, action FROM ledger WHERE person = ?1 ORDER BY id")?;
+        let mut rows = query.query([person])?;
+        while let Some(row) = rows.next()? {
+            let purpose: String = row.get(0)?;
+            // A line that nobody can read is taken for the strict one.
+            match LedgerAction::of_code(row.get_ref(1)?.as_str().unwrap_or_default()) {
+                Some(LedgerAction::Grant) => {
+                    said.purposes.remove(&purpose);
+                    if said.all {
+                        said.lifted.insert(purpose);
+                    }
+                }
+                Some(LedgerAction::Revoke) | None if purpose == ALL => {
+                    said.all = true;
+                    said.lifted.clear();
+                }
+                Some(LedgerAction::Revoke) | None => {
+                    said.lifted.remove(&purpose);
+                    said.purposes.insert(purpose);
+                }
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// Every number of a person.
+fn digits_of(db: &Connection, person: i64) -> Result<Vec<String>, StoreError> {
+    let mut query = db.prepare_cached("SELECT value FROM alias WHERE person = ?1 AND kind = 0")?;
+    Ok(query.query_map([person], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// With the forms under which the platform may know them: should the aliases be lost, any of them is asked for.
+fn digits_and_forms(db: &Connection, person: i64) -> Result<BTreeSet<String>, StoreError> {
+    let mut all = BTreeSet::new();
+    for digits in digits_of(db, person)? {
+        let forms = Number::of_digits(&digits).map(|number| number.forms()).unwrap_or_default();
+        all.extend(forms.iter().map(|form| form.digits().to_owned()));
+        all.insert(digits);
+    }
+    Ok(all)
+}
+
+fn purposes_of(db: &Connection, person: i64) -> Result<Vec<String>, StoreError> {
+    let mut query = db.prepare_cached("SELECT DISTINCT purpose FROM ledger WHERE person = ?1 AND purpose <> 'all'")?;
+    Ok(query.query_map([person], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}

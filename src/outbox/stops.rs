@@ -1,0 +1,264 @@
+//! The list of stops: who took consent back, as keyed hashes, in a small file beside the store.
+//!
+//! Floor: rooms. The list is asked whatever the store says, so that no damage to the store makes somebody reachable who
+//! said no. It holds no number: each entry is an HMAC by a key that lies in a file of its own (0600), never in the store.
+//!
+//! What makes it stricter is on the disk before the commit that it belongs to, what makes it milder only after: a crash
+//! between leaves a stop too many and never one too few.
+//!
+//! ```text
+//! "BRLNSTOP" │ version │ entries │ commits │ entries, sorted, 16 bytes each │ HMAC-SHA256 of all before
+//! ```
+
+use super::open::{beside, remove, sync_folder};
+use ring::hmac;
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8; 8] = b"BRLNSTOP";
+const VERSION: u32 = 1;
+const HEAD: usize = 24;
+const SUM: usize = 32;
+
+/// What an entry says about a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// Everything was taken back.
+    All = 1,
+    /// One purpose was taken back.
+    Purpose = 2,
+    /// Given again since everything was taken back: one purpose.
+    Lifted = 3,
+    /// The person told the platform to stop marketing.
+    Marketing = 4,
+}
+
+/// The kind, and 15 bytes of the hash: 16 bytes for each number and purpose, so 100,000 of them are 1.6 MB of memory and file.
+type Entry = [u8; 16];
+
+/// How the files were found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Found {
+    Intact,
+    /// Neither list nor key: a new store, or one of a version that had no list.
+    None,
+    /// One of them is missing, cannot be read, or does not fit the other.
+    Damaged,
+}
+
+/// The list in memory.
+pub(super) struct Stops {
+    path: PathBuf,
+    key: hmac::Key,
+    kept: Vec<Entry>,
+    /// The commit that the file was written for.
+    pub commits: i64,
+    /// What this batch changes: whether the entry shall be there.
+    pending: BTreeMap<Entry, bool>,
+    /// `kept` before this batch's stricter part was written.
+    before: Option<Vec<Entry>>,
+    /// The file is not as `kept`: written again with the next commit.
+    stale: bool,
+}
+
+impl Stops {
+    /// The list as it lies beside `store`. What is not intact comes back empty, with a new key that nothing holds yet.
+    pub fn load(store: &Path) -> (Stops, Found) {
+        let path = beside(store, "stops");
+        let (list, key) = (read(&path), read(&key_path(&path)));
+        let none = matches!((&list, &key), (Ok(None), Ok(None)));
+        if let (Ok(Some(list)), Ok(Some(key))) = (list, key)
+            && let Some(key) = key_of(&key)
+            && let Some((kept, commits)) = parse(&list, &key)
+        {
+            let stops = Stops { path, key, kept, commits, pending: BTreeMap::new(), before: None, stale: false };
+            return (stops, Found::Intact);
+        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[0; SUM]);
+        let stops = Stops { path, key, kept: vec![], commits: 0, pending: BTreeMap::new(), before: None, stale: true };
+        (stops, if none { Found::None } else { Found::Damaged })
+    }
+
+    /// Begins anew with a key of its own; the list follows with the next [`write`](Self::write).
+    pub fn renew(&mut self) -> std::io::Result<()> {
+        let mut bytes = [0; SUM];
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+            .map_err(|_| std::io::Error::other("the system gives no random numbers"))?;
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        replace(&key_path(&self.path), format!("{text}\n").as_bytes())?;
+        self.key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        self.kept.clear();
+        self.pending.clear();
+        self.stale = true;
+        Ok(())
+    }
+
+    /// Nobody is on it: nothing needs to be asked.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.pending.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    pub fn has(&self, kind: Kind, digits: &str, purpose: &str) -> bool {
+        let entry = self.entry(kind, digits, purpose);
+        self.pending.get(&entry).copied().unwrap_or_else(|| self.kept.binary_search(&entry).is_ok())
+    }
+
+    /// Whether a number may not be written to for a purpose.
+    pub fn stops(&self, digits: &str, purpose: &str) -> bool {
+        (self.has(Kind::All, digits, "") || self.has(Kind::Purpose, digits, purpose))
+            && !self.has(Kind::Lifted, digits, purpose)
+    }
+
+    /// Puts an entry on the list, or takes it off, with the commit that follows.
+    pub fn set(&mut self, kind: Kind, digits: &str, purpose: &str, there: bool) {
+        if self.has(kind, digits, purpose) != there {
+            let entry = self.entry(kind, digits, purpose);
+            self.pending.insert(entry, there);
+        }
+    }
+
+    fn entry(&self, kind: Kind, digits: &str, purpose: &str) -> Entry {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [&[kind as u8], digits.as_bytes(), b"\0", purpose.as_bytes()] {
+            context.update(part);
+        }
+        let mut entry = [kind as u8; 16];
+        entry[1..].copy_from_slice(&context.sign().as_ref()[..15]);
+        entry
+    }
+
+    /// What makes the list stricter is synced now; an error must keep the commit from happening. `commits` is its number.
+    pub fn before_commit(&mut self, commits: i64) -> std::io::Result<()> {
+        if self.pending.is_empty() && !self.stale {
+            return Ok(());
+        }
+        let stricter: Vec<(Entry, bool)> =
+            self.pending.iter().filter(|(entry, there)| is_stricter(entry, **there)).map(|(e, t)| (*e, *t)).collect();
+        if stricter.is_empty() && !self.stale {
+            return Ok(());
+        }
+        self.before.get_or_insert_with(|| self.kept.clone());
+        apply(&mut self.kept, &stricter);
+        self.write(commits)
+    }
+
+    /// The commit is true: what makes the list milder follows. If that cannot be written, it is with the next commit, and until
+    /// then the file is stricter than the store.
+    pub fn committed(&mut self, commits: i64) {
+        self.before = None;
+        if self.pending.is_empty() {
+            return;
+        }
+        let milder: Vec<(Entry, bool)> = std::mem::take(&mut self.pending)
+            .into_iter()
+            .filter(|(entry, there)| !is_stricter(entry, *there))
+            .collect();
+        if !milder.is_empty() {
+            apply(&mut self.kept, &milder);
+            // A failure is remembered as stale.
+            let _ = self.write(commits);
+        }
+    }
+
+    /// The batch did not happen.
+    pub fn taken_back(&mut self) {
+        self.pending.clear();
+        if let Some(before) = self.before.take() {
+            self.kept = before;
+            self.stale = true;
+        }
+    }
+
+    /// Writes the list as it is, synced.
+    pub fn write(&mut self, commits: i64) -> std::io::Result<()> {
+        self.stale = true;
+        let mut bytes = Vec::with_capacity(HEAD + self.kept.len() * 16 + SUM);
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend((self.kept.len() as u32).to_le_bytes());
+        bytes.extend(commits.to_le_bytes());
+        bytes.extend(self.kept.iter().flatten());
+        let sum = hmac::sign(&self.key, &bytes);
+        bytes.extend(sum.as_ref());
+        replace(&self.path, &bytes)?;
+        self.commits = commits;
+        self.stale = false;
+        Ok(())
+    }
+
+    /// Everything pending becomes part of the list, without a commit: for a list that is made anew.
+    pub fn absorb(&mut self) {
+        let all: Vec<(Entry, bool)> = std::mem::take(&mut self.pending).into_iter().collect();
+        apply(&mut self.kept, &all);
+    }
+
+    /// Gives up every "given again" that is not in `justified` any more.
+    pub fn keep_lifted(&mut self, justified: &[(String, String)]) {
+        let mut known: Vec<Entry> =
+            justified.iter().map(|(digits, purpose)| self.entry(Kind::Lifted, digits, purpose)).collect();
+        known.sort_unstable();
+        self.kept.retain(|entry| entry[0] != Kind::Lifted as u8 || known.binary_search(entry).is_ok());
+    }
+}
+
+fn is_stricter(entry: &Entry, there: bool) -> bool {
+    (entry[0] == Kind::Lifted as u8) != there
+}
+
+fn apply(kept: &mut Vec<Entry>, changes: &[(Entry, bool)]) {
+    for (entry, there) in changes {
+        match (kept.binary_search(entry), there) {
+            (Err(place), true) => kept.insert(place, *entry),
+            (Ok(place), false) => drop(kept.remove(place)),
+            _ => {}
+        }
+    }
+}
+
+fn key_path(list: &Path) -> PathBuf {
+    beside(list, "key")
+}
+
+fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    match std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn key_of(text: &[u8]) -> Option<hmac::Key> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    let byte = |place: usize| u8::from_str_radix(text.get(place..place + 2)?, 16).ok();
+    let bytes: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect::<Option<_>>()?;
+    (bytes.len() == SUM).then(|| hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+}
+
+fn parse(list: &[u8], key: &hmac::Key) -> Option<(Vec<Entry>, i64)> {
+    let (body, sum) = list.split_at_checked(list.len().checked_sub(SUM)?)?;
+    hmac::verify(key, body, sum).ok()?;
+    let (head, entries) = body.split_at_checked(HEAD)?;
+    let version = u32::from_le_bytes(head[8..12].try_into().ok()?);
+    let (entries, rest) = entries.as_chunks::<16>();
+    let whole = head.starts_with(MAGIC) && version == VERSION && rest.is_empty();
+    whole.then(|| Some((entries.to_vec(), i64::from_le_bytes(head[16..24].try_into().ok()?))))?
+}
+
+/// A new file takes the place of the old one: after a crash there is the one or the other, whole.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let new = beside(path, "new");
+    remove(&new)?;
+    let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    sync_folder(path)
+}
