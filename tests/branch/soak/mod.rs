@@ -82,7 +82,7 @@ impl Plan {
             steady: all * 2 / 3,
             killing: all / 3,
             kill_every: Duration::from_secs(40),
-            broker_restarts: Duration::from_secs(47),
+            broker_restarts: Duration::from_secs(100),
             events_per_second: 200,
             line: Duration::from_secs(60),
             slope: (minutes >= 15).then_some(512.0),
