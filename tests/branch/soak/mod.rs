@@ -26,7 +26,8 @@ const SENDER_PER_SECOND: usize = 250;
 /// is at most what is in flight (32, the default).
 const PLATFORM_PER_SECOND: usize = SENDER_PER_SECOND + 32;
 
-/// Retention so short that a plateau is reached within minutes; an unknown is decided on quickly.
+/// Retention so short that a plateau is reached within minutes (what is settled is kept for as long as any rule looks back for
+/// repeats); an unknown is decided on quickly.
 fn configuration(page: u16) -> String {
     format!(
         r#"
@@ -55,6 +56,7 @@ message = {{ template = "order_ready", body = ["{{{{ payload.customer.name | fir
 topic = "pos/{{till}}/stop"
 to = "{{{{ payload.phone }}}}"
 revokes = "all"
+dedupe_window = "1m"
 "#
     )
 }
