@@ -30,7 +30,8 @@ pub struct Case {
     pub kind: Kind,
 }
 
-/// What [`Case::prepare`] makes: all that is counted goes through [`measured`].
+/// What [`Case::prepare`] makes: all that is counted goes through [`measured`]. Times are of the whole run: that of a step holds
+/// the rest of its event's way as well.
 pub type Prepared = Box<dyn FnMut()>;
 
 /// How it can be run.
@@ -343,6 +344,7 @@ fn hold(store: &Path) {
          INSERT INTO hold (key, reason, since, since_wall, until, strikes, lift, note, loud)
              VALUES ('rule:ready', 'paused', 0, 0, NULL, 0, 'operator', 'bench', 0);
          UPDATE message SET state = 3, hold = 'rule:ready', reason = 'paused', due = 0 WHERE id > {half};
+         UPDATE message SET rule = 'quiet' WHERE id IN (SELECT id FROM message WHERE state = 0 ORDER BY id DESC LIMIT {FREE});
          UPDATE lane SET due = NULL WHERE person IN (SELECT person FROM message WHERE state = 3);
          UPDATE lane SET held_until = 1000000000000, due = 1000000000000
              WHERE due IS NOT NULL AND person NOT IN (SELECT person FROM message WHERE state = 0 ORDER BY id DESC LIMIT {FREE});
