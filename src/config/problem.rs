@@ -149,7 +149,12 @@ impl fmt::Display for Problem {
         if let Some(name) = &self.suggestion {
             write!(f, " Did you mean {name}?")?;
         }
-        if self.excerpt.is_empty() { Ok(()) } else { write!(f, "\n{}", self.excerpt) }
+        // The one thing that has lines of its own.
+        for line in self.excerpt.lines() {
+            f.0.write_char('\n')?;
+            f.write_str(line)?;
+        }
+        Ok(())
     }
 }
 

@@ -49,10 +49,13 @@ fn usable(loaded: &Loaded, file: &Path, variables: &[(String, String)]) {
     assert!(restart_needed(&loaded.config, &again.config).is_empty(), "nothing changed");
 }
 
-/// For a person: one line, with a place that is really there, and without secrets or numbers.
+/// For a person: one line, with a place that is really there, and without secrets or numbers; below it, set in, what it is
+/// about.
 fn told(problem: &Problem) {
     let line = problem.to_string();
-    assert!(!problem.found.is_empty() && !line.contains(['\n', '\r']), "{line:?}");
+    let mut below = line.split('\n').skip(1);
+    assert!(!problem.found.is_empty() && below.all(|line| line.starts_with("    ")), "{line:?}");
+    assert!(!line.contains(|sign: char| sign.is_control() && sign != '\n'), "{line:?}");
     assert!(!line.contains(SECRET), "{line}");
     match &problem.origin.source {
         Source::File(path) if problem.origin.line > 0 => {

@@ -66,6 +66,8 @@ pub fn run(data: &[u8]) {
 fn told(problem: &Problem, field: &str, text: &str) {
     assert!(problem.key.starts_with(&format!("rules.r.{field}")), "{problem:?}");
     assert!(!problem.message.is_empty() && !problem.fix.is_empty(), "{problem:?}");
-    let marked = problem.excerpt.lines().any(|line| line.contains('^') && line.trim_matches([' ', '^']).is_empty());
+    // Texts of more than one line have their numbers before them: `  2 | `.
+    let marked =
+        problem.excerpt.lines().any(|line| line.contains('^') && line.trim_matches([' ', '^', '|']).is_empty());
     assert!(problem.excerpt.is_empty() || marked, "no place is marked in {text:?}: {problem:?}");
 }

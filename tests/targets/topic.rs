@@ -57,15 +57,12 @@ pub fn run(data: &[u8]) {
                 Level::Rest(name) => Some((*name, heard.get(at..).unwrap_or_default().join("/"))),
             })
             .collect();
-        let told = &explained[0].values[..captured.len()];
-        for ((name, text), step) in captured.iter().zip(told) {
-            assert_eq!(step.name, *name);
+        assert_eq!(explained[0].captures.len(), captured.len());
+        for (name, text) in &captured {
+            let told = &explained[0].captures[*name];
             // With fewer digits nothing is masked.
-            assert!(
-                text.bytes().filter(u8::is_ascii_digit).count() >= 8 || step.value == *text,
-                "{name}: {text:?}, {:?}",
-                step.value
-            );
+            let masked = text.bytes().filter(u8::is_ascii_digit).count() >= 8;
+            assert!(masked || told == text, "{name}: {text:?}, {told:?}");
         }
     }
 }
