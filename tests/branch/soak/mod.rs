@@ -136,6 +136,8 @@ fn run(plan: &Plan) {
     let page = Port::reserve();
     let mut house = House::with_api("", |settings| branchline::demo::api::Settings {
         sender_per_second: PLATFORM_PER_SECOND,
+        // 20,000 customers: the portfolio's limit is not what is tried here.
+        account: branchline::demo::api::Account::unlimited(),
         keep: books::KEEP,
         ..settings
     });
