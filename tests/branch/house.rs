@@ -8,12 +8,16 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// What the API takes for a valid token.
 pub const TOKEN: &str = "EAAG-test-token";
+
+/// How long a command may take that does not stay: it waits for a daemon's answer 30 s at the most.
+const COMMAND: Duration = Duration::from_secs(60);
 
 /// Resident memory at its highest, in the dev profile: about 24 MiB with a warm connection, most of it pages of the unoptimised
 /// program, and little more whatever happens.
@@ -178,13 +182,27 @@ impl House {
 
     /// `branchline …` with this house's configuration.
     pub fn command(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_branchline"))
+        let child = Command::new(env!("CARGO_BIN_EXE_branchline"))
             .args(arguments)
             .arg("--config")
             .arg(self.folder.path().join("branchline.toml"))
             .stdin(Stdio::null())
-            .output()
-            .unwrap()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let (ended, waits) = std::sync::mpsc::channel::<()>();
+        // What should have ended and stays must not hold the test for ever.
+        let guard = std::thread::spawn(move || {
+            if waits.recv_timeout(COMMAND) == Err(RecvTimeoutError::Timeout) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        drop(ended);
+        guard.join().unwrap();
+        output
     }
 
     /// `branchline status --json`, if it is answered by a daemon.
