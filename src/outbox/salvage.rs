@@ -498,8 +498,7 @@ impl Work<'_> {
             "UPDATE message SET state = 4, hold = NULL, outcome = iif(outcome IN ('stored', 'unknown'), 'accepted', outcome)
                  WHERE state <> 4 AND (outcome NOT IN ('stored', 'unknown') OR wamid IS NOT NULL
                      OR id IN (SELECT message FROM attempt WHERE reason = 'taken'));
-             UPDATE message SET outcome = 'unknown' WHERE state = 4 AND outcome = 'stored';
-             UPDATE message SET outcome = 'stored' WHERE state IN (0, 3) AND outcome = 'unknown';",
+             UPDATE message SET outcome = 'unknown' WHERE state IN (2, 4) AND outcome = 'stored';",
         )?;
         // Without content nothing can be sent, and without a person nobody can be asked.
         let gone = "state <> 4 AND (person IS NULL OR id NOT IN (SELECT message FROM content))";
@@ -512,9 +511,19 @@ impl Work<'_> {
                  detail = 'its content was lost with a damaged store' WHERE {gone}"
         );
         self.done.lost = db.execute(&ended, [boxed])? as u64;
-        // Only of what is on its way an attempt is open.
-        let ended = "UPDATE attempt SET answered = ?1 WHERE answered IS NULL AND message NOT IN (SELECT id FROM message WHERE state = 1)";
-        db.execute(ended, [boxed])?;
+        // What waits by its state alone: its outcome or an attempt without an answer say that it may have been sent.
+        let doubtful = format!(
+            "UPDATE message SET state = 2, hold = NULL, due = ?1, outcome = 'unknown', reason = '{code}', changed = ?1,
+                 detail = 'the store was damaged: nobody knows whether it was sent'
+             WHERE state IN (0, 3)
+                 AND (outcome = 'unknown' OR id IN (SELECT message FROM attempt WHERE answered IS NULL))"
+        );
+        self.done.unsure = db.execute(&doubtful, [boxed])? as u64;
+        let close = format!(
+            "UPDATE attempt SET answered = ?1, spent = 2, reason = '{code}'
+             WHERE answered IS NULL AND message NOT IN (SELECT id FROM message WHERE state = 1)"
+        );
+        db.execute(&close, [boxed])?;
         if sure {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use crate::engine::turn::HURRIED;
 use crate::engine::{Input, Link};
 use crate::message::{NotSent, Outcome, Reason};
 use crate::operate::Request;
-use crate::outbox::LOSS;
+use crate::outbox::{LIFT_ALL, LOSS, Outbox, power};
 use crate::time::BoxTime;
 use rusqlite::Connection;
 
@@ -150,6 +150,56 @@ fn a_newer_versions_number_over_our_own_tables_is_damage_even_without_a_mark() {
     Connection::open(&path).unwrap().execute_batch(newer).unwrap();
     std::fs::remove_file(kit.folder.path().join("outbox.db.lock")).unwrap();
     let (rooms, _) = kit.config();
-    let refused = crate::outbox::Outbox::open(rooms.outbox, 7).err().unwrap();
+    let refused = Outbox::open(rooms.outbox, 7).err().unwrap();
     assert!(matches!(refused, crate::outbox::OpenError::Newer { found: 2, .. }), "{refused}");
+}
+
+#[test]
+fn what_may_have_left_is_unknown_though_row_and_index_say_that_it_waits() {
+    let reopen =
+        "UPDATE message SET state = 0, due = 0; UPDATE lane SET due = 0, rank = (SELECT rank FROM message LIMIT 1)";
+    for answered in [false, true] {
+        let mut kit = Kit::new();
+        kit.order("pos/1/ready", BIA, "1");
+        if answered {
+            kit.answer_last(lost());
+        }
+        kit.crash();
+        Connection::open(kit.folder.path().join("outbox.db")).unwrap().execute_batch(reopen).unwrap();
+        kit.start();
+        kit.run(10_000);
+        assert!(is_held(&mut kit), "{answered}");
+        kit.ask(Request::AcceptLoss { reason: "test".into() });
+        kit.run(300_000);
+        let repeated = kit.told.iter().any(|told| told.detail.contains("nothing was heard"));
+        assert!(kit.texts().len() == 1 || repeated, "{answered}: it is repeated as an unknown one, or not at all");
+        assert!(
+            kit.told_times(Outcome::Unknown, Reason::NotRepeated) == 1 || repeated,
+            "{answered}: {:?}",
+            kit.outcomes()
+        );
+    }
+}
+
+#[test]
+fn a_salvage_that_the_power_cuts_short_does_not_learn_from_itself_who_said_no() {
+    for step in 0..14 {
+        let mut kit = Kit::new();
+        kit.ask(Request::ConsentRevoke { number: ANA.into(), purpose: None });
+        kit.crash();
+        let at = |name: &str| kit.folder.path().join(name);
+        std::fs::remove_file(at("outbox.db.stops")).unwrap();
+        std::fs::File::options().write(true).open(at("outbox.db")).unwrap().set_len(3_000).unwrap();
+        power::goes_after(Some(step));
+        let (rooms, _) = kit.config();
+        let cut_short = Outbox::open(rooms.outbox, 7).is_err();
+        power::goes_after(None);
+        assert!(cut_short || step > 8, "step {step} is one of a salvage");
+        kit.start();
+        kit.arrive("node/1/state", r#"{"n": 70, "id": "1"}"#);
+        kit.run(120_000);
+        let loss = kit.engine().soft.holds.iter().find(|hold| hold.key == LOSS).cloned().unwrap();
+        assert_eq!(loss.lift, LIFT_ALL, "step {step}: {}", loss.note);
+        assert_eq!(kit.sent, [], "step {step}");
+    }
 }

@@ -16,8 +16,10 @@ use std::time::Duration;
 
 /// Seeds that once failed, and what they found.
 ///
-/// 204: a salvage that was cut short believed its own half of a list. 1095, 2435: woken for ever by an index that names whom there is not. 2266: a damaged line is a revocation, of an own person too.
-/// 2800: an index of the ledger lost its lines. 3822: a header of a newer version without a mark. 3897: sent again after its end.
+/// 204: a salvage that was cut short believed its own half of a list. 1095, 2435: woken for ever by an index that names whom there
+/// is not. 2266: a damaged line is a revocation, of an own person too. 2800: an index of the ledger lost its lines. 3822: a header of
+/// a newer version without a mark. 3897: sent again after its end. What they hit moves whenever the store's layout does: each has a
+/// test of its own in `contradictions`.
 const KEPT: &[u64] = &[204, 1095, 2266, 2435, 2800, 3822, 3897];
 
 /// Salvages in the middle of which the power went.
@@ -236,6 +238,29 @@ fn mutate(files: &mut BTreeMap<String, Vec<u8>>, random: &mut fastrand::Rng) -> 
     done
 }
 
+/// Bits of rows and of an index's entries alone: what SQLite believes most.
+fn rows(files: &mut BTreeMap<String, Vec<u8>>, random: &mut fastrand::Rng) -> String {
+    let bytes = files.get_mut("outbox.db").unwrap();
+    let leaves: Vec<usize> =
+        (1..bytes.len() / 1024).map(|page| page * 1024).filter(|at| [10, 13].contains(&bytes[*at])).collect();
+    let two = |bytes: &[u8], at: usize| usize::from(bytes[at]) << 8 | usize::from(bytes[at + 1]);
+    let mut done = Vec::new();
+    while done.len() < 2 {
+        let page = leaves[random.usize(0..leaves.len())];
+        let cells = two(bytes, page + 3);
+        if cells == 0 {
+            continue;
+        }
+        // Lengths, types, and the numbers in front.
+        let cell = page + two(bytes, page + 8 + 2 * random.usize(0..cells));
+        let at = (cell + random.usize(0..48)).min(page + 1023);
+        let bit = 1 << random.u8(0..8);
+        bytes[at] ^= bit;
+        done.push(format!("bit {bit} of a row at byte {at} flipped"));
+    }
+    done.join(", ")
+}
+
 fn foreign() -> Vec<u8> {
     let folder = folder();
     let path = folder.path().join("theirs");
@@ -276,7 +301,8 @@ impl Trial {
         let mut random = fastrand::Rng::with_seed(seed);
         let image = &base().images[random.usize(0..2)];
         let mut files = image.files.clone();
-        let what = mutate(&mut files, &mut random);
+        // What no seed that was kept is.
+        let what = if seed % 8 == 5 { rows(&mut files, &mut random) } else { mutate(&mut files, &mut random) };
         let mut kit = Kit::cold("64 MiB", "hold");
         put(&kit, &files);
         kit.now = image.now + 60_000;
