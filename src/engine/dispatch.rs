@@ -30,7 +30,7 @@ impl Engine {
                 return Ok(Ended::Blocked(reason, until));
             }
             let Some(lane) = self.outbox.next_lane(self.moment.boxed)? else {
-                return Ok(Ended::NextTurn(self.outbox.next_turn()?));
+                return Ok(Ended::NextTurn(self.outbox.next_turn_after(self.moment.boxed)?));
             };
             if let Some(wait) = self.offer(lane)? {
                 return Ok(Ended::Blocked(wait.reason, Some(wait.until)));
@@ -86,6 +86,10 @@ impl Engine {
             match policy::confirm(&self.policy, &message, &standing, self.moment) {
                 Ok(confirmed) => return self.post(lane, message, confirmed),
                 Err(Verdict::Withhold(reason)) => {
+                    // It had consent when it was stored. That costs a look at the whole ledger: once a batch, for it is rare.
+                    if standing.grant.is_none() && !std::mem::replace(&mut self.soft.ledger_looked_at, true) {
+                        self.outbox.must_be_a_stranger(lane.person)?;
+                    }
                     self.end(message.id(), Outcome::Withheld, reason, "", false)?;
                 }
                 Err(Verdict::Wait { reason, until: None }) => self.outbox.park(message.id(), CLOCK, reason, None)?,

@@ -249,6 +249,7 @@ impl Engine {
             return Ok(actions);
         }
         self.soft.claimed = 0;
+        self.soft.ledger_looked_at = false;
         let before = self.soft.clone();
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);

@@ -42,6 +42,8 @@ pub(super) struct Soft {
     pub free_space: Option<u64>,
     /// What the arrivals of this batch may take of it.
     pub claimed: u64,
+    /// The ledger was looked at, row by row, for one of whom its index knows nothing.
+    pub ledger_looked_at: bool,
     /// Posting stops until a batch with arrivals fits again.
     pub disk_full: bool,
     pub held_told: bool,
@@ -56,6 +58,8 @@ pub(super) struct Soft {
     pub receipts_due: Option<BoxTime>,
     pub state_shown: String,
     pub wake: Option<BoxTime>,
+    /// Turns in a row that asked for the next one at once.
+    pub hurried: u32,
 }
 
 /// One post that is not answered yet.
@@ -118,6 +122,7 @@ impl Soft {
             uplink_since: None,
             free_space: None,
             claimed: 0,
+            ledger_looked_at: false,
             disk_full: false,
             held_told: false,
             clock_told: false,
@@ -129,6 +134,7 @@ impl Soft {
             receipts_due: None,
             state_shown: String::new(),
             wake: Some(moment.boxed),
+            hurried: 0,
         })
     }
 

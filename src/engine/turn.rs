@@ -20,6 +20,10 @@ const RECEIPT_PATIENCE: Duration = Duration::from_secs(1);
 const HELD_RETRY: Duration = Duration::from_secs(1);
 /// Between two looks at a disk that is nearly full: nobody says when it has space again.
 const DISK_LOOK: Duration = Duration::from_secs(5);
+/// Turns in a row that may each ask for the next at once: four times what the largest store gives to do in slices of `BATCH`.
+pub(super) const HURRIED: u32 = 2048;
+/// Between two turns beyond that.
+const UNHURRIED: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Everything that is due now, then what may leave; and when to come back.
@@ -40,8 +44,27 @@ impl Engine {
         self.publish_receipts()?;
         self.keep_receipts()?;
         self.publish_state()?;
-        self.soft.wake = self.next_wake(ended, more)?;
+        let wake = self.next_wake(ended, more)?;
+        self.soft.wake = self.unhurried(wake);
         Ok(())
+    }
+
+    /// Whatever a damaged store, or a mistake of ours, makes of the next wake-up: no loop comes of it. What asks to be woken at
+    /// once time and again is woken once a second from then on, and the whole check begins, which finds the damage.
+    pub(super) fn unhurried(&mut self, wake: Option<BoxTime>) -> Option<BoxTime> {
+        let now = self.moment.boxed;
+        if wake.is_none_or(|at| at > now) {
+            self.soft.hurried = 0;
+            return wake;
+        }
+        self.soft.hurried = self.soft.hurried.saturating_add(1);
+        if self.soft.hurried <= HURRIED {
+            return wake;
+        }
+        if self.soft.hurried == HURRIED + 1 {
+            self.outbox.check_anew();
+        }
+        Some(self.outbox.check_due().max(now + Duration::from_millis(1)).min(now + UNHURRIED))
     }
 
     /// News about connections.

@@ -26,17 +26,25 @@ pub(super) fn salvaged(path: &Path, since: BoxTime, foreign: bool) -> PathBuf {
 pub(super) fn swap(path: &Path) -> std::io::Result<()> {
     for (new, kind, at) in siblings(path, SALVAGED)? {
         let old = named(path, &kind, at);
+        #[cfg(test)]
+        super::power::step()?;
         for part in ["", "-wal"] {
             let from = suffixed(path, part);
             if from.exists() && !(part.is_empty() && old.exists()) {
                 std::fs::rename(from, suffixed(&old, part))?;
+                #[cfg(test)]
+                super::power::step()?;
             }
         }
         for leftover in ["-shm", "-journal"] {
             remove(&suffixed(path, leftover))?;
         }
         sync_folder(path)?;
+        #[cfg(test)]
+        super::power::step()?;
         std::fs::rename(new, path)?;
+        #[cfg(test)]
+        super::power::step()?;
         sync_folder(path)?;
     }
     Ok(())

@@ -73,15 +73,17 @@ const STEPS: &[Step] = &[
              AND length(rule) + length(coalesce(event, '')) + length(topic) + length(detail) + length(coalesce(subject, '')) >= 0
              AND (person IS NULL OR EXISTS (SELECT 1 FROM person WHERE id = m.person))
              AND CASE state
-                 WHEN 0 THEN EXISTS (SELECT 1 FROM message AS i INDEXED BY message_waiting
+                 WHEN 0 THEN outcome = 'stored' AND wamid IS NULL
+                     AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = m.id AND (answered IS NULL OR reason = 'taken'))
+                     AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_waiting
                      WHERE i.state = 0 AND i.sender = m.sender AND i.person = m.person AND i.rank = m.rank AND i.id = m.id)
                  WHEN 1 THEN EXISTS (SELECT 1 FROM message AS i INDEXED BY message_open
                      WHERE i.state IN (1, 2) AND i.state = 1 AND i.due = m.due AND i.id = m.id)
                  WHEN 2 THEN EXISTS (SELECT 1 FROM message AS i INDEXED BY message_open
                      WHERE i.state IN (1, 2) AND i.state = 2 AND i.due = m.due AND i.id = m.id)
-                 WHEN 3 THEN EXISTS (SELECT 1 FROM message AS i INDEXED BY message_parked
+                 WHEN 3 THEN outcome = 'stored' AND wamid IS NULL AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_parked
                      WHERE i.state = 3 AND i.hold = m.hold AND i.due = m.due AND i.id = m.id)
-                 ELSE 1 END
+                 ELSE outcome <> 'stored' END
          FROM message AS m WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "content", text: false, sql:
         "SELECT message, json_valid(body) AND length(number) BETWEEN 5 AND 20
@@ -121,6 +123,13 @@ impl Outbox {
         };
         self.checked = Progress { step, after, due: now.boxed + PAUSE };
         Ok(())
+    }
+
+    /// Begins a round now, unless one is under way: something is suspicious.
+    pub fn check_anew(&mut self) {
+        if self.checked.step == 0 {
+            self.checked = Progress::default();
+        }
     }
 
     /// When the next slice is due.

@@ -60,6 +60,16 @@ impl Outbox {
         }
     }
 
+    /// As [`next_turn`](Self::next_turn) where nobody's turn has come: an index that says otherwise names somebody who is not
+    /// there, and would wake the engine for ever.
+    pub fn next_turn_after(&self, now: BoxTime) -> Result<Option<BoxTime>, StoreError> {
+        let next = self.next_turn()?;
+        if next.is_some_and(|due| due <= now) {
+            return Err(StoreError::contradiction("an index names a turn of a person who is not there"));
+        }
+        Ok(next)
+    }
+
     /// When the next lane's turn comes; `None` if nothing waits for time alone.
     pub fn next_turn(&self) -> Result<Option<BoxTime>, StoreError> {
         let mut pick = self.db.prepare_cached(

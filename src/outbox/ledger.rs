@@ -26,6 +26,18 @@ pub struct LedgerRow {
 }
 
 impl Outbox {
+    /// An index that has lost a person's lines would withhold what was agreed to: an error if there are any.
+    pub fn must_be_a_stranger(&self, person: PersonId) -> Result<(), StoreError> {
+        let lost: bool = self
+            .db
+            .prepare_cached(
+                "SELECT NOT EXISTS (SELECT 1 FROM ledger INDEXED BY ledger_person WHERE sender = ?1 AND person = ?2)
+                     AND EXISTS (SELECT 1 FROM ledger NOT INDEXED WHERE sender = ?1 AND person = ?2)",
+            )?
+            .query_row(params![self.sender.0, person.0], |row| row.get(0))?;
+        if lost { Err(StoreError::contradiction("an index has lost a person's lines of the ledger")) } else { Ok(()) }
+    }
+
     /// Adds a line. `at` is when it was given if that is known; the trusted clock's time otherwise. What a grant then is to
     /// policy is returned.
     pub fn record_consent(

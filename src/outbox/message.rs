@@ -362,7 +362,18 @@ impl Outbox {
         )?
         .execute(params![id, number, now.boxed.0, now.wall.reading().0, boot])?;
         let attempt = AttemptId(db.last_insert_rowid());
-        db.prepare_cached("UPDATE message SET state = 1, tries = ?1 WHERE id = ?2")?.execute(params![number, id])?;
+        // The last look before it leaves: not what an index says of the message, but its own row and its attempts.
+        let waited = db
+            .prepare_cached(
+                "UPDATE message SET state = 1, tries = ?1
+                 WHERE id = ?2 AND state = 0 AND outcome = 'stored' AND wamid IS NULL AND person = ?3
+                   AND NOT EXISTS (SELECT 1 FROM attempt INDEXED BY attempt_message
+                       WHERE message = ?2 AND id <> ?4 AND (answered IS NULL OR reason = 'taken'))",
+            )?
+            .execute(params![number, id, message.person().0, attempt.0])?;
+        if waited != 1 {
+            return Err(StoreError::contradiction("a message whose turn it is does not wait, or was taken before"));
+        }
         self.last_attempt = self.last_attempt.max(attempt.0);
         Ok(Cleared::by_outbox(message, attempt, confirmed, token))
     }

@@ -30,6 +30,8 @@ pub mod offline;
 mod open;
 mod pages;
 mod person;
+#[cfg(test)]
+pub(crate) mod power;
 mod receipt;
 mod retain;
 mod rows;

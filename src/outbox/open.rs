@@ -71,7 +71,7 @@ pub(super) fn open(settings: &Settings, letters: u64, evidence: &Evidence) -> Re
     if bytes > 0 {
         look(path, evidence)?;
     }
-    let db = connect(path, settings.max_bytes).map_err(|error| not_ours(error, evidence))?;
+    let db = connect(path, settings.max_bytes).map_err(|error| not_ours(error, path, evidence))?;
     let failed = |error: StoreError| OpenError::Store { path: path.clone(), error };
     let read = || -> Result<(BoxRow, SenderId), Trouble> {
         let known = schema_is_ours(&db).map_err(failed)?;
@@ -118,17 +118,30 @@ fn is_marked_ours(path: &Path) -> bool {
 }
 
 /// Another program's file, or a newer version's, where a store of this version was a moment ago: that is no reason to stop.
-fn not_ours(error: OpenError, evidence: &Evidence) -> Trouble {
+fn not_ours(error: OpenError, path: &Path, evidence: &Evidence) -> Trouble {
     let known = schema::STEPS.len() as i64;
     match error {
         OpenError::Foreign(_) if evidence.any() => {
             Trouble::Damage("another program's database lies in its place".to_owned())
         }
-        OpenError::Newer { found, .. } if evidence.mark.as_ref().is_some_and(|mark| mark.schema <= known) => {
+        OpenError::Newer { found, .. }
+            if evidence.mark.as_ref().map_or_else(|| has_our_tables(path), |mark| mark.schema <= known) =>
+        {
             Trouble::Damage(format!("the header names a version that never wrote it ({found})"))
         }
         error => error.into(),
     }
+}
+
+/// Whether the tables are this version's, whatever the header says: a newer one has other tables.
+fn has_our_tables(path: &Path) -> bool {
+    let (Some(db), _) = super::salvage::damaged(path) else { return false };
+    let compare = || -> Result<bool, StoreError> {
+        let fresh = Connection::open_in_memory()?;
+        schema::STEPS.iter().try_for_each(|step| fresh.execute_batch(step))?;
+        Ok(objects(&fresh)?.0 == objects(&db)?.0)
+    };
+    compare().unwrap_or(false)
 }
 
 /// What the traces beside the store say against it.

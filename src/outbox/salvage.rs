@@ -118,8 +118,12 @@ pub(super) fn salvage(
         aside::forget(path, BoxTime(i64::MAX)).map_err(io)?;
     }
     let db = fresh(&new).map_err(failed)?;
+    #[cfg(test)]
+    super::power::step().map_err(io)?;
     let mut work = Work { old: old.as_ref(), new: &db, done: Salvage { what: what.to_owned(), ..Salvage::default() } };
     let happened = work.copy(settings, letters, evidence, known).map_err(failed)?;
+    #[cfg(test)]
+    super::power::step().map_err(io)?;
     let complete = work.knows_all_stops() && old.is_some();
     let commits: i64 = db.query_row("SELECT commits FROM box", [], |row| row.get(0)).map_err(|e| failed(e.into()))?;
     // Commits that are gone may have held a revocation, which is on the list; without the list nobody knows.
@@ -131,22 +135,39 @@ pub(super) fn salvage(
     } else {
         stops.renew().map_err(io)?;
     }
+    #[cfg(test)]
+    super::power::step().map_err(io)?;
     stopped::list_all(&db, stops, list != Found::Intact).map_err(failed)?;
     stops.absorb();
-    stops.write(commits).map_err(io)?;
+    // A list that is made anew from what is left would be believed by a salvage that begins again: it follows the swap, and with
+    // it the hold that says that nobody knows.
+    if list == Found::Intact {
+        stops.write(commits).map_err(io)?;
+    }
+    #[cfg(test)]
+    super::power::step().map_err(io)?;
     work.done.stops = stops.len();
     let boxed: i64 = db.query_row("SELECT boxed FROM box", [], |row| row.get(0)).map_err(|e| failed(e.into()))?;
     let finished = aside::salvaged(path, BoxTime(boxed), foreign);
     let aside = finished.to_string_lossy().replacen(".salvaged-", ".", 1);
     work.done.aside = Path::new(&aside).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     work.hold().map_err(failed)?;
+    #[cfg(test)]
+    super::power::step().map_err(io)?;
     // As every store: the head says that there is a log.
     db.execute_batch("COMMIT; PRAGMA journal_mode = WAL;").map_err(|e| failed(e.into()))?;
+    #[cfg(test)]
+    super::power::step().map_err(io)?;
     drop(old);
     db.close().map_err(|(_, error)| failed(error.into()))?;
     std::fs::File::open(&new).and_then(|file| file.sync_all()).map_err(io)?;
+    #[cfg(test)]
+    super::power::step().map_err(io)?;
     std::fs::rename(&new, &finished).and_then(|()| sync_folder(path)).map_err(io)?;
     super::open::finish_swap(path)?;
+    if list != Found::Intact {
+        stops.write(commits).map_err(io)?;
+    }
     Ok(happened)
 }
 
@@ -472,6 +493,13 @@ impl Work<'_> {
     fn unsure(&mut self, boxed: i64, sure: bool) -> Result<(), StoreError> {
         let db = self.new;
         let code = Reason::StoreDamaged.code();
+        // What ended has ended, whatever its state says: it had an outcome, an id of the platform, or an attempt that was taken.
+        db.execute_batch(
+            "UPDATE message SET state = 4, hold = NULL, outcome = iif(outcome IN ('stored', 'unknown'), 'accepted', outcome)
+                 WHERE state <> 4 AND (outcome NOT IN ('stored', 'unknown') OR wamid IS NOT NULL
+                     OR id IN (SELECT message FROM attempt WHERE reason = 'taken'));
+             UPDATE message SET outcome = 'unknown' WHERE state IN (2, 4) AND outcome = 'stored';",
+        )?;
         // Without content nothing can be sent, and without a person nobody can be asked.
         let gone = "state <> 4 AND (person IS NULL OR id NOT IN (SELECT message FROM content))";
         let receipt = format!(
@@ -483,6 +511,19 @@ impl Work<'_> {
                  detail = 'its content was lost with a damaged store' WHERE {gone}"
         );
         self.done.lost = db.execute(&ended, [boxed])? as u64;
+        // What waits by its state alone: its outcome or an attempt without an answer say that it may have been sent.
+        let doubtful = format!(
+            "UPDATE message SET state = 2, hold = NULL, due = ?1, outcome = 'unknown', reason = '{code}', changed = ?1,
+                 detail = 'the store was damaged: nobody knows whether it was sent'
+             WHERE state IN (0, 3)
+                 AND (outcome = 'unknown' OR id IN (SELECT message FROM attempt WHERE answered IS NULL))"
+        );
+        self.done.unsure = db.execute(&doubtful, [boxed])? as u64;
+        let close = format!(
+            "UPDATE attempt SET answered = ?1, spent = 2, reason = '{code}'
+             WHERE answered IS NULL AND message NOT IN (SELECT id FROM message WHERE state = 1)"
+        );
+        db.execute(&close, [boxed])?;
         if sure {
             return Ok(());
         }

@@ -11,10 +11,19 @@ use crate::outbox::{LIFT_ALL, LOSS};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Seeds that once failed, and what they found.
-const KEPT: &[u64] = &[];
+///
+/// 204: a salvage that was cut short believed its own half of a list. 1095, 2435: woken for ever by an index that names whom there
+/// is not. 2266: a damaged line is a revocation, of an own person too. 2800: an index of the ledger lost its lines. 3822: a header of
+/// a newer version without a mark. 3897: sent again after its end. What they hit moves whenever the store's layout does: each has a
+/// test of its own in `contradictions`.
+const KEPT: &[u64] = &[204, 1095, 2266, 2435, 2800, 3822, 3897];
+
+/// Salvages in the middle of which the power went.
+static CUT_SHORT: AtomicUsize = AtomicUsize::new(0);
 
 fn customer(n: usize) -> String {
     format!("+55219{:08}", 80_000_000 + n * 137)
@@ -229,6 +238,29 @@ fn mutate(files: &mut BTreeMap<String, Vec<u8>>, random: &mut fastrand::Rng) -> 
     done
 }
 
+/// Bits of rows and of an index's entries alone: what SQLite believes most.
+fn rows(files: &mut BTreeMap<String, Vec<u8>>, random: &mut fastrand::Rng) -> String {
+    let bytes = files.get_mut("outbox.db").unwrap();
+    let leaves: Vec<usize> =
+        (1..bytes.len() / 1024).map(|page| page * 1024).filter(|at| [10, 13].contains(&bytes[*at])).collect();
+    let two = |bytes: &[u8], at: usize| usize::from(bytes[at]) << 8 | usize::from(bytes[at + 1]);
+    let mut done = Vec::new();
+    while done.len() < 2 {
+        let page = leaves[random.usize(0..leaves.len())];
+        let cells = two(bytes, page + 3);
+        if cells == 0 {
+            continue;
+        }
+        // Lengths, types, and the numbers in front.
+        let cell = page + two(bytes, page + 8 + 2 * random.usize(0..cells));
+        let at = (cell + random.usize(0..48)).min(page + 1023);
+        let bit = 1 << random.u8(0..8);
+        bytes[at] ^= bit;
+        done.push(format!("bit {bit} of a row at byte {at} flipped"));
+    }
+    done.join(", ")
+}
+
 fn foreign() -> Vec<u8> {
     let folder = folder();
     let path = folder.path().join("theirs");
@@ -261,6 +293,7 @@ struct Trial {
     from: usize,
     times: BTreeMap<String, usize>,
     was_held: bool,
+    cut_short: bool,
 }
 
 impl Trial {
@@ -268,12 +301,13 @@ impl Trial {
         let mut random = fastrand::Rng::with_seed(seed);
         let image = &base().images[random.usize(0..2)];
         let mut files = image.files.clone();
-        let what = mutate(&mut files, &mut random);
+        // What no seed that was kept is.
+        let what = if seed % 8 == 5 { rows(&mut files, &mut random) } else { mutate(&mut files, &mut random) };
         let mut kit = Kit::cold("64 MiB", "hold");
         put(&kit, &files);
         kit.now = image.now + 60_000;
         kit.boot = if random.bool() { "boot-1".into() } else { "boot-2".into() };
-        Trial { kit, seed, what, random, from: 0, times: BTreeMap::new(), was_held: false }
+        Trial { kit, seed, what, random, from: 0, times: BTreeMap::new(), was_held: false, cut_short: false }
     }
 
     fn context(&self) -> String {
@@ -322,7 +356,17 @@ impl Trial {
     }
 
     fn play(mut self) -> Seen {
-        // A crash in the middle of salvage: what it had done so far is there, in every state that it can leave.
+        // Of every fifth the power goes in the middle of a salvage, if there is one: what it had done so far is there.
+        if self.seed % 5 == 4 {
+            crate::outbox::power::goes_after(Some(fastrand::Rng::with_seed(self.seed).u32(0..12)));
+            let (rooms, _) = self.kit.config();
+            let opened = crate::outbox::Outbox::open(rooms.outbox, 7);
+            crate::outbox::power::goes_after(None);
+            if let Err(error) = opened {
+                assert!(error.to_string().contains("the power went"), "{}: {error}", self.context());
+                self.cut_short = true;
+            }
+        }
         self.kit.open();
         let mut seen = Seen::Never;
         if self.loss().is_some() {
@@ -339,10 +383,17 @@ impl Trial {
         self.kit.order("pos/1/offer", &customer(18), "offers 18 new");
         self.kit.arrive("node/1/state", r#"{"n": 71, "id": "staff 2"}"#);
         assert_eq!(self.kit.acked.len(), acked + 5, "{}: every event is acknowledged", self.context());
-        let stored = self.kit.told[before..].iter().filter(|told| told.outcome == Some(Outcome::Stored)).count();
-        assert!(stored >= 2, "{}: new events are stored: {:?}", self.context(), &self.kit.told[before..]);
+        let told = &self.kit.told[before..];
+        let became = |rule: &str, outcome: Outcome| {
+            told.iter().any(|told| told.rule.as_deref() == Some(rule) && told.outcome == Some(outcome))
+        };
+        // A damaged line of the ledger is read as a revocation, of one of the own people as of anybody.
+        let (stored, withheld) = (became("state", Outcome::Stored), became("state", Outcome::Withheld));
+        let all = became("ready", Outcome::Stored) && (stored || withheld);
+        assert!(all, "{}: new events are stored: {told:?}", self.context());
         self.live(60_000);
         let loss = self.loss();
+        assert!(stored || loss.is_some(), "{}: why is ana not written to?", self.context());
         if loss.is_some() && seen == Seen::Never {
             seen = Seen::Later;
         }
@@ -354,6 +405,7 @@ impl Trial {
             Some(loss) => self.release(loss, seen),
             None => assert!(self.times.contains_key("orders 500 new"), "{}: it works as ever", self.context()),
         }
+        CUT_SHORT.fetch_add(usize::from(self.cut_short), Ordering::Relaxed);
         seen
     }
 
@@ -418,7 +470,8 @@ fn damage_of_every_kind_writes_to_nobody_who_said_no() {
     let seeds: u64 = std::env::var("DAMAGE_SEEDS").map_or(200, |seeds| seeds.parse().unwrap());
     let mut seen: BTreeMap<Seen, usize> = BTreeMap::new();
     let mut failed = Vec::new();
-    for seed in KEPT.iter().copied().chain(0..seeds) {
+    let first: u64 = std::env::var("DAMAGE_FIRST").map_or(0, |first| first.parse().unwrap());
+    for seed in KEPT.iter().copied().chain(first..first + seeds) {
         match std::panic::catch_unwind(|| Trial::new(seed).play()) {
             Ok(how) => *seen.entry(how).or_default() += 1,
             Err(_) => {
@@ -427,9 +480,10 @@ fn damage_of_every_kind_writes_to_nobody_who_said_no() {
             }
         }
     }
-    println!("{seeds} mutations: {seen:?}");
+    let cut_short = CUT_SHORT.load(Ordering::Relaxed);
+    println!("{seeds} mutations: {seen:?}; of {cut_short} the power went in the middle of the salvage");
     assert!(failed.is_empty(), "failed: DAMAGE_SEED={failed:?} cargo test --lib damage_of_every_kind");
-    assert!(seen[&Seen::AtStart] > 0 && seen[&Seen::Later] > 0 && seen[&Seen::ListOnly] > 0);
+    assert!(seen[&Seen::AtStart] > 0 && seen[&Seen::Later] > 0 && seen[&Seen::ListOnly] > 0 && cut_short > 0);
 }
 
 /// What is on the disk when the power goes at each step of a swap: the next start ends it.

@@ -52,8 +52,8 @@ fn hot_statements_use_their_index() {
                     "receipt",
                 ];
                 let rest = step.trim_start_matches("SCAN ");
-                // The one row of each part.
-                if rest.starts_with("(subquery") && text.contains("ORDER BY due LIMIT 1)") {
+                // As long as what it is made of, whose own steps are judged here as well: one row.
+                if rest.starts_with("(subquery-") && text.contains("LIMIT 1)") {
                     continue;
                 }
                 assert!(allowed.contains(&rest) || rest.starts_with("message USING"), "{step}: {text}");
