@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// a damaged length would ask the memory for.
 pub(super) const ROW: i32 = 4 * 1024 * 1024;
 
+/// No version is so many steps ahead of this one.
+const NEWER: i64 = 1000;
+
 /// Why there is no open store yet.
 pub(super) enum Trouble {
     /// It is damaged, as these words say.
@@ -125,7 +128,10 @@ fn not_ours(error: OpenError, path: &Path, evidence: &Evidence) -> Trouble {
             Trouble::Damage("another program's database lies in its place".to_owned())
         }
         OpenError::Newer { found, .. }
-            if evidence.mark.as_ref().map_or_else(|| has_our_tables(path), |mark| mark.schema <= known) =>
+            if evidence
+                .mark
+                .as_ref()
+                .map_or_else(|| found > known + NEWER && has_our_tables(path), |mark| mark.schema <= known) =>
         {
             Trouble::Damage(format!("the header names a version that never wrote it ({found})"))
         }
