@@ -64,13 +64,13 @@ impl Engine {
         Ok(())
     }
 
-    /// The broker sends again what it was not told about: the copies of the old connection need no room.
+    /// The broker sends again what it was not told about: the copies of the old connection need no room. Not those of a
+    /// session that it has forgotten since, which only this box has.
     pub(super) fn forget_held(&mut self) {
         for held in std::mem::take(&mut self.soft.held) {
-            if held.arrival.delivery == Delivery::AtMostOnce {
-                self.soft.held.push_back(held);
-            } else {
-                self.handled(held.serial);
+            match held.arrival.delivery {
+                Delivery::AtLeastOnce { epoch, .. } if epoch >= self.soft.session => self.handled(held.serial),
+                _ => self.soft.held.push_back(held),
             }
         }
         self.acknowledge();

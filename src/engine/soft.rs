@@ -28,6 +28,8 @@ pub(super) struct Soft {
     /// Holds that ended and whose parked messages come back, a slice at a time.
     pub releasing: Vec<String>,
     pub broker: Option<(Epoch, bool)>,
+    /// The first connection of the broker's present session, where it began in this life of the box.
+    pub session: Option<Epoch>,
     pub subscribed: bool,
     pub broker_since: Option<Wall>,
     pub broker_why: String,
@@ -111,6 +113,7 @@ impl Soft {
             holds,
             releasing,
             broker: None,
+            session: None,
             subscribed: false,
             broker_since: None,
             broker_why: "not connected yet".to_owned(),

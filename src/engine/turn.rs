@@ -115,6 +115,8 @@ impl Engine {
                 self.soft.state_shown.clear();
                 if *session_present {
                     self.forget_held();
+                } else {
+                    self.soft.session = Some(*epoch);
                 }
             }
             BrokerLink::Subscribed { epoch, refused } => {

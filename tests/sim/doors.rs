@@ -7,7 +7,7 @@ use super::setup;
 use super::world::World;
 use crate::engine::drive::World as Drives;
 use crate::engine::{Action, BrokerLink, Engine, Failure, Input, Link, Post};
-use crate::message::{Delivery, Epoch, NotSent, ReceiptId};
+use crate::message::{Delivery, Epoch, NotSent, Payload, ReceiptId};
 use crate::time::Now;
 use std::time::Duration;
 
@@ -45,7 +45,13 @@ impl World {
     }
 
     pub fn deliver(&mut self, publish: &Publish, delivery: Delivery, fresh: bool) {
-        self.say(|| format!("delivers {} {} {delivery:?}", publish.label, publish.topic));
+        self.say(|| {
+            let says = match &publish.payload {
+                Payload::Whole(text) => String::from_utf8_lossy(&text[..text.len().min(160)]).into_owned(),
+                Payload::TooLarge { .. } => "too much".to_owned(),
+            };
+            format!("delivers {} {} {delivery:?} {says}", publish.label, publish.topic)
+        });
         self.given += 1;
         self.books.delivered(&publish.label, fresh, self.version);
         self.broker.owed.push_back((publish.label.clone(), delivery));
@@ -124,7 +130,7 @@ impl World {
         let (answer, ended, effect) = if kind && request.reached {
             (platform::taken(&request.to), Ended::Taken, Effect::None)
         } else {
-            platform::answer(&mut self.random, &request)
+            self.platform.answer(&mut self.random, &request)
         };
         self.say(|| format!("answers {} with {answer:?}", request.attempt));
         self.books.answered(self.real, &request, ended, effect, request.token == self.token);

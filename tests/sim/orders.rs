@@ -1,11 +1,14 @@
 //! Operators: pauses, consent, looks. What was ordered counts when it is answered, what lifts something when it is given.
 
+use super::books::{Event, Kind};
 use super::platform::Effect;
 use super::steps::NUMBERS;
 use super::world::{MONDAY, World};
 use crate::engine::Input;
-use crate::operate::{Grant, LedgerLine, Reply, Request, Target};
+use crate::message::Priority;
+use crate::operate::{Grant, LedgerLine, Reply, Request, SendOrder, Target};
 use crate::time::Wall;
+use std::collections::BTreeSet;
 
 /// What to enter into the books when the answer comes.
 #[derive(Clone, Debug)]
@@ -14,6 +17,8 @@ pub enum Order {
     Resume,
     Revoke(String, &'static str),
     Look,
+    /// A message of the operator's own, by what it says.
+    Send(String),
     Other,
 }
 
@@ -30,7 +35,7 @@ impl World {
     pub fn done(&mut self, ticket: u64, reply: &Reply) {
         let Some(order) = self.orders.get(&ticket).cloned() else { return };
         if let Reply::Refused(why) = reply {
-            assert!(matches!(order, Order::Other | Order::Look), "seed {}: {order:?} is refused: {why}", self.seed);
+            assert!(matches!(order, Order::Other | Order::Look | Order::Send(_)), "seed {}: {order:?} is refused: {why}", self.seed);
             return;
         }
         match order {
@@ -40,6 +45,13 @@ impl World {
             Order::Look => {
                 if let Reply::Data(data) = reply {
                     self.note(data);
+                }
+            }
+            Order::Send(label) => {
+                if let Reply::Data(data) = reply {
+                    self.note(data);
+                    // Who was told a number has it in the file.
+                    self.books.acknowledged(&label);
                 }
             }
             Order::Other => {}
@@ -66,7 +78,7 @@ impl World {
     pub fn operator(&mut self) {
         let number = NUMBERS[self.random.usize(0..NUMBERS.len())].to_owned();
         let purpose = PURPOSES[self.random.usize(0..PURPOSES.len())];
-        match self.random.u8(0..14) {
+        match self.random.u8(0..16) {
             0 => self.order(Order::Pause, Request::Pause { target: Target::All, reason: "sim".into() }),
             1 => {
                 let target = self.target();
@@ -80,6 +92,7 @@ impl World {
             }
             6 | 7 => self.grant(number, purpose),
             8 => self.import(number, purpose),
+            9 | 10 => self.send(number),
             _ => self.looks(),
         }
     }
@@ -115,6 +128,37 @@ impl World {
         for target in targets.into_iter().chain([Target::Rule("ready".into()), Target::Category("utility".into())]) {
             self.order(Order::Other, Request::Resume { target, reason: "sim".into() });
         }
+    }
+
+    /// A message that no event asks for: it goes the way of all others.
+    fn send(&mut self, number: String) {
+        let label = format!("s{}", self.books.events.len());
+        let event = Event {
+            rule: "operator",
+            to: number.clone(),
+            kind: Kind::Message,
+            has_id: true,
+            fresh: 0,
+            versions: BTreeSet::from([self.version]),
+            acked: false,
+            again: false,
+            opt_in: false,
+        };
+        self.books.events.insert(label.clone(), event);
+        let order = SendOrder {
+            to: number,
+            template: "order_ready".into(),
+            language: "pt_BR".into(),
+            purpose: "orders".into(),
+            params: vec![label.clone()],
+            header: None,
+            filename: None,
+            buttons: Vec::new(),
+            priority: Priority::Normal,
+            dry_run: false,
+        };
+        self.reach.did("messages of operators");
+        self.order(Order::Send(label), Request::Send(order));
     }
 
     /// Only with the words that lift a revocation does a grant lift one.

@@ -85,6 +85,44 @@ pub struct Platform {
     pub ghosts: Vec<(i64, Answer)>,
     /// Whether a probe gets through.
     pub line: bool,
+    /// The code that this seed's first refusal brings: so each comes, however many there are. Later ones are drawn.
+    first: Option<usize>,
+}
+
+impl Platform {
+    pub fn new(seed: u64, line: bool) -> Platform {
+        let first = usize::try_from(seed).map_or(0, |seed| seed % CODES.len());
+        Platform { open: Vec::new(), ghosts: Vec::new(), line, first: Some(first) }
+    }
+
+    /// One answer that the truth of the request allows, what the box may take it for, and what else follows from it.
+    pub fn answer(&mut self, random: &mut fastrand::Rng, request: &Request) -> (Answer, Ended, Effect) {
+        if !request.reached {
+            // Nobody heard it: the box learns that, or nothing.
+            let why = match random.u8(0..4) {
+                0 => NotSent::NoConnection("refused".into()),
+                1 => NotSent::Tls("expired".into()),
+                2 => NotSent::StreamRefused,
+                _ => return lost(random),
+            };
+            return (Answer::NotSent(why), Ended::Nothing, None);
+        }
+        match random.u8(0..20) {
+            0..=8 => (taken(&request.to), Ended::Taken, None),
+            9..=11 => lost(random),
+            12..=13 => by_status(random),
+            _ => {
+                let drawn = self.first.take().unwrap_or_else(|| random.usize(0..CODES.len()));
+                let (code, status, says, effect) = CODES[drawn];
+                let ended = match says {
+                    Later => Ended::Later,
+                    Never => Ended::Refused,
+                    Perhaps(most) => Ended::Unknown(most),
+                };
+                (error(status, code), ended, effect)
+            }
+        }
+    }
 }
 
 /// The plain 200.
@@ -110,34 +148,6 @@ fn http(status: u16, body: &str) -> Answer {
 
 fn error(status: u16, code: i64) -> Answer {
     http(status, &format!(r#"{{"error": {{"message": "no", "code": {code}}}}}"#))
-}
-
-/// One answer that the truth of the request allows, what the box may take it for, and what else follows from it.
-pub fn answer(random: &mut fastrand::Rng, request: &Request) -> (Answer, Ended, Effect) {
-    if !request.reached {
-        // Nobody heard it: the box learns that, or nothing.
-        let why = match random.u8(0..4) {
-            0 => NotSent::NoConnection("refused".into()),
-            1 => NotSent::Tls("expired".into()),
-            2 => NotSent::StreamRefused,
-            _ => return lost(random),
-        };
-        return (Answer::NotSent(why), Ended::Nothing, None);
-    }
-    match random.u8(0..20) {
-        0..=8 => (taken(&request.to), Ended::Taken, None),
-        9..=11 => lost(random),
-        12..=13 => by_status(random),
-        _ => {
-            let (code, status, says, effect) = CODES[random.usize(0..CODES.len())];
-            let ended = match says {
-                Later => Ended::Later,
-                Never => Ended::Refused,
-                Perhaps(most) => Ended::Unknown(most),
-            };
-            (error(status, code), ended, effect)
-        }
-    }
 }
 
 fn lost(random: &mut fastrand::Rng) -> (Answer, Ended, Effect) {

@@ -72,7 +72,8 @@ impl World {
             87..=89 => self.receipts_taken(),
             _ => {
                 let long = [5, 500, 1_500, 5_000, 31_000, 60_000, 900_000, 7_200_000][self.random.usize(0..8)];
-                self.pass(long);
+                // A full store looks each second whether there is room: a minute of that says as much as hours.
+                self.pass(if self.troubles.small { long.min(60_000) } else { long });
             }
         }
     }

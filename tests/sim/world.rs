@@ -3,7 +3,7 @@
 use super::books::{Books, Receipt, Row};
 use super::broker::{Broker, Publish};
 use super::orders::Order;
-use super::platform::{self, Platform};
+use super::platform::Platform;
 use super::reach::Reach;
 use super::setup;
 use crate::engine::drive::{Course, Inbox, Queue, channel};
@@ -24,6 +24,12 @@ pub const RESERVE: u64 = (1 << 20) + IN_FLIGHT as u64 * (32 << 10);
 pub const IN_FLIGHT: usize = 3;
 /// The write-ahead log: 1 MiB between checkpoints, one batch of at most 2 MiB on top, and SQLite's headers.
 const LOG_BYTES: u64 = 4 << 20;
+
+/// What an operator's message says: no event led to it, so its topic tells nothing.
+fn sent(body: &str) -> String {
+    let label = |word: &&str| word.strip_prefix('s').is_some_and(|rest| rest.parse::<usize>().is_ok());
+    body.split('"').find(label).unwrap_or_default().to_owned()
+}
 
 /// The engine and its loop; dropped by a crash.
 pub struct Running {
@@ -122,7 +128,7 @@ impl World {
             trusted,
             shift: 0,
             broker: Broker::default(),
-            platform: Platform { open: Vec::new(), ghosts: Vec::new(), line: !troubles.small },
+            platform: Platform::new(seed, !troubles.small),
             books,
             reach: Reach::default(),
             disk: 1 << 30,
@@ -193,7 +199,7 @@ impl World {
         self.count();
         self.running = None;
         for request in std::mem::take(&mut self.platform.open) {
-            let (answer, ..) = platform::answer(&mut self.random, &request);
+            let (answer, ..) = self.platform.answer(&mut self.random, &request);
             self.platform.ghosts.push((request.attempt, answer));
         }
         self.books.crashed(self.real);
@@ -276,13 +282,17 @@ impl World {
         self.commits = box_.engine.outbox.row().commits;
         let newest = self.books.rows.last_key_value().map_or(0, |(id, _)| *id);
         let mut query = box_.engine.outbox.raw().prepare_cached(
-            "SELECT id, topic, content.number, state FROM message LEFT JOIN content ON content.message = id WHERE id > ?1",
+            "SELECT id, topic, content.number, state, content.body FROM message LEFT JOIN content ON content.message = id WHERE id > ?1",
         );
         let query = query.as_mut().unwrap();
         let found: Vec<(i64, Row)> = query
             .query_map([newest], |row| {
                 let topic: String = row.get(1)?;
-                let label = topic.split('/').nth(1).unwrap_or_default().to_owned();
+                let body: Option<String> = row.get(4)?;
+                let label = match topic.split('/').nth(1) {
+                    Some(label) => label.to_owned(),
+                    None => sent(body.as_deref().unwrap_or_default()),
+                };
                 let (number, state) = (row.get(2)?, row.get(3)?);
                 Ok((row.get(0)?, Row { label, number, state, seen: self.real }))
             })

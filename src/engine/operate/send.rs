@@ -11,6 +11,10 @@ use crate::operate::{Reply, SendOrder, SendReport};
 const FULL: &str = "the store is full (outbox.max_bytes), and what waits comes first: nothing was stored; try again when \
     messages have left, or see branchline status";
 
+/// Told when what is free on the disk is kept for the outcomes of what is on its way.
+const DISK: &str = "the store's disk is nearly full, and what is left is kept for messages on their way: nothing was stored; \
+    make space and try again";
+
 impl Engine {
     /// Stores the message, or says why not. Whether it may leave is decided when its turn comes, as for every message.
     pub(super) fn send(&mut self, order: &SendOrder) -> Answered {
@@ -25,6 +29,10 @@ impl Engine {
         let mut report = SendReport { id: None, dry_run: order.dry_run, basis: self.basis(), message: told };
         if order.dry_run {
             return Ok(Reply::data(&report));
+        }
+        // Also what would be withheld is a row.
+        if self.soft.disk_full || self.disk_is_short() {
+            return Ok(Reply::Refused(DISK.to_owned()));
         }
         let priority = draft.terms().priority;
         let before = self.soft.held.iter().any(|held| held.priority <= priority);
