@@ -2,6 +2,7 @@
 
 use crate::house::{API_NAMES, House, RULES, TEMPLATES, TOKEN, now, order};
 use crate::mosquitto::{Mosquitto, Port};
+use branchline::demo::api::Health;
 use branchline::demo::certs::{Authority, Identity, Validity};
 use branchline::time::Wall;
 use serde_json::Value;
@@ -291,7 +292,7 @@ fn an_uplink_that_is_not_there_and_a_configuration_with_problems() {
     let odd = with_open(&[&["uplink connection unreachable"][..], &rest].concat());
     check(&house).expect(69, &odd, "uplink", "connection", &["refuses the connection", "uplink.base_url"]);
     house.layer("away", "[uplnk]\n");
-    let said = house.refused(78, &["check", "--online"]);
+    let said = house.refused(1, &["check", "--online"]);
     assert!(said.contains("not tried, the configuration has problems"), "{said}");
     house.refused(1, &["check"]);
 }
@@ -364,6 +365,22 @@ fn a_broker_that_is_mute() {
         "broker strangers not tried",
     ];
     check(&house).expect(69, &odd, "broker", "sign-in", &[]);
+}
+
+#[test]
+fn a_number_that_the_platform_thinks_little_of() {
+    let house = House::new("");
+    house.control().change_account(|account| account.quality_rating = "RED".to_owned());
+    let warning = with_open(&["uplink number warning"]);
+    check(&house).expect(0, &warning, "uplink", "number", &["quality RED", "send less"]);
+    house.control().change_account(|account| {
+        account.quality_rating = "GREEN".to_owned();
+        account.health = Health::Limited;
+    });
+    check(&house).expect(0, &warning, "uplink", "number", &["can send: LIMITED"]);
+    house.control().change_account(|account| account.health = Health::Blocked);
+    let no = with_open(&["uplink number no", "uplink templates not tried"]);
+    check(&house).expect(1, &no, "uplink", "number", &["can send: BLOCKED"]);
 }
 
 /// A proxy that lets everybody through to anywhere, or answers `no`. Ends with its test.
