@@ -4,7 +4,7 @@
 
 use crate::message::{Category, Outcome, Priority};
 use crate::operate::{SendOrder, Target};
-use clap::builder::PossibleValuesParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ pub enum Command {
     #[command(
         after_help = "--online tries name, connection, proxy and TLS of broker and platform; sign-in and subscriptions; \
         token, number and templates; disk and clock. It sends no message and may run beside the daemon, as its user. Ends \
-        with 1 where somebody says no, 69 where nobody answers, 78 where the configuration has problems.\n\n\
+        with 1 where somebody says no or the configuration has problems, 69 where nobody answers.\n\n\
         Example:\n  branchline check --online --config branchline.toml"
     )]
     Check(Check),
@@ -61,14 +61,16 @@ pub enum Command {
     /// stores nothing.
     #[command(
         after_help = "Answered by the daemon; while none runs on the store; without a store by the configuration \
-        alone. The answer says which. What fails is shown with file, line and place.\n\nExample:\n  branchline explain --topic pos/3/order/42/ready --payload event.json"
+        alone. The answer says which. What fails is shown with file, line and place; phone numbers are masked, in the \
+        message's text too, whose lengths stay those of the true text.\n\nExample:\n  branchline explain --topic pos/3/order/42/ready --payload event.json"
     )]
     Explain(Explain),
     /// Say something to one person: an approved template, through the same consent and limits as the rules' messages.
     #[command(
         after_help = "Every call is a new message with an id of its own (see branchline outbox show); its rule is \
-        called \"operator\". The category is the template's, it is of use for policy.expires of its priority. While no \
-        daemon runs it is stored, and leaves when one does. Exit code 1: withheld, or something is wrong with it.\n\n\
+        called \"operator\". The category is the template's; what has not left after policy.expires of its --priority is dropped. While no \
+        daemon runs it is stored, and leaves when one does. Exit code 1: withheld, or something is wrong with it. \
+        Phone numbers are masked in what is printed, lengths are those of the true text.\n\n\
         Example:\n  branchline send --to +5511987654321 --template order_ready --language pt_BR --purpose orders \
         --param Ana --param 42 --dry-run"
     )]
@@ -191,7 +193,7 @@ pub struct Output {
 #[derive(Args, Debug)]
 pub struct Explain {
     /// The topic of the event.
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = NonEmptyStringValueParser::new())]
     pub topic: String,
     /// A file with its payload, "-" for standard input; empty without.
     #[arg(long, value_name = "FILE")]

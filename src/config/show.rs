@@ -3,6 +3,10 @@
 //! Floor: config. Everything that reaches a person's eyes from a configuration goes through here.
 
 use super::tree::{Node, Value};
+use crate::message::masked_from;
+
+/// Digits that are taken for a phone number where one is expected: shorter ones than in any text.
+const NUMBER: usize = 6;
 
 /// A key that would hold a secret.
 pub(super) fn is_secret_word(name: &str) -> bool {
@@ -35,39 +39,13 @@ pub(super) fn describe(key: &str, node: &Node) -> String {
 /// Phone numbers (under the keys that hold them) without their middle, passwords in addresses not at all.
 pub(super) fn mask(key: &str, shown: &str) -> String {
     match key {
-        "number" | "numbers" | "to" => mask_digits(shown),
+        "number" | "numbers" | "to" => masked_from(shown, NUMBER),
         _ if shown.contains("://") => mask_userinfo(shown),
-        _ if shown.split('+').skip(1).any(|tail| tail.starts_with(|c: char| c.is_ascii_digit())) => mask_digits(shown),
+        _ if shown.split('+').skip(1).any(|tail| tail.starts_with(|c: char| c.is_ascii_digit())) => {
+            masked_from(shown, NUMBER)
+        }
         _ => shown.to_owned(),
     }
-}
-
-fn mask_digits(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    let mut run = String::new();
-    for letter in text.chars().chain(['\0']) {
-        let inside =
-            letter.is_ascii_digit() || (!run.is_empty() && matches!(letter, ' ' | '-' | '(' | ')' | '.' | '/'));
-        if inside {
-            run.push(letter);
-            continue;
-        }
-        let tail_at = run.trim_end_matches(|c: char| !c.is_ascii_digit()).len();
-        let tail = run.split_off(tail_at);
-        if run.bytes().filter(u8::is_ascii_digit).count() >= 6 {
-            masked.push_str(&run[..2]);
-            masked.push('…');
-            masked.push_str(&run[run.len() - 2..]);
-        } else {
-            masked.push_str(&run);
-        }
-        masked.push_str(&tail);
-        run.clear();
-        if letter != '\0' {
-            masked.push(letter);
-        }
-    }
-    masked
 }
 
 fn mask_userinfo(text: &str) -> String {

@@ -51,7 +51,10 @@ impl Engine {
         if let Some(stopped) = self.soft.stopped(now) {
             return Err(stopped);
         }
-        self.soft.circuit.may_post(&self.pace, self.soft.in_flight.len()).map_err(|reason| (reason, None))?;
+        // Without a daemon there is no line that could be up or down: only what a store knows is told.
+        if self.running {
+            self.soft.circuit.may_post(&self.pace, self.soft.in_flight.len()).map_err(|reason| (reason, None))?;
+        }
         if self.soft.on_trial(now) && !self.soft.in_flight.is_empty() {
             return Err((Reason::InFlightLimit, None));
         }

@@ -12,6 +12,7 @@
 mod arrival;
 mod content;
 mod draft;
+mod masked;
 mod number;
 mod outcome;
 mod standing;
@@ -20,6 +21,7 @@ mod wire;
 pub use arrival::{Arrival, Delivery, Epoch, Payload};
 pub use content::{Body, Button, Content, Header, Template};
 pub use draft::{Cleared, Confirmed, Draft, Permitted, Source, Stored, Terms, Token};
+pub use masked::{dotted, masked, masked_from};
 pub use number::{Country, Number, NumberProblem};
 pub use outcome::{Outcome, Reason};
 pub use standing::{GrantFact, LedgerAction, LedgerEntry, Pair, Standing};

@@ -426,7 +426,7 @@ pub enum Basis {
 /// Answers `explain`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Explanation {
-    /// As asked.
+    /// As asked. Numbers masked.
     pub topic: String,
     /// The time that was assumed.
     pub at: Wall,
@@ -482,7 +482,7 @@ pub struct Trouble {
 pub struct Part {
     /// `header`, `body`, `footer`, `button`; `text` for free text.
     pub what: String,
-    /// As the person would read it.
+    /// As the person would read it. Numbers masked.
     pub text: String,
 }
 
@@ -503,7 +503,7 @@ pub struct DraftExplained {
     /// What newer messages replace it by.
     #[serde(default)]
     pub subject: Option<String>,
-    /// As the person would read it.
+    /// As the person would read it. Numbers masked.
     pub text: String,
     /// The same, part by part.
     #[serde(default)]
@@ -547,7 +547,7 @@ pub struct SendReport {
 pub struct Length {
     /// `body`, `header`, `body 1`
     pub what: String,
-    /// As rendered.
+    /// As the person would get it: not of the masked text.
     pub characters: u32,
     /// At most; 0 without a bound of its own.
     pub limit: u32,

@@ -3,13 +3,13 @@
 //! Floor: rooms. Keeps nothing between events; everything that it makes is bounded by `limits`.
 
 use super::compile::{Compiled, Known, Target};
-use super::explain::{Trace, mask};
+use super::explain::Trace;
 use super::filters;
 use super::settings::{Format, Languages};
 use super::texts::{Failure, Texts};
 use super::{Applied, Effect};
 use crate::limits;
-use crate::message::{Arrival, Country, Draft, Number, Payload, Reason, Source, Terms};
+use crate::message::{Arrival, Country, Draft, Number, Payload, Reason, Source, Terms, masked};
 use crate::time::Wall;
 use minijinja::value::Value;
 use std::collections::BTreeMap;
@@ -395,7 +395,7 @@ impl Event<'_> {
             let shown: String = language.chars().take(16).collect();
             let _ = write!(passed, "; {whose} is {shown}, in which there is no message");
         }
-        let detail = format!("no language left{}", mask(&passed));
+        let detail = format!("no language left{}", masked(&passed));
         Err(Failure::new(Reason::TemplateMismatch, detail))
     }
 }

@@ -319,7 +319,8 @@ impl<'s> Compiler<'s> {
     pub(super) fn purpose(&mut self, key: &str, purpose: &str) {
         if !self.settings.purposes.iter().any(|known| known == purpose) {
             let fix = suggest(purpose, self.settings.purposes.iter().map(String::as_str));
-            self.problem(key, format!("there is no purpose {purpose}"), format!("{fix}; or add [purposes.{purpose}]"));
+            let or = if fix.ends_with('?') { " Or" } else { "; or" };
+            self.problem(key, format!("there is no purpose {purpose}"), format!("{fix}{or} add [purposes.{purpose}]"));
         }
     }
 

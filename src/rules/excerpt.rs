@@ -2,10 +2,10 @@
 //!
 //! Floor: rooms. Pure. Phone numbers lose their middle, character by character, so that the caret stays where it belongs.
 
+use crate::message::dotted;
+
 /// Characters of a line that are shown; longer ones are shown around the place.
 const WIDTH: usize = 96;
-/// Digits in a row that are taken for a phone number.
-const NUMBER: usize = 8;
 
 /// The line that `at` (bytes: start, end) begins on with a caret under it, indented; without `at`, the first line alone.
 pub(super) fn under(source: &str, at: Option<(usize, usize)>) -> String {
@@ -16,7 +16,8 @@ pub(super) fn under(source: &str, at: Option<(usize, usize)>) -> String {
     let end = floor(source, at.map_or(start, |(_, end)| end).max(start));
     let line_start = source[..start].rfind('\n').map_or(0, |newline| newline + 1);
     let line_end = source[start..].find('\n').map_or(source.len(), |newline| start + newline);
-    let shown = masked(source[line_start..line_end].trim_end_matches('\r'));
+    let line = source[line_start..line_end].trim_end_matches('\r');
+    let shown = dotted(&line.replace(char::is_control, " "));
     let column = source[line_start..start].chars().count();
     let marked = source[start..end.clamp(start, line_end)].chars().count().max(1);
 
@@ -54,22 +55,6 @@ fn window(line: &str, column: usize, marked: usize) -> (String, usize) {
         *last = '…';
     }
     (text.into_iter().collect(), column - from)
-}
-
-/// As many characters as before: no control characters, and of a phone number only two digits at each end.
-fn masked(line: &str) -> String {
-    let mut letters: Vec<char> = line.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    let mut at = 0;
-    while at < letters.len() {
-        let within = |letter: &char| letter.is_ascii_digit() || matches!(letter, ' ' | '-' | '.' | '(' | ')');
-        let run = letters[at..].iter().take_while(|letter| within(letter)).count();
-        let digits: Vec<usize> = (at..at + run).filter(|place| letters[*place].is_ascii_digit()).collect();
-        if digits.len() >= NUMBER {
-            digits[2..digits.len() - 2].iter().for_each(|place| letters[*place] = '•');
-        }
-        at += run.max(1);
-    }
-    letters.into_iter().collect()
 }
 
 #[cfg(test)]

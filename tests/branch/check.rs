@@ -2,6 +2,7 @@
 
 use crate::house::{API_NAMES, House, RULES, TEMPLATES, TOKEN, now, order};
 use crate::mosquitto::{Mosquitto, Port};
+use branchline::demo::api::Health;
 use branchline::demo::certs::{Authority, Identity, Validity};
 use branchline::time::Wall;
 use serde_json::Value;
@@ -291,7 +292,7 @@ fn an_uplink_that_is_not_there_and_a_configuration_with_problems() {
     let odd = with_open(&[&["uplink connection unreachable"][..], &rest].concat());
     check(&house).expect(69, &odd, "uplink", "connection", &["refuses the connection", "uplink.base_url"]);
     house.layer("away", "[uplnk]\n");
-    let said = house.refused(78, &["check", "--online"]);
+    let said = house.refused(1, &["check", "--online"]);
     assert!(said.contains("not tried, the configuration has problems"), "{said}");
     house.refused(1, &["check"]);
 }
@@ -364,6 +365,103 @@ fn a_broker_that_is_mute() {
         "broker strangers not tried",
     ];
     check(&house).expect(69, &odd, "broker", "sign-in", &[]);
+}
+
+/// A broker that answers SUBSCRIBEs with these codes in turn, and clients without a name with these bytes, after which it closes;
+/// not at all without. Ends with its test.
+fn raw_broker(house: &House, codes: &'static [u8], stranger: Option<&'static [u8]>) {
+    fn packet(line: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+        let mut byte = [0];
+        line.read_exact(&mut byte).ok()?;
+        let (kind, mut length) = (byte[0], 0);
+        for place in 0..4 {
+            line.read_exact(&mut byte).ok()?;
+            length |= usize::from(byte[0] & 127) << (7 * place);
+            if byte[0] < 128 {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        line.read_exact(&mut body).ok()?;
+        Some((kind, body))
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    house.write("mqtt-password", "s3cret\n");
+    house.layer("raw", &format!("[mqtt]\nurl = \"{url}\"\nusername = \"relay\"\npassword_file = \"mqtt-password\"\n"));
+    std::thread::spawn(move || {
+        for line in listener.incoming() {
+            let mut line = line.unwrap();
+            std::thread::spawn(move || {
+                // A connection without CONNECT is the step before.
+                let Some((0x10, connect)) = packet(&mut line) else { return };
+                if connect[7] & 0x80 == 0 {
+                    match stranger {
+                        Some(answer) => line.write_all(answer).unwrap_or_default(),
+                        None => while packet(&mut line).is_some() {},
+                    }
+                    return;
+                }
+                line.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
+                let mut codes = codes.iter();
+                while let Some((kind, body)) = packet(&mut line) {
+                    let answer = match kind {
+                        0x82 => vec![0x90, 4, body[0], body[1], 0, *codes.next().unwrap_or(&1)],
+                        0xa2 => vec![0xb0, 4, body[0], body[1], 0, 0],
+                        _ => break,
+                    };
+                    line.write_all(&answer).unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn subscriptions_that_a_broker_refuses() {
+    let house = House::new("");
+    let odd = ["broker TLS not tried", "broker subscriptions no", "broker strangers not tried"];
+    for (codes, words) in [
+        (&[0x87, 1][..], &["is not allowed to this user", "Allow this user to read"][..]),
+        (&[0, 1], &["is granted at QoS 0 only"]),
+        (&[1, 0xa2], &["has a wildcard"]),
+        (&[0x97, 0x80], &["is over the broker's quota", "is refused"]),
+    ] {
+        raw_broker(&house, codes, None);
+        check(&house).expect(1, &odd, "broker", "subscriptions", words);
+    }
+}
+
+/// Only a no is a no: whoever is mute or busy may admit strangers another time.
+#[test]
+fn whether_strangers_are_admitted_cannot_always_be_told() {
+    let house = House::new("");
+    let odd = ["broker TLS not tried"];
+    for refusal in [&[0x20, 3, 0, 0x87, 0][..], b""] {
+        raw_broker(&house, &[], Some(refusal));
+        check(&house).expect(0, &odd, "broker", "strangers", &["turned away"]);
+    }
+    let odd = ["broker TLS not tried", "broker strangers warning"];
+    for other in [None, Some(&[0x20, 3, 0, 0x89, 0][..])] {
+        raw_broker(&house, &[], other);
+        check(&house).expect(0, &odd, "broker", "strangers", &["cannot be told"]);
+    }
+}
+
+#[test]
+fn a_number_that_the_platform_thinks_little_of() {
+    let house = House::new("");
+    house.control().change_account(|account| account.quality_rating = "RED".to_owned());
+    let warning = with_open(&["uplink number warning"]);
+    check(&house).expect(0, &warning, "uplink", "number", &["quality RED", "send less"]);
+    house.control().change_account(|account| {
+        account.quality_rating = "GREEN".to_owned();
+        account.health = Health::Limited;
+    });
+    check(&house).expect(0, &warning, "uplink", "number", &["can send: LIMITED"]);
+    house.control().change_account(|account| account.health = Health::Blocked);
+    let no = with_open(&["uplink number no", "uplink templates not tried"]);
+    check(&house).expect(1, &no, "uplink", "number", &["can send: BLOCKED"]);
 }
 
 /// A proxy that lets everybody through to anywhere, or answers `no`. Ends with its test.

@@ -70,7 +70,7 @@ fn carry_out(engine: &mut Engine, request: &Request) {
             let counted = (report.recorded + report.unchanged) as usize;
             assert!(report.problems.is_empty() && counted == rows.len() || counted == 0, "all or nothing");
         }
-        Request::Explain { .. } => super::no_number_in(&data["rules"]),
+        Request::Explain { .. } | Request::Send(_) => super::no_number_in(&data),
         _ => {}
     }
 }

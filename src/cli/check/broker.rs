@@ -13,6 +13,8 @@ const PART: &str = "broker";
 const STEPS: [&str; 6] = ["name", "connection", "TLS", "sign-in", "subscriptions", "strangers"];
 /// A connection with its CONNACK, or the answers to all subscriptions.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The client's own patience with a mute broker ends first: that tells us nothing, and is no broker that is away.
+const AFTER: Duration = Duration::from_secs(2);
 const LATE: &str = "Look at the broker: it takes connections and does not answer.";
 
 pub(super) async fn attempt(trial: &mut Trial<'_>, settings: &Settings, filters: &[Filter], clock: &SystemClock) {
@@ -40,7 +42,7 @@ async fn attempt_all(
     let mut visit = trial
         .step((PART, "sign-in"), PATIENCE, LATE, async {
             let visit = mqtt::visit(settings, clock, Who::Ourselves).await.map_err(|shut| match shut.kind {
-                ShutKind::Away => Said::unreachable(shut.why, ""),
+                ShutKind::Away | ShutKind::Closed => Said::unreachable(shut.why, ""),
                 ShutKind::ClientId => Said::no(
                     shut.why,
                     "The check needs a client id of its own beside the daemon's: allow ids that begin with mqtt.client_id.",
@@ -58,7 +60,7 @@ async fn attempt_all(
         })
         .await?;
     trial
-        .step((PART, "strangers"), PATIENCE, "Look at the broker: nobody without a name should wait there.", async {
+        .step((PART, "strangers"), PATIENCE + AFTER, "Look at the broker: nobody without a name should wait there.", async {
             let said = match mqtt::visit(settings, clock, Who::Nobody).await {
                 Ok(visit) => {
                     visit.leave().await;
@@ -69,10 +71,10 @@ async fn attempt_all(
                     )
                 }
                 // Some brokers just close the line.
-                Err(shut) if matches!(shut.kind, ShutKind::Refused | ShutKind::Away | ShutKind::Wrong) => {
+                Err(shut) if matches!(shut.kind, ShutKind::Refused | ShutKind::Closed) => {
                     Said::fine("clients without a name are turned away")
                 }
-                Err(shut) => Said::warning(format!("cannot be told: {}", shut.why), ""),
+                Err(shut) => Said::warning(format!("cannot be told: {}", shut.why), "Try again; until then take it that it admits them."),
             };
             Ok(((), said))
         })

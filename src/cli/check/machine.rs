@@ -29,7 +29,9 @@ pub(super) fn last_written(store: &Path) -> Option<Wall> {
 /// `ahead`: by how many milliseconds our clock is ahead of the platform's.
 pub(super) async fn attempt(trial: &mut Trial<'_>, config: &Config, ahead: Option<i64>) {
     let store = &config.rooms.outbox.path;
-    let folder = store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    // Whole, so that a "." says where it is.
+    let whole = std::path::absolute(store).unwrap_or_else(|_| store.clone());
+    let folder = whole.parent().unwrap_or(Path::new("/")).to_owned();
     let late = "The disk hangs, or is worn out: replace it.";
     trial.step((PART, "disk"), DISK, late, disk(folder.clone())).await;
     let size = std::fs::metadata(store).map_or(0, |file| file.len());

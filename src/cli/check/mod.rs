@@ -19,7 +19,7 @@ use std::path::Path;
 /// Tries what the configuration names, and tells each step as it ends: as lines, or at the end with the rest as JSON.
 ///
 /// # Errors
-/// `Exit::No` where somebody said no, `Exit::Unavailable` where nobody answered; `Exit::Storage` where nothing can be written.
+/// `Exit::No` where somebody said no or the configuration has problems, `Exit::Unavailable` where nobody answered; `Exit::Storage` where nothing can be written.
 pub(super) async fn online(
     checked: &Result<Loaded, Vec<Problem>>,
     json: bool,
@@ -29,7 +29,7 @@ pub(super) async fn online(
         let text = if json { format!("{:#}\n", self::json(checked)) } else { String::new() };
         out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))?;
         return Err(Failure::new(
-            Exit::Config,
+            Exit::No,
             if json { "" } else { "online: not tried, the configuration has problems" },
         ));
     };

@@ -53,7 +53,7 @@ async fn attempt_all(
     let question = trial
         .step((PART, "token"), within, LATE, async {
             let question = question.map_err(|problem| Said::no(problem.to_string(), ""))?;
-            let (answered, date) = ask(&question, &settings.probe_path, "fields=id").await;
+            let (answered, date) = ask(&question, Asked::Id, &settings.probe_path, "fields=id").await;
             *ahead = date.map(|date| clock.now().wall.reading().0 - date.0);
             answered?;
             let said =
@@ -64,7 +64,7 @@ async fn attempt_all(
     let account = trial
         .step((PART, "number"), within, LATE, async {
             let fields = "fields=quality_rating,throughput,whatsapp_business_manager_messaging_limit,health_status";
-            let body = ask(&question, &settings.probe_path, fields).await.0?;
+            let body = ask(&question, Asked::Fields, &settings.probe_path, fields).await.0?;
             let account = account(&body["health_status"]);
             number(&body).map(|said| (account, said))
         })
@@ -156,13 +156,40 @@ fn ends(url: &Url) -> Option<(String, u16)> {
     Some((host, url.port_or_known_default()?))
 }
 
+/// What was asked, for the codes that mean "no such thing, or not for this token".
+#[derive(Clone, Copy)]
+enum Asked {
+    Id,
+    Fields,
+    Templates,
+}
+
+impl Asked {
+    fn unknown(self) -> &'static str {
+        match self {
+            Asked::Id => {
+                "No such number, or the token may not see it: uplink.phone_number_id is the ID (not the number), and the \
+                 token's system user needs the account assigned."
+            }
+            Asked::Fields => {
+                "The number is there, but the token may not ask for its quality and health, or uplink.api_version does not \
+                 know them: the token needs whatsapp_business_management."
+            }
+            Asked::Templates => {
+                "The token may send and may not list templates: it needs whatsapp_business_management, and its system user \
+                 access to the account."
+            }
+        }
+    }
+}
+
 /// What the platform answers, and the time that it says it is, which a refusal has too.
-async fn ask(question: &Question, path: &str, query: &str) -> (Result<Value, Said>, Option<Wall>) {
+async fn ask(question: &Question, asked: Asked, path: &str, query: &str) -> (Result<Value, Said>, Option<Wall>) {
     let said = match question.get(path, query, BODY).await {
         Ok(Answer::Http { status, body, date }) => {
             let body: Value = serde_json::from_slice(&body).unwrap_or_default();
             let right = status == 200 && body.is_object();
-            return (if right { Ok(body) } else { Err(refused(status, &body)) }, date);
+            return (if right { Ok(body) } else { Err(refused(status, &body, asked)) }, date);
         }
         Ok(Answer::NotSent(NotSent::Tls(why))) | Err(why) => Said::no(why, ""),
         Ok(Answer::NotSent(NotSent::NoConnection(why)) | Answer::Lost(Lost::Broken(why))) => {
@@ -175,7 +202,7 @@ async fn ask(question: &Question, path: &str, query: &str) -> (Result<Value, Sai
 }
 
 /// By the platform's code; its words only where they are no secret's.
-fn refused(status: u16, body: &Value) -> Said {
+fn refused(status: u16, body: &Value, asked: Asked) -> Said {
     let error = &body["error"];
     let Some(code) = error["code"].as_i64() else {
         let found = format!("HTTP {status}, and not in the API's form: something else answers there");
@@ -195,11 +222,7 @@ fn refused(status: u16, body: &Value) -> Said {
         );
     }
     if code == 100 || code == 33 {
-        return Said::no(
-            found,
-            "No such number, or the token may not see it: uplink.phone_number_id is the ID (not the number), and the token's \
-             system user needs the account assigned.",
-        );
+        return Said::no(found, asked.unknown());
     }
     match whatsapp::row(code) {
         Some(row) => {
@@ -263,7 +286,7 @@ async fn templates(question: &Question, version: &str, account: &str) -> Result<
             let cursor = Url::parse_with_params("http://x", [("after", after)]).ok();
             query = format!("{query}&{}", cursor.as_ref().and_then(Url::query).unwrap_or_default());
         }
-        let mut body = ask(question, &path, &query).await.0?;
+        let mut body = ask(question, Asked::Templates, &path, &query).await.0?;
         match body["data"].take() {
             Value::Array(page) => all.extend(page),
             _ => {
@@ -344,7 +367,6 @@ mod tests {
         for (status, body, outcome, words) in [
             (401, error(190, "Malformed access token EAAGsecret"), Outcome::No, "replace the token file"),
             (403, error(10, "(#10) Permission Denied"), Outcome::No, "permission"),
-            (400, error(100, "Unsupported get request"), Outcome::No, "phone_number_id is the ID"),
             (400, error(100, "Invalid appsecret_proof provided"), Outcome::No, "uplink.app_secret_file"),
             (500, error(999_999, "?"), Outcome::Unreachable, "code 999999"),
             (400, error(999_999, "?"), Outcome::No, "code 999999"),
@@ -352,10 +374,24 @@ mod tests {
             (302, Value::Null, Outcome::No, "login page"),
             (200, Value::Null, Outcome::No, "something else answers there"),
         ] {
-            let said = refused(status, &body);
+            let said = refused(status, &body, Asked::Id);
             let text = format!("{}. {}", said.found, said.fix);
             assert_eq!(said.outcome, outcome, "{text}");
             assert!(text.to_lowercase().contains(&words.to_lowercase()) && !text.contains("EAAG"), "{text}");
+        }
+    }
+    /// After "the platform takes it" the number is not what is wrong.
+    #[test]
+    fn code_100_means_what_was_asked_for() {
+        let body = json!({ "error": { "code": 100, "message": "Unsupported get request" } });
+        for (asked, words) in [
+            (Asked::Id, "phone_number_id is the ID"),
+            (Asked::Fields, "uplink.api_version"),
+            (Asked::Templates, "needs whatsapp_business_management, and its system user access to the account"),
+        ] {
+            let said = refused(400, &body, asked);
+            assert!(said.outcome == Outcome::No && said.fix.contains(words), "{said:?}");
+            assert_eq!(said.fix.contains("phone_number_id"), matches!(asked, Asked::Id));
         }
     }
 }

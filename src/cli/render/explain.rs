@@ -95,7 +95,10 @@ pub fn sent(report: &SendReport, zone: &TimeZone) -> String {
             text.push_str("A dry run: nothing was stored, nothing is sent.\n");
             text.push_str(basis(report.basis));
         }
-        (Some(id), _) => text.push_str(&format!("How it goes on: branchline outbox show {id}\n")),
+        (Some(id), _) if draft.outcome == Outcome::Stored => {
+            text.push_str(&format!("How it goes on: branchline outbox show {id}\n"));
+        }
+        (Some(id), _) => text.push_str(&format!("It goes no further; it is on record: branchline outbox show {id}\n")),
         (None, _) => {}
     }
     text
@@ -167,6 +170,9 @@ fn hint(draft: &DraftExplained, basis: Basis) -> Option<String> {
         (_, Reason::ClockUnsynced) => "it waits until the box knows the time".into(),
         (_, Reason::WindowClosed) => {
             "free text goes only within 24 hours of the person's last message: use a template".into()
+        }
+        (Outcome::Stored, Reason::PairLimit | Reason::SenderLimit) if basis != Basis::Daemon => {
+            "a limit of [limits]; no daemon runs here; it leaves when one does, not before".into()
         }
         (_, Reason::PairLimit | Reason::SenderLimit) => "a limit of [limits]: it leaves by itself".into(),
         _ => return None,

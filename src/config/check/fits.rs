@@ -60,7 +60,7 @@ pub(super) fn daily_recipients(settings: &Settings, daily: Daily, root: &Table, 
                 daily.recipients, daily.share.0, daily.share.1
             );
             let fix = "One event would use up the day and not reach everybody: name fewer people, or raise \
-                       limits.daily_recipients or limits.share to what the number may do.";
+                       limits.daily_recipients or limits.share to what the number may do. (This version does not enforce it yet.)";
             (found, fix.to_owned())
         })
     };

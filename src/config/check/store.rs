@@ -62,9 +62,22 @@ const OFF: [(&str, &str, &str); 9] = [
 
 /// A limit that somebody of this branch switched off.
 fn switched_off(r: &mut Reader<'_, '_>, key: &str, off: bool) {
+    off_with(r, key, off, "");
+}
+
+/// The same for a limit that this version does not keep either way: one line, not one that warns and one that takes it back.
+fn idle_or_off(r: &mut Reader<'_, '_>, key: &str, off: bool) {
+    if off {
+        off_with(r, key, off, " (This version does not enforce it yet, on or off.)");
+    } else {
+        r.idle(key);
+    }
+}
+
+fn off_with(r: &mut Reader<'_, '_>, key: &str, off: bool, note: &str) {
     if let Some((_, why, fix)) = OFF.iter().find(|(limit, ..)| off && *limit == key && r.origin(key).is_own()) {
         let problem = r.problem(key, format!("is off: {why}"));
-        r.warn(problem.fix(*fix));
+        r.warn(problem.fix(format!("{fix}{note}")));
     }
 }
 
@@ -81,8 +94,7 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         switched_off(r, "pair_interval", pair_interval == Some(Limit::Off));
         let mut daily = |key: &str| {
             let limit = r.whole_or_off(key, 1..=1_000_000);
-            switched_off(r, key, limit == Some(Limit::Off));
-            r.idle(key);
+            idle_or_off(r, key, limit == Some(Limit::Off));
             if let (Some(Limit::At(all)), Some((part, whole))) = (limit, share)
                 && all * part / whole == 0
             {
@@ -106,8 +118,7 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         r.within("caps", |r| {
             for key in ["marketing", "utility", "staff", "rule"] {
                 let cap = r.parsed(key, CAPS, caps);
-                switched_off(r, key, cap == Some(Limit::Off));
-                r.idle(key);
+                idle_or_off(r, key, cap == Some(Limit::Off));
             }
         });
         let sender_per_second = match (sender?, share?) {

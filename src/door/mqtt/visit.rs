@@ -12,7 +12,8 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnectReturnCode, Filter as Subscription, Packet, RetainForwardRule, SubscribeReasonCode,
 };
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, StateError};
+use std::io;
 use std::time::Duration;
 
 /// Longer than any step may take: the library pings nobody meanwhile.
@@ -45,6 +46,8 @@ pub enum ShutKind {
     ClientId,
     /// It answers, and not as it should.
     Wrong,
+    /// The broker took the connection, and ended it instead of answering.
+    Closed,
     /// No answer.
     Away,
 }
@@ -168,9 +171,25 @@ impl Visit {
             other => match why::tls_error(other) {
                 Some(rustls::Error::AlertReceived(_)) => ShutKind::Refused,
                 Some(_) => ShutKind::Wrong,
+                None if closed(other) => ShutKind::Closed,
                 None => ShutKind::Away,
             },
         };
         Shut { why: why::why(error, &self.client_id), kind }
+    }
+}
+
+/// Whether the other side ended a connection that stood.
+fn closed(error: &ConnectionError) -> bool {
+    let ended = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
+        )
+    };
+    match error {
+        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => ended(error),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => true,
+        _ => false,
     }
 }

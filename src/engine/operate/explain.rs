@@ -5,7 +5,7 @@
 use super::consent::consent_now;
 use super::{Answered, wall_of};
 use crate::engine::Engine;
-use crate::message::{Content, Draft, GrantFact, Outcome, PersonId, Reason, Standing};
+use crate::message::{Content, Draft, GrantFact, Outcome, PersonId, Reason, Standing, masked};
 use crate::operate::{Basis, DraftExplained, Explanation, Length, Part, Reply, RuleExplained, Trouble};
 use crate::outbox::StoreError;
 use crate::policy;
@@ -21,7 +21,7 @@ impl Engine {
             rules.push(self.explain_rule(explained, now)?);
         }
         rules.sort_by_key(|rule| !rule.matched);
-        Ok(Reply::data(&Explanation { topic: topic.to_owned(), at: now.wall.reading(), basis: self.basis(), rules }))
+        Ok(Reply::data(&Explanation { topic: masked(topic), at: now.wall.reading(), basis: self.basis(), rules }))
     }
 
     /// What the answer rests on.
@@ -99,7 +99,7 @@ impl Engine {
             category: content.category(),
             priority: terms.priority,
             subject: terms.subject.as_ref().map(ToString::to_string),
-            text: content.preview().to_owned(),
+            text: masked(content.preview()),
             parts: preview
                 .parts
                 .iter()

@@ -263,7 +263,7 @@ fn without_a_daemon_it_is_stored_and_leaves_when_one_runs() {
     kit.open();
     let now = kit.now();
     let sent = report(kit.engine().ask(now, Request::Send(order(BIA, "A-1"))).unwrap());
-    assert_eq!((stands(&sent), sent.basis), ((Outcome::Stored, Reason::UplinkDown), Basis::Store));
+    assert_eq!((stands(&sent), sent.basis), ((Outcome::Stored, Reason::Due), Basis::Store));
     kit.line = true;
     kit.restart();
     assert_eq!(kit.texts(), ["A-1"]);
@@ -295,4 +295,45 @@ fn explain_says_the_same_with_a_daemon_and_on_the_store() {
     kit.engine = Some(engine);
     let now = kit.now();
     assert_eq!(read(kit.engine().ask(now, request).unwrap()).basis, Basis::Configuration);
+}
+
+/// The answer on the store was always `uplink-down`, whatever else held the message.
+#[test]
+fn a_limit_is_told_without_a_daemon_too() {
+    let mut kit = Kit::new_with(BIA);
+    for n in ["1", "2", "3"] {
+        send(&mut kit, order(BIA, n));
+        kit.answer_last(taken());
+    }
+    let by_daemon = send(&mut kit, dry(BIA));
+    assert_eq!(stands(&by_daemon), (Outcome::Stored, Reason::PairLimit));
+    kit.crash();
+    kit.line = false;
+    kit.open();
+    let now = kit.now();
+    let on_store = report(kit.engine().ask(now, Request::Send(dry(BIA))).unwrap());
+    assert_eq!((stands(&on_store), on_store.message.until), (stands(&by_daemon), by_daemon.message.until));
+}
+
+/// It stood whole in the text above its masked parameter.
+#[test]
+fn a_number_in_the_text_is_masked_and_counts_whole() {
+    let mut kit = Kit::new_with(BIA);
+    let payload = format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "e1", "n": "{CAIO}"}}"#);
+    for request in [
+        Request::Explain { topic: format!("pos/{CAIO}/ready"), payload, at: None },
+        Request::Send(SendOrder { dry_run: true, ..order(BIA, CAIO) }),
+    ] {
+        let Reply::Data(value) = kit.ask(request) else { panic!("no answer") };
+        let printed = value.to_string();
+        assert!(!printed.contains(&CAIO[1..]) && !printed.contains(&BIA[1..]), "{printed}");
+        let draft = value.pointer("/rules/0/drafts/0").unwrap_or(&value);
+        let hidden = crate::message::masked(CAIO);
+        let body = draft["parts"].as_array().unwrap().iter().find(|part| part["what"] == "body").unwrap();
+        let shown = body["text"].as_str().unwrap();
+        assert!(shown.contains(&hidden) && draft["text"].as_str().unwrap().contains(&hidden), "{draft}");
+        let length = draft["lengths"].as_array().unwrap().iter().find(|length| length["what"] == "body").unwrap();
+        let lost = CAIO.chars().count() - hidden.chars().count();
+        assert_eq!(length["characters"], shown.chars().count() + lost, "{draft}");
+    }
 }

@@ -1,0 +1,104 @@
+//! Phone numbers in any text, and the two ways in which they are shown: `+55…21`, or as many signs as before.
+//!
+//! Floor: words. Pure. One rule of what looks like a number, for whatever a person or a script gets to read.
+
+use std::ops::Range;
+
+/// Digits in a run that are taken for a phone number (own figure: dates apart, tills and orders count in less).
+const NUMBER: usize = 8;
+
+/// Hides what looks like a phone number: two signs at each end are left, `+55…21`.
+pub fn masked(text: &str) -> String {
+    masked_from(text, NUMBER)
+}
+
+/// The same where a phone number is expected: runs of `least` digits and more.
+pub fn masked_from(text: &str, least: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut told = 0;
+    for run in runs(text, least) {
+        out.push_str(&text[told..run.start + 2]);
+        out.push('…');
+        told = run.end - 2;
+    }
+    out + &text[told..]
+}
+
+/// As many characters as before, for what points at a place in the text: all digits but two at each end are dots.
+pub fn dotted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut told = 0;
+    for run in runs(text, NUMBER) {
+        out.push_str(&text[told..run.start + 2]);
+        let middle = text[run.start + 2..run.end - 2].chars();
+        out.extend(middle.map(|letter| if letter.is_ascii_digit() { '•' } else { letter }));
+        told = run.end - 2;
+    }
+    out + &text[told..]
+}
+
+/// Where `least` digits or more (5 at least) follow each other with nothing between but what people write in numbers. Each
+/// run begins and ends with a digit. A date as machines write it, `2026-11-22`, is none.
+fn runs(text: &str, least: usize) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        if is_date(&bytes[at..]) && !at.checked_sub(1).is_some_and(|before| bytes[before] == b'+') {
+            at += DATE;
+            continue;
+        }
+        let within = |byte: &u8| byte.is_ascii_digit() || b" -.()/".contains(byte);
+        let reach = at + bytes[at..].iter().take_while(|byte| within(byte)).count();
+        let end = (at..reach).rev().find(|at| bytes[*at].is_ascii_digit()).unwrap_or(at) + 1;
+        if bytes[at..end].iter().filter(|byte| byte.is_ascii_digit()).count() >= least.max(5) {
+            found.push(at..end);
+        }
+        at = reach;
+    }
+    found
+}
+
+/// Bytes of a date.
+const DATE: usize = "2026-11-22".len();
+
+/// Whether `text` begins with a date of this or the last century that no digit follows.
+fn is_date(text: &[u8]) -> bool {
+    let Some(date) = text.get(..DATE).and_then(|date| std::str::from_utf8(date).ok()) else { return false };
+    let mut parts = date.split('-').map(|part| (part.len(), part.parse::<u32>().unwrap_or(0)));
+    let mut next = |length, range: Range<u32>| parts.next().is_some_and(|(is, n)| is == length && range.contains(&n));
+    next(4, 1900..2100) && next(2, 1..13) && next(2, 1..32) && !text.get(DATE).is_some_and(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_rule_and_two_ways_to_show_it() {
+        for (text, short, long) in [
+            ("+5511987654321", "+55…21", "+55•••••••••21"),
+            ("call (11) 98765-4321, now", "call (11…21, now", "call (11) •••••-••21, now"),
+            ("order 1234567", "order 1234567", "order 1234567"),
+            ("order 12345678", "order 12…78", "order 12••••78"),
+            ("5.50 of 12 on 22/11", "5.50 of 12 on 22/11", "5.50 of 12 on 22/11"),
+            ("é 98765 4321 é", "é 98…21 é", "é 98••• ••21 é"),
+            ("2026-11-22T03:00:00.000Z", "2026-11-22T03:00:00.000Z", "2026-11-22T03:00:00.000Z"),
+            ("2026-11-22 11987654321", "2026-11-22 11…21", "2026-11-22 11•••••••21"),
+            ("2026-11-2298765", "20…65", "20••-••-•••••65"),
+            ("+2026-11-22", "+20…22", "+20••-••-22"),
+            ("2026-13-22", "20…22", "20••-••-22"),
+            ("11 / 98765.4321.", "11…21.", "11 / •••••.••21."),
+            ("1) 2345678", "1)…78", "1) •••••78"),
+            ("", "", ""),
+        ] {
+            assert_eq!((masked(text).as_str(), dotted(text).as_str()), (short, long), "{text}");
+            assert_eq!(dotted(text).chars().count(), text.chars().count(), "{text}");
+        }
+        assert_eq!(masked_from("\"123456\"", 6), "\"12…56\"");
+    }
+}
