@@ -20,6 +20,8 @@ const SOON: Duration = Duration::from_secs(30);
 const ANA: &str = "+5511987654321";
 const NUMBER: &str = "106540352242922";
 const SECRET: &str = "app-secret";
+/// The id of the template `offer` in the list.
+const OFFER: u64 = 1_407_680_676_729_941;
 const VERIFY: &str = "verify me & more";
 
 /// One post that came.
@@ -176,7 +178,8 @@ async fn world(answers: &[u16], manner: Manner) -> World {
         account: "102290129340398".into(),
     };
     let entry = |name: &str, category: &str| {
-        json!({ "name": name, "language": "pt_BR", "status": "APPROVED", "category": category,
+        let id = if name == "offer" { OFFER.to_string() } else { "900".to_owned() };
+        json!({ "name": name, "id": id, "language": "pt_BR", "status": "APPROVED", "category": category,
             "components": [{ "type": "BODY", "text": "Oi" }] })
     };
     let templates = json!({ "data": [entry("order_ready", "UTILITY"), entry("offer", "MARKETING")] });
@@ -435,7 +438,7 @@ async fn news_of_people_account_and_templates() {
         ("template = { name = 'offer', quality = 'RED' }", "message_template_quality_update",
             json!({ "new_quality_score": "RED", "message_template_name": "offer", "message_template_language": "pt_BR" })),
         ("template = { name = 'offer', category = 'MARKETING' }", "template_category_update",
-            json!({ "new_category": "MARKETING", "message_template_name": "offer", "message_template_language": "pt_BR" })),
+            json!({ "new_category": "MARKETING", "previous_category": "MARKETING", "message_template_name": "offer", "message_template_language": "pt_BR" })),
     ];
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (step, field, wanted) in table {
@@ -444,7 +447,7 @@ async fn news_of_people_account_and_templates() {
         let got = world.receiver.until(|got| values(got, field).len() == *count).await;
         let mut value = values(&got, field).pop().unwrap();
         if let Some(id) = value.as_object_mut().unwrap().remove("message_template_id") {
-            assert!(id.is_u64(), "{id}");
+            assert_eq!(id, OFFER, "the one of the list");
         }
         if let Some(said) = value["restriction_info"][0]["expiration"].as_i64() {
             assert!((expires..expires + 20).contains(&said), "{said}");
@@ -510,6 +513,7 @@ async fn without_a_callback_that_is_said() {
     let why = control.fault_at(Fault::FailLater(131026), Aim::default()).unwrap_err();
     assert!(why.contains("--callback"), "{why}");
     let obey = |text: &str| control.obey(&Scenario::read(&format!("[[step]]\n{text}")).unwrap().steps()[0].order);
-    assert!(obey("capability = { limit = 250 }").unwrap_err().contains("no callback"));
+    assert!(obey("report = { field = 'account_alerts', value = 1 }").unwrap_err().contains("no callback"));
+    assert!(obey("capability = { limit = 250 }").unwrap().contains("no callback"));
     assert!(obey(&format!("inbound = {{ from = '{ANA}', text = 'oi' }}")).unwrap().contains("no callback"));
 }

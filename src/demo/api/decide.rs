@@ -233,7 +233,7 @@ fn spend(state: &State, edge: Edge, passed: &Passed, person: &str) -> Checked<Op
     let ask = Ask {
         person,
         template: passed.kind == "template",
-        marketing: passed.category.as_deref() == Some("MARKETING"),
+        category: passed.category.as_deref(),
         identity: passed.identity.as_deref(),
         reacts_to: passed.target.as_deref().filter(|_| passed.kind == "reaction"),
     };

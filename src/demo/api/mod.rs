@@ -40,7 +40,7 @@ mod table;
 mod template;
 mod webhook;
 
-pub use account::{Account, Health, MarketingBy, Told};
+pub use account::{Account, AccountChange, Health, MarketingBy, Told};
 pub use control::{Answer, Control, Counters, Repeat, Seen};
 pub use fault::{Aim, BadCertificate, Fault};
 pub use pace::{PAIR_BURST, PAIR_INTERVAL, SENDER_PER_SECOND};

@@ -68,17 +68,10 @@ impl Templates {
         }
     }
 
-    /// Gives a template another status; in one language, or in all it has. How many were changed.
-    pub(super) fn set_status(&mut self, name: &str, language: Option<&str>, status: &str) -> usize {
+    /// A template in one language, or in all that it has.
+    pub(super) fn meant(&mut self, name: &str, language: Option<&str>) -> impl Iterator<Item = &mut Template> {
         let known = self.0.iter_mut().flatten();
-        let meant = known.filter(|one| one.name == name && language.is_none_or(|language| one.language == language));
-        meant.map(|template| template.set_status(status)).count()
-    }
-
-    /// The languages of a template, or this one if it has it.
-    pub(super) fn languages(&self, name: &str, language: Option<&str>) -> Vec<String> {
-        let meant = self.0.iter().flatten().filter(|one| one.name == name);
-        meant.map(|one| one.language.clone()).filter(|one| language.is_none_or(|language| one == language)).collect()
+        known.filter(move |one| one.name == name && language.is_none_or(|language| one.language == language))
     }
 
     /// The list, as `GET /{waba}/message_templates` has it.

@@ -190,9 +190,13 @@ pub(in super::super) fn capability(limit: &Value) -> Report {
 }
 
 /// What is told of a template: `field` and the members that it has beside name and language.
-pub(in super::super) fn template(field: &str, name: &str, language: &str, more: Value) -> Report {
-    // An id of its own for each name and language; the platform's are numbers.
-    let id = name.bytes().chain(language.bytes()).fold(7_u64, |id, byte| (id * 31 + u64::from(byte)) % 1_000_000_007);
+pub(in super::super) fn template(field: &str, entry: &Value, more: Value) -> Report {
+    let (name, language) =
+        (entry["name"].as_str().unwrap_or_default(), entry["language"].as_str().unwrap_or_default());
+    // The list has texts, webhooks have numbers. Without one in the list: one of its own for each name and language.
+    let hash =
+        || name.bytes().chain(language.bytes()).fold(7_u64, |id, byte| (id * 31 + u64::from(byte)) % 1_000_000_007);
+    let id = entry["id"].as_str().and_then(|id| id.parse().ok()).or(entry["id"].as_u64()).unwrap_or_else(hash);
     let mut value = json!({
         "message_template_id": id, "message_template_name": name, "message_template_language": language,
     });
