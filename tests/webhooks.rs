@@ -517,3 +517,77 @@ async fn without_a_callback_that_is_said() {
     assert!(obey("capability = { limit = 250 }").unwrap().contains("no callback"));
     assert!(obey(&format!("inbound = {{ from = '{ANA}', text = 'oi' }}")).unwrap().contains("no callback"));
 }
+
+/// Facts 4.3.
+#[tokio::test]
+async fn a_user_id_is_no_number_in_reports() {
+    let world = world(&[], plain()).await;
+    let mut body = message("order_ready", ANA);
+    body.as_object_mut().unwrap().remove("to");
+    body["recipient"] = "BR.13491208655302741918".into();
+    world.wamid(&body).await;
+    let got = world.receiver.until(|got| statuses(got).len() == 3).await;
+    for status in statuses(&got) {
+        assert_eq!(
+            (&status["recipient_user_id"], status.get("recipient_id")),
+            (&json!("BR.13491208655302741918"), None)
+        );
+    }
+    let contacts = json!([{ "profile": { "name": "Sandbox" }, "user_id": "BR.13491208655302741918" }]);
+    assert_eq!(values(&got, "messages")[0]["contacts"], contacts);
+}
+
+/// A message that a rule failed says which.
+#[tokio::test]
+async fn a_failure_by_a_rule_names_the_rule() {
+    let world = world(&[], plain()).await;
+    world.step("settings = { account = { told = 'later' } }").unwrap();
+    world.step(&format!("person = {{ number = '{ANA}', undeliverable = 131026 }}")).unwrap();
+    world.wamid(&message("order_ready", ANA)).await;
+    let is = |status: &Value| status["status"] == "failed";
+    let got = world.receiver.until(|got| statuses(got).iter().any(is)).await;
+    let failed = statuses(&got).into_iter().find(is).unwrap();
+    assert_eq!(failed["errors"][0]["error_data"]["details"], "the message cannot be delivered to this person");
+    assert_eq!(
+        (&failed["errors"][0]["code"], &failed["errors"][0]["title"]),
+        (&json!(131026), &json!("Message Undeliverable"))
+    );
+}
+
+/// Steps in wait belong to the trial that ended; time and dice begin anew.
+#[tokio::test]
+async fn a_reset_ends_the_steps_that_wait() {
+    let world = world(&[], plain()).await;
+    let control = world.api.control();
+    let scenario = "[[step]]\nevery = '20ms'\ninbound = { from = '+5511987654321', text = 'old' }";
+    Scenario::read(scenario).unwrap().play(&control);
+    world.receiver.until(|got| list(got, "messages").len() > 2).await;
+    world.step("skip = '1d'").unwrap();
+    let shares = || (0..40).map(|_| async { world.send(&message("order_ready", ANA)).await.0 });
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        world.step("reset = true").unwrap();
+        world.step("settings = { pair_slack = '1h' }").unwrap();
+        world.step("fault = 'code'\ncode = 4\nshare = 0.5").unwrap();
+        let mut run = Vec::new();
+        for send in shares() {
+            run.push(send.await);
+        }
+        runs.push(run);
+    }
+    assert_eq!(runs[0], runs[1], "the same dice");
+    assert!(runs[0].contains(&0) && runs[0].contains(&4));
+    world.step("clear = 'all'").unwrap();
+    // What the steps would have sent by now would be there before this.
+    let before = list(&world.receiver.desk.lock().unwrap().got, "messages").len();
+    world.step(&format!("inbound = {{ from = '{ANA}', text = 'new' }}")).unwrap();
+    let got = world
+        .receiver
+        .until(|got| list(got, "messages").last().is_some_and(|last| last["text"]["body"] == "new"))
+        .await;
+    let later = &list(&got, "messages")[before..];
+    assert!(later.len() == 1, "{later:?}");
+    let state = world.client.get(format!("{}/sandbox/state", world.api.url())).send().await.unwrap();
+    let state: Value = serde_json::from_slice(&state.bytes().await.unwrap()).unwrap();
+    assert_eq!(state["skipped_ms"], 0);
+}

@@ -220,7 +220,9 @@ const TOLD: &[(&str, Told)] = &[("at-once", Told::AtOnce), ("later", Told::Later
 /// A messaging limit as the platform tells it: a tier or a number (facts 2.3); the inner none is unlimited.
 #[allow(clippy::option_option)] // unreadable, unlimited, or so many
 pub(super) fn tier(limit: &Value) -> Option<Option<usize>> {
-    let Some(text) = limit.as_str() else { return limit.as_u64().and_then(|most| usize::try_from(most).ok()).map(Some) };
+    let Some(text) = limit.as_str() else {
+        return limit.as_u64().and_then(|most| usize::try_from(most).ok()).map(Some);
+    };
     let tier = text.strip_prefix("TIER_")?;
     if tier == "UNLIMITED" {
         return Some(None);

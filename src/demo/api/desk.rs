@@ -78,30 +78,30 @@ fn state(control: &Control) -> Value {
     let inner = control.0.lock();
     let counters = inner.counters;
     json!({
-        "uptime_ms": control.0.now().as_millis() as u64,
-        "port": if closed { "closed" } else { "open" },
-        "counters": {
-            "connections": counters.connections,
-            "failed_handshakes": counters.failed_handshakes,
-            "heads": counters.heads,
-            "whole": counters.whole,
-            "accepted": counters.accepted,
-            "repeats": counters.repeats,
-            "refused": counters.refused,
-        },
-        "faults": inner.faults.iter().map(fault).collect::<Vec<_>>(),
-        "limits": {
-            "sender_per_second": inner.limits.sender_per_second,
-            "pair_burst": inner.limits.pair_burst,
-            "messaging_limit_counted": inner.people.counted(control.0.now()),
-            "pair_slack_ms": inner.limits.pair_slack.as_millis() as u64,
-        },
- "account": inner.account.shown(control.0.now()),
-        "people": inner.people.special().into_iter().map(person).collect::<Map<_, _>>(),
-        "skipped_ms": control.0.skipped.load(Ordering::SeqCst),
-        "record_complete": !inner.unrecorded,
-        "callback": control.0.post.as_ref().map(callback),
-    })
+           "uptime_ms": control.0.now().as_millis() as u64,
+           "port": if closed { "closed" } else { "open" },
+           "counters": {
+               "connections": counters.connections,
+               "failed_handshakes": counters.failed_handshakes,
+               "heads": counters.heads,
+               "whole": counters.whole,
+               "accepted": counters.accepted,
+               "repeats": counters.repeats,
+               "refused": counters.refused,
+           },
+           "faults": inner.faults.iter().map(fault).collect::<Vec<_>>(),
+           "limits": {
+               "sender_per_second": inner.limits.sender_per_second,
+               "pair_burst": inner.limits.pair_burst,
+               "messaging_limit_counted": inner.people.counted(control.0.now()),
+               "pair_slack_ms": inner.limits.pair_slack.as_millis() as u64,
+           },
+    "account": inner.account.shown(control.0.now()),
+           "people": inner.people.special().into_iter().map(person).collect::<Map<_, _>>(),
+           "skipped_ms": control.0.skipped.load(Ordering::SeqCst),
+           "record_complete": !inner.unrecorded,
+           "callback": control.0.post.as_ref().map(callback),
+       })
 }
 
 fn person((wa_id, standing): (&str, &Standing)) -> (String, Value) {

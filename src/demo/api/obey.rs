@@ -96,7 +96,9 @@ impl Control {
             // Any field there is: what it means is not known here.
             Order::Report { field, value } => match self.0.report(Report::Field(field.clone(), value.clone())) {
                 true => Ok(format!("{field}: reported")),
-                false => Err(format!("{field} is only reported, and there is no callback to report to (--callback URL)")),
+                false => {
+                    Err(format!("{field} is only reported, and there is no callback to report to (--callback URL)"))
+                }
             },
             Order::Window { number, open } => {
                 if *open {
@@ -151,7 +153,8 @@ impl Control {
 
     fn change(&self, change: &Change) {
         let mut inner = self.0.lock();
-        let Change { token, sender_per_second, pair_burst, pair_slack, date_skew, date, account, reports } = change.clone();
+        let Change { token, sender_per_second, pair_burst, pair_slack, date_skew, date, account, reports } =
+            change.clone();
         account.apply(&mut inner.account);
         let manner = &mut inner.manner;
         manner.sent = reports.sent.unwrap_or(manner.sent);
@@ -175,12 +178,17 @@ impl Control {
         inner.dateless = date.map_or(inner.dateless, |date| !date);
     }
 
-    /// Does it when it is time, as often as it says, and tells of each. `start` is what its times are counted from.
+    /// Does it when it is time, as often as it says and until a reset, and tells of each. `start` is what its times are counted from.
     pub fn follow(&self, step: &Step, start: Instant) {
         let (control, step) = (self.clone(), step.clone());
+        let mut trial = self.0.trial.subscribe();
         self.0.chores.start(async move {
             for at in step.times() {
-                tokio::time::sleep_until((start + at).into()).await;
+                tokio::select! {
+                    biased;
+                    _ = trial.changed() => return,
+                    () = tokio::time::sleep_until((start + at).into()) => {}
+                }
                 let done = control.obey(&step.order);
                 (control.0.settings.tell)(&told(start.elapsed(), &done));
             }

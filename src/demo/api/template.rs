@@ -51,6 +51,13 @@ impl Templates {
             language.word("policy", &["deterministic"])?;
         }
         let code = language.text("code", 16)?;
+        let (first, country) = code.split_once('_').map_or((code, None), |(first, country)| (first, Some(country)));
+        let small = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase());
+        let big = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase());
+        let known = (2..=3).contains(&first.len()) && small(first);
+        if !known || !country.is_none_or(|country| (2..=3).contains(&country.len()) && big(country)) {
+            return Err(language.invalid("code", "must be a language like pt or pt_BR"));
+        }
         let components = Components::read(&sent)?;
         let Some(list) = &self.0 else { return Ok(components.unlisted(name)) };
         // A deleted or rejected one may stand beside its successor.
