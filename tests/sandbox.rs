@@ -134,6 +134,8 @@ async fn what_it_prints_works() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let said: Vec<String> = lines.by_ref().take_while(|line| line != "Ctrl-C ends it.").collect();
     let url = said[0].strip_prefix("The simulated WhatsApp Cloud API listens on ").unwrap();
+    let lack = "Without --templates: no categories and no list; check --online will miss them.";
+    assert!(said.iter().any(|line| line.starts_with(lack)), "{said:?}");
     let curls: Vec<&str> = said.iter().filter_map(|line| line.trim().strip_prefix("curl ")).collect();
     assert_eq!(curls.len(), 4, "{said:?}");
     let client = builder().build().unwrap();

@@ -20,6 +20,8 @@ const SOON: Duration = Duration::from_secs(30);
 const ANA: &str = "+5511987654321";
 const NUMBER: &str = "106540352242922";
 const SECRET: &str = "app-secret";
+/// The id of the template `offer` in the list.
+const OFFER: u64 = 1_407_680_676_729_941;
 const VERIFY: &str = "verify me & more";
 
 /// One post that came.
@@ -176,7 +178,8 @@ async fn world(answers: &[u16], manner: Manner) -> World {
         account: "102290129340398".into(),
     };
     let entry = |name: &str, category: &str| {
-        json!({ "name": name, "language": "pt_BR", "status": "APPROVED", "category": category,
+        let id = if name == "offer" { OFFER.to_string() } else { "900".to_owned() };
+        json!({ "name": name, "id": id, "language": "pt_BR", "status": "APPROVED", "category": category,
             "components": [{ "type": "BODY", "text": "Oi" }] })
     };
     let templates = json!({ "data": [entry("order_ready", "UTILITY"), entry("offer", "MARKETING")] });
@@ -435,7 +438,7 @@ async fn news_of_people_account_and_templates() {
         ("template = { name = 'offer', quality = 'RED' }", "message_template_quality_update",
             json!({ "new_quality_score": "RED", "message_template_name": "offer", "message_template_language": "pt_BR" })),
         ("template = { name = 'offer', category = 'MARKETING' }", "template_category_update",
-            json!({ "new_category": "MARKETING", "message_template_name": "offer", "message_template_language": "pt_BR" })),
+            json!({ "new_category": "MARKETING", "previous_category": "MARKETING", "message_template_name": "offer", "message_template_language": "pt_BR" })),
     ];
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (step, field, wanted) in table {
@@ -444,7 +447,7 @@ async fn news_of_people_account_and_templates() {
         let got = world.receiver.until(|got| values(got, field).len() == *count).await;
         let mut value = values(&got, field).pop().unwrap();
         if let Some(id) = value.as_object_mut().unwrap().remove("message_template_id") {
-            assert!(id.is_u64(), "{id}");
+            assert_eq!(id, OFFER, "the one of the list");
         }
         if let Some(said) = value["restriction_info"][0]["expiration"].as_i64() {
             assert!((expires..expires + 20).contains(&said), "{said}");
@@ -510,6 +513,81 @@ async fn without_a_callback_that_is_said() {
     let why = control.fault_at(Fault::FailLater(131026), Aim::default()).unwrap_err();
     assert!(why.contains("--callback"), "{why}");
     let obey = |text: &str| control.obey(&Scenario::read(&format!("[[step]]\n{text}")).unwrap().steps()[0].order);
-    assert!(obey("capability = { limit = 250 }").unwrap_err().contains("no callback"));
+    assert!(obey("report = { field = 'account_alerts', value = 1 }").unwrap_err().contains("no callback"));
+    assert!(obey("capability = { limit = 250 }").unwrap().contains("no callback"));
     assert!(obey(&format!("inbound = {{ from = '{ANA}', text = 'oi' }}")).unwrap().contains("no callback"));
+}
+
+/// Facts 4.3.
+#[tokio::test]
+async fn a_user_id_is_no_number_in_reports() {
+    let world = world(&[], plain()).await;
+    let mut body = message("order_ready", ANA);
+    body.as_object_mut().unwrap().remove("to");
+    body["recipient"] = "BR.13491208655302741918".into();
+    world.wamid(&body).await;
+    let got = world.receiver.until(|got| statuses(got).len() == 3).await;
+    for status in statuses(&got) {
+        assert_eq!(
+            (&status["recipient_user_id"], status.get("recipient_id")),
+            (&json!("BR.13491208655302741918"), None)
+        );
+    }
+    let contacts = json!([{ "profile": { "name": "Sandbox" }, "user_id": "BR.13491208655302741918" }]);
+    assert_eq!(values(&got, "messages")[0]["contacts"], contacts);
+}
+
+/// A message that a rule failed says which.
+#[tokio::test]
+async fn a_failure_by_a_rule_names_the_rule() {
+    let world = world(&[], plain()).await;
+    world.step("settings = { account = { told = 'later' } }").unwrap();
+    world.step(&format!("person = {{ number = '{ANA}', undeliverable = 131026 }}")).unwrap();
+    world.wamid(&message("order_ready", ANA)).await;
+    let is = |status: &Value| status["status"] == "failed";
+    let got = world.receiver.until(|got| statuses(got).iter().any(is)).await;
+    let failed = statuses(&got).into_iter().find(is).unwrap();
+    assert_eq!(failed["errors"][0]["error_data"]["details"], "the message cannot be delivered to this person");
+    assert_eq!(
+        (&failed["errors"][0]["code"], &failed["errors"][0]["title"]),
+        (&json!(131026), &json!("Message Undeliverable"))
+    );
+}
+
+/// Steps in wait belong to the trial that ended; time and dice begin anew.
+#[tokio::test]
+async fn a_reset_ends_the_steps_that_wait() {
+    let world = world(&[], plain()).await;
+    let control = world.api.control();
+    let scenario = "[[step]]\nevery = '20ms'\ninbound = { from = '+5511987654321', text = 'old' }";
+    Scenario::read(scenario).unwrap().play(&control);
+    world.receiver.until(|got| list(got, "messages").len() > 2).await;
+    world.step("skip = '1d'").unwrap();
+    let shares = || (0..40).map(|_| async { world.send(&message("order_ready", ANA)).await.0 });
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        world.step("reset = true").unwrap();
+        world.step("settings = { pair_slack = '1h' }").unwrap();
+        world.step("fault = 'code'\ncode = 4\nshare = 0.5").unwrap();
+        let mut run = Vec::new();
+        for send in shares() {
+            run.push(send.await);
+        }
+        runs.push(run);
+    }
+    assert_eq!(runs[0], runs[1], "the same dice");
+    assert!(runs[0].contains(&0) && runs[0].contains(&4));
+    world.step("clear = 'all'").unwrap();
+    // What the steps would have sent by now would be there before this.
+    let before = list(&world.receiver.desk.lock().unwrap().got, "messages").len();
+    world.step(&format!("inbound = {{ from = '{ANA}', text = 'new' }}")).unwrap();
+    let got = world
+        .receiver
+        .until(|got| list(got, "messages").last().is_some_and(|last| last["text"]["body"] == "new"))
+        .await;
+    let later = &list(&got, "messages")[before..];
+    assert!(later.len() == 1, "{later:?}");
+    let state = world.client.get(format!("{}/sandbox/state", world.api.url())).send().await.unwrap();
+    let state: Value = serde_json::from_slice(&state.bytes().await.unwrap()).unwrap();
+    assert_eq!(state["skipped_ms"], 0);
 }

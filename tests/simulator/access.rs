@@ -18,6 +18,7 @@ async fn checks_path_token_proof_and_size_first() {
     let order = order(ANA).to_string();
     let wrong = format!("{}?appsecret_proof={}", world.url(), proof.to_uppercase());
     let rows = [
+        ("another media type", good.clone(), "jsonp", order.clone(), 400, 100, "must be application/json"),
         ("no proof", world.url(), bearer.as_str(), order.clone(), 400, 100, "require an appsecret_proof"),
         ("wrong proof", wrong, &bearer, order.clone(), 400, 100, "Invalid appsecret_proof"),
         ("other token", good.clone(), "Bearer other", order.clone(), 401, 190, "token is invalid"),
@@ -53,7 +54,11 @@ async fn checks_path_token_proof_and_size_first() {
         ("513 KiB", good.clone(), &bearer, " ".repeat(513 * 1024), 400, 100, "too large"),
     ];
     for (what, url, authorization, body, status, code, details) in rows {
-        let mut request = world.client.post(&url).header("content-type", "application/json").body(body);
+        let (authorization, kind) = match authorization {
+            "jsonp" => (bearer.as_str(), "application/jsonp"),
+            authorization => (authorization, "application/json; charset=utf-8"),
+        };
+        let mut request = world.client.post(&url).header("content-type", kind).body(body);
         if !authorization.is_empty() {
             request = request.header("authorization", authorization);
         }
@@ -156,4 +161,20 @@ async fn plain_http_works_too() {
     let world = World { client: client(&authority, false, None), authority, api };
     assert!(world.api.url().starts_with("http://127.0.0.1:"));
     assert_eq!(world.answer(&order(ANA)).await.0, 200);
+}
+
+/// Not required, and still no lie is taken.
+#[tokio::test]
+async fn a_proof_that_is_sent_must_be_right() {
+    let settings = Settings { app_secret: Some("secret".into()), require_proof: false, ..unpaced_settings() };
+    let world = world(true, settings).await;
+    let right = "fe3111d098157750e393b2f5a002c240cebedadba26ec649c0bb4e1d8f0264b4";
+    let wrong = right.replace('f', "e");
+    for (query, code) in
+        [(String::new(), 0), (format!("?appsecret_proof={right}"), 0), (format!("?appsecret_proof={wrong}"), 100)]
+    {
+        let url = format!("{}{query}", world.url());
+        let got = read(world.post_to(&url, &order(ANA)).await.unwrap()).await.1;
+        assert_eq!(got, code, "{query}");
+    }
 }

@@ -9,5 +9,6 @@ mod interactive;
 mod kit;
 mod limits;
 mod lookups;
+mod news;
 mod shapes;
 mod templates;

@@ -309,6 +309,8 @@ async fn refuses_what_no_template_could_have() {
         ("name of 513", 100, "at most 512", set("/name", "x".repeat(513).into())),
         ("no language", 131008, "template.language is required", without(order(ANA), "/template/language")),
         ("no code", 131008, "language.code is required", set("/language", json!({}))),
+        ("no language at all", 131009, "must be a language like", set("/language/code", "banana".into())),
+        ("a country in small letters", 131009, "must be a language like", set("/language/code", "pt_br".into())),
         ("policy", 131009, "policy must be one of deterministic", set("/language/policy", "fallback".into())),
         ("namespace", 100, "unexpected key \"namespace\"", set("/namespace", "x".into())),
         ("components", 131009, "components must be an array", set("/components", json!({}))),

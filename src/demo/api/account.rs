@@ -6,7 +6,9 @@ use super::control::Control;
 use super::message::Edge;
 use super::people::Standing;
 use super::refusal::Refusal;
+use super::table::Table;
 use super::{json::Checked, lock};
+use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -26,6 +28,10 @@ pub struct Account {
     pub quality_rating: String,
     /// Whether the number may send.
     pub health: Health,
+    /// Whether the business account may: `DISABLED_UPDATE`, `ACCOUNT_DELETED` and the like change it.
+    pub waba_health: Health,
+    /// What an `ACCOUNT_RESTRICTION` forbids, and until when since the start of the simulator; for good without.
+    pub restrictions: Vec<(String, Option<Duration>)>,
     /// Unique people to whom messages may go outside a service window within 24 hours, over all numbers of the portfolio
     /// (facts 2.3); none: unlimited. The platform tells it as the lowest of its levels that holds it.
     pub messaging_limit: Option<usize>,
@@ -88,6 +94,8 @@ impl Default for Account {
             verified_name: "Loja Centro".into(),
             quality_rating: "GREEN".into(),
             health: Health::Available,
+            waba_health: Health::Available,
+            restrictions: Vec::new(),
             messaging_limit: Some(250),
             messaging_limit_code: 131048,
             marketing_per_day: Some(1),
@@ -103,6 +111,60 @@ impl Account {
     /// One without a messaging limit: for trials of something else, with many people.
     pub fn unlimited() -> Account {
         Account { messaging_limit: None, ..Account::default() }
+    }
+
+    /// Whether the business account may send now.
+    pub(super) fn waba_health(&self, now: Duration) -> Health {
+        let limited = self.waba_health == Health::Available && self.restrictions(now).next().is_some();
+        if limited { Health::Limited } else { self.waba_health }
+    }
+
+    /// The restrictions that hold now.
+    pub(super) fn restrictions(&self, now: Duration) -> impl Iterator<Item = &str> {
+        self.restrictions.iter().filter(move |(_, end)| end.is_none_or(|end| now < end)).map(|(kind, _)| kind.as_str())
+    }
+
+    /// Why the account may not send this at all. [?] Which code a restriction gets is not documented: the one of a locked
+    /// account, and for utility templates the one of misclassification (facts 2.5).
+    pub(super) fn forbids(&self, now: Duration, open: bool, category: Option<&str>) -> Option<Refusal> {
+        if self.health == Health::Blocked || self.waba_health == Health::Blocked {
+            return Some(Refusal::new(131031, "the number may not send: see its health_status"));
+        }
+        let code = self.restrictions(now).find_map(|kind| match kind {
+            "RESTRICTED_BIZ_INITIATED_MESSAGING" if !open => Some((131031, kind)),
+            "RESTRICTED_CUSTOMER_INITIATED_MESSAGING" if open => Some((131031, kind)),
+            "RESTRICTED_UTILITY_TEMPLATES" if category == Some("UTILITY") => Some((131064, kind)),
+            _ => None,
+        });
+        code.map(|(code, kind)| Refusal::new(code, format!("the account is restricted: {kind}")))
+    }
+
+    /// What an `account_update` means for it (facts 4.5).
+    pub(super) fn update(&mut self, event: &str, restrictions: &[String], end: Option<Duration>, more: &Value) {
+        match (event, more["ban_info"]["waba_ban_state"].as_str()) {
+            ("ACCOUNT_RESTRICTION", _) => self.restrictions.extend(restrictions.iter().map(|kind| (kind.clone(), end))),
+            ("DISABLED_UPDATE", Some("SCHEDULE_FOR_DISABLE")) => {}
+            ("DISABLED_UPDATE", Some("REINSTATE")) | ("ACCOUNT_RECONNECTED", _) => self.waba_health = Health::Available,
+            ("DISABLED_UPDATE" | "ACCOUNT_DELETED" | "ACCOUNT_OFFBOARDED", _) => self.waba_health = Health::Blocked,
+            _ => {}
+        }
+    }
+
+    /// As the control endpoint shows it.
+    pub(super) fn shown(&self, now: Duration) -> Value {
+        json!({
+            "quality_rating": self.quality_rating,
+            "can_send_message": self.health.word(),
+            "waba_can_send_message": self.waba_health(now).word(),
+            "restrictions": self.restrictions(now).collect::<Vec<_>>(),
+            "messaging_limit": self.messaging_limit,
+            "messaging_limit_code": self.messaging_limit_code,
+            "marketing_per_day": self.marketing_per_day,
+            "marketing_by": MARKETING_BY.iter().find(|(_, by)| *by == self.marketing_by).map(|(word, _)| *word),
+            "told": TOLD.iter().find(|(_, told)| *told == self.told).map(|(word, _)| *word),
+            "test_recipients": self.test_recipients,
+            "lookups_per_hour": self.lookups_per_hour,
+        })
     }
 
     /// What cannot be.
@@ -139,6 +201,90 @@ impl Account {
     }
 }
 
+impl Health {
+    /// As the platform writes it.
+    pub(super) fn word(self) -> &'static str {
+        HEALTH.iter().find(|(_, health)| *health == self).map_or("AVAILABLE", |(word, _)| *word)
+    }
+}
+
+const HEALTH: &[(&str, Health)] =
+    &[("AVAILABLE", Health::Available), ("LIMITED", Health::Limited), ("BLOCKED", Health::Blocked)];
+const MARKETING_BY: &[(&str, MarketingBy)] = &[
+    ("either", MarketingBy::Either),
+    ("messages", MarketingBy::Messages),
+    ("marketing_messages", MarketingBy::MarketingMessages),
+];
+const TOLD: &[(&str, Told)] = &[("at-once", Told::AtOnce), ("later", Told::Later)];
+
+/// A messaging limit as the platform tells it: a tier or a number (facts 2.3); the inner none is unlimited.
+#[allow(clippy::option_option)] // unreadable, unlimited, or so many
+pub(super) fn tier(limit: &Value) -> Option<Option<usize>> {
+    let Some(text) = limit.as_str() else {
+        return limit.as_u64().and_then(|most| usize::try_from(most).ok()).map(Some);
+    };
+    let tier = text.strip_prefix("TIER_")?;
+    if tier == "UNLIMITED" {
+        return Some(None);
+    }
+    let (digits, scale) = tier.strip_suffix('K').map_or((tier, 1), |thousands| (thousands, 1_000));
+    digits.parse::<usize>().ok()?.checked_mul(scale).map(Some)
+}
+
+/// Another [`Account`]. What is none stays.
+#[allow(missing_docs, clippy::option_option)] // the members of Account
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AccountChange {
+    pub quality_rating: Option<String>,
+    /// Available: of the business account too, and its restrictions are over.
+    pub can_send_message: Option<Health>,
+    pub messaging_limit: Option<Option<usize>>,
+    pub messaging_limit_code: Option<i64>,
+    pub marketing_per_day: Option<Option<usize>>,
+    pub marketing_by: Option<MarketingBy>,
+    pub told: Option<Told>,
+    /// Empty: a number like any other.
+    pub test_recipients: Option<Vec<String>>,
+    pub lookups_per_hour: Option<usize>,
+}
+
+impl AccountChange {
+    pub(super) fn read(table: &mut Table) -> AccountChange {
+        let code = table.whole("messaging_limit_code", 1..=9_999_999);
+        AccountChange {
+            quality_rating: table.one_of("quality_rating", super::step::QUALITIES).map(str::to_owned),
+            can_send_message: table.word("can_send_message", HEALTH),
+            messaging_limit: table.limit("messaging_limit"),
+            messaging_limit_code: code.and_then(|code| i64::try_from(code).ok()),
+            marketing_per_day: table.limit("marketing_per_day"),
+            marketing_by: table.word("marketing_by", MARKETING_BY),
+            told: table.word("told", TOLD),
+            test_recipients: table.numbers("test_recipients", 5),
+            lookups_per_hour: table.whole("lookups_per_hour", 0..=1_000_000).map(|most| most as usize),
+        }
+    }
+
+    pub(super) fn apply(self, account: &mut Account) {
+        if self.can_send_message == Some(Health::Available) {
+            account.waba_health = Health::Available;
+            account.restrictions.clear();
+        }
+        account.health = self.can_send_message.unwrap_or(account.health);
+        if let Some(quality) = self.quality_rating {
+            account.quality_rating = quality;
+        }
+        account.messaging_limit = self.messaging_limit.unwrap_or(account.messaging_limit);
+        account.messaging_limit_code = self.messaging_limit_code.unwrap_or(account.messaging_limit_code);
+        account.marketing_per_day = self.marketing_per_day.unwrap_or(account.marketing_per_day);
+        account.marketing_by = self.marketing_by.unwrap_or(account.marketing_by);
+        account.told = self.told.unwrap_or(account.told);
+        if let Some(numbers) = self.test_recipients {
+            account.test_recipients = Some(numbers).filter(|numbers| !numbers.is_empty());
+        }
+        account.lookups_per_hour = self.lookups_per_hour.unwrap_or(account.lookups_per_hour);
+    }
+}
+
 /// What is changed while it runs, beside faults.
 impl Control {
     /// The account as it is now.
@@ -172,7 +318,7 @@ impl Control {
     /// Gives a template another status (`PAUSED`, …; only `APPROVED` ones are sent), in one language or in all that it has. How
     /// many were changed.
     pub fn set_template_status(&self, name: &str, language: Option<&str>, status: &str) -> usize {
-        lock(&self.0.templates).set_status(name, language, status)
+        lock(&self.0.templates).meant(name, language).map(|template| template.set_status(status)).count()
     }
 
     /// Lets the simulator's own time jump ahead: windows end, limits are repaid. The `Date` header stays what it is.

@@ -233,7 +233,7 @@ fn spend(state: &State, edge: Edge, passed: &Passed, person: &str) -> Checked<Op
     let ask = Ask {
         person,
         template: passed.kind == "template",
-        marketing: passed.category.as_deref() == Some("MARKETING"),
+        category: passed.category.as_deref(),
         identity: passed.identity.as_deref(),
         reacts_to: passed.target.as_deref().filter(|_| passed.kind == "reaction"),
     };
@@ -242,14 +242,16 @@ fn spend(state: &State, edge: Edge, passed: &Passed, person: &str) -> Checked<Op
         fails => fails,
     };
     // Pair first, on a copy: what one limit refuses must not count for the other.
-    let mut pair = inner.pairs.get(person).copied().flatten();
+    let mut pair = inner.pairs.get(person).copied();
     if !Pair::spend(&mut pair, now, limits.pair_burst, limits.pair_slack) {
         return Err(Refusal::new(131056, "too many messages from this number to the same person in a short time"));
     }
     if !inner.sender.spend(now, limits.sender_per_second) {
         return Err(Refusal::new(130429, "the number's messages per second are exceeded"));
     }
-    inner.pairs.insert(person.to_owned(), pair);
+    if let Some(pair) = pair {
+        inner.pairs.insert(person.to_owned(), pair);
+    }
     if fails.is_none() {
         inner.people.count(now, &ask, account);
     }

@@ -6,7 +6,7 @@ use super::json::Checked;
 use super::parameter::{Components, Parameter};
 use super::refusal::Refusal;
 use super::template::Filled;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// A template, and what a send of it needs.
@@ -117,6 +117,17 @@ impl Template {
     pub(super) fn set_status(&mut self, status: &str) {
         status.clone_into(&mut self.status);
         self.entry["status"] = status.into();
+    }
+
+    pub(super) fn set_quality(&mut self, score: &str) {
+        self.entry["quality_score"] = json!({ "score": score, "date": jiff::Timestamp::now().as_second() });
+    }
+
+    /// The category that it had.
+    pub(super) fn set_category(&mut self, category: &str) -> String {
+        self.entry["previous_category"] = self.category.as_str().into();
+        self.entry["category"] = category.into();
+        std::mem::replace(&mut self.category, category.to_owned())
     }
 
     /// The template with these parameters in it.

@@ -7,10 +7,12 @@ use super::control::{Answer, Control, Seen};
 use super::decide::Reply;
 use super::fault::{Armed, Fault};
 use super::lock;
+use super::people::Standing;
 use super::step::{Order, Step};
 use super::webhook::Post;
 use http::request::Parts;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 const PATH: &str = "/sandbox";
@@ -43,7 +45,7 @@ fn help() -> Value {
     json!({
         "what": "the control endpoint of branchline sandbox: a simulated WhatsApp Cloud API",
         "known": {
-            "GET /sandbox/state": "counters, faults in wait, limits, what became of reports",
+            "GET /sandbox/state": "counters, faults in wait, limits, account, people that stand apart, what became of reports",
             "GET /sandbox/messages?after=N&limit=N&to=NUMBER&accepted=true": "what was received, oldest first, as the person would read it",
             "POST /sandbox/step": "one step of a scenario, as JSON, done at once or at its time from now",
         },
@@ -60,6 +62,9 @@ fn help() -> Value {
             { "inbound": { "from": "+5511987654321", "text": "STOP" } },
             { "inbound": { "from": "+5511987654321", "button": "Confirmar", "payload": "ack" }, "at": "10s" },
             { "preference": { "number": "+5511987654321", "value": "stop" } },
+            { "person": { "number": "+5511987654321", "undeliverable": 131026 } },
+            { "settings": { "account": { "messaging_limit": "TIER_2K", "quality_rating": "RED", "can_send_message": "LIMITED" } } },
+            { "skip": "25h" },
             { "account": { "event": "ACCOUNT_RESTRICTION", "restrictions": ["RESTRICTED_BIZ_INITIATED_MESSAGING"], "for": "1h" } },
             { "settings": { "reports": { "sent": "0ms..700ms", "delivered": "1s", "disorder": 0.2, "repeats": 0.5 } } },
             { "reset": true },
@@ -73,26 +78,39 @@ fn state(control: &Control) -> Value {
     let inner = control.0.lock();
     let counters = inner.counters;
     json!({
-        "uptime_ms": control.0.now().as_millis() as u64,
-        "port": if closed { "closed" } else { "open" },
-        "counters": {
-            "connections": counters.connections,
-            "failed_handshakes": counters.failed_handshakes,
-            "heads": counters.heads,
-            "whole": counters.whole,
-            "accepted": counters.accepted,
-            "repeats": counters.repeats,
-            "refused": counters.refused,
-        },
-        "faults": inner.faults.iter().map(fault).collect::<Vec<_>>(),
-        "limits": {
-            "sender_per_second": inner.limits.sender_per_second,
-            "pair_burst": inner.limits.pair_burst,
-            "pair_slack_ms": inner.limits.pair_slack.as_millis() as u64,
-        },
-        "record_complete": !inner.unrecorded,
-        "callback": control.0.post.as_ref().map(callback),
-    })
+           "uptime_ms": control.0.now().as_millis() as u64,
+           "port": if closed { "closed" } else { "open" },
+           "counters": {
+               "connections": counters.connections,
+               "failed_handshakes": counters.failed_handshakes,
+               "heads": counters.heads,
+               "whole": counters.whole,
+               "accepted": counters.accepted,
+               "repeats": counters.repeats,
+               "refused": counters.refused,
+           },
+           "faults": inner.faults.iter().map(fault).collect::<Vec<_>>(),
+           "limits": {
+               "sender_per_second": inner.limits.sender_per_second,
+               "pair_burst": inner.limits.pair_burst,
+               "messaging_limit_counted": inner.people.counted(control.0.now()),
+               "pair_slack_ms": inner.limits.pair_slack.as_millis() as u64,
+           },
+    "account": inner.account.shown(control.0.now()),
+           "people": inner.people.special().into_iter().map(person).collect::<Map<_, _>>(),
+           "skipped_ms": control.0.skipped.load(Ordering::SeqCst),
+           "record_complete": !inner.unrecorded,
+           "callback": control.0.post.as_ref().map(callback),
+       })
+}
+
+fn person((wa_id, standing): (&str, &Standing)) -> (String, Value) {
+    let shown = json!({
+        "undeliverable": standing.undeliverable,
+        "no_marketing": standing.no_marketing,
+        "identity_key_hash": standing.identity,
+    });
+    (wa_id.to_owned(), shown)
 }
 
 fn callback(post: &Post) -> Value {

@@ -230,6 +230,11 @@ impl Default for Faults {
 }
 
 impl Faults {
+    /// The dice fall as at the start.
+    pub(super) fn reseed(&mut self, seed: u64) {
+        self.dice.seed(seed);
+    }
+
     pub(super) fn seeded(seed: u64) -> Faults {
         Faults { armed: Vec::new(), last: 0, dice: fastrand::Rng::with_seed(seed) }
     }

@@ -11,6 +11,7 @@ use super::state::State;
 use super::{lock, people};
 use reqwest::Url;
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 /// Entries of a page where no `limit` is asked for, and at most: a page may hold fewer than were asked for.
 const PAGE: usize = 25;
@@ -27,7 +28,7 @@ pub(super) fn look_up(state: &State, request: &Request) -> Checked<Value> {
     let fields = fields.as_deref().map(|fields| fields.split(',').map(str::trim).collect::<Vec<_>>());
     match wanted {
         Wanted::Number => number(state, &account, fields.as_deref().unwrap_or(NUMBER)),
-        Wanted::Account => waba(&account, fields.as_deref().unwrap_or(&["id", "name", "currency", "timezone_id"])),
+        Wanted::Account => waba(&account, now, fields.as_deref().unwrap_or(&["id", "name", "currency", "timezone_id"])),
         Wanted::Templates => templates(state, request, fields.as_deref()),
         Wanted::Other(id) => template(state, &account, &id, fields.as_deref()),
         // Messages are sent, and cannot be read.
@@ -39,17 +40,18 @@ pub(super) fn look_up(state: &State, request: &Request) -> Checked<Value> {
 const NUMBER: &[&str] = &["id", "display_phone_number", "verified_name", "quality_rating"];
 
 fn number(state: &State, account: &Account, fields: &[&str]) -> Checked<Value> {
-    let settings = &state.settings;
+    let (settings, now) = (&state.settings, state.now());
+    let rate = state.lock().limits.sender_per_second;
     pick(&settings.phone_number_id, fields, "WhatsAppBusinessPhoneNumber", |field| {
         Some(match field {
             "display_phone_number" => format!("+{}", settings.own_number).into(),
             "verified_name" => account.verified_name.clone().into(),
             "quality_rating" => account.quality_rating.clone().into(),
-            "throughput" => json!({ "level": if settings.sender_per_second < 1000 { "STANDARD" } else { "HIGH" } }),
+            "throughput" => json!({ "level": if rate < 1000 { "STANDARD" } else { "HIGH" } }),
             "whatsapp_business_manager_messaging_limit" => account.tier().into(),
             "health_status" => {
                 let number = entity("PHONE_NUMBER", &settings.phone_number_id, account.health);
-                health(account, vec![number])
+                health(account, now, vec![number])
             }
             "status" => "CONNECTED".into(),
             "name_status" => "APPROVED".into(),
@@ -63,7 +65,7 @@ fn number(state: &State, account: &Account, fields: &[&str]) -> Checked<Value> {
     })
 }
 
-fn waba(account: &Account, fields: &[&str]) -> Checked<Value> {
+fn waba(account: &Account, now: Duration, fields: &[&str]) -> Checked<Value> {
     pick(&account.waba_id, fields, "WhatsAppBusinessAccount", |field| {
         Some(match field {
             "name" => account.verified_name.clone().into(),
@@ -71,7 +73,7 @@ fn waba(account: &Account, fields: &[&str]) -> Checked<Value> {
             // America/Sao_Paulo by the platform's own numbers.
             "timezone_id" => "25".into(),
             "account_review_status" => "APPROVED".into(),
-            "health_status" => health(account, Vec::new()),
+            "health_status" => health(account, now, Vec::new()),
             _ => return None,
         })
     })
@@ -84,7 +86,7 @@ fn template(state: &State, account: &Account, id: &str, fields: Option<&[&str]>)
     match fields {
         None => Ok(entry.clone()),
         Some(fields) => pick(id, fields, "WhatsAppMessageTemplate", |field| match field {
-            "health_status" => Some(health(account, vec![entity("MESSAGE_TEMPLATE", id, approved)])),
+            "health_status" => Some(health(account, state.now(), vec![entity("MESSAGE_TEMPLATE", id, approved)])),
             field => of_template(entry, field),
         }),
     }
@@ -126,19 +128,19 @@ fn pick(id: &str, fields: &[&str], node: &str, value: impl Fn(&str) -> Option<Va
 }
 
 /// The health of an object and of all that is behind it; the worst of them counts.
-fn health(account: &Account, mut entities: Vec<Value>) -> Value {
+fn health(account: &Account, now: Duration, mut entities: Vec<Value>) -> Value {
     entities.extend([
-        entity("WABA", &account.waba_id, Health::Available),
+        entity("WABA", &account.waba_id, account.waba_health(now)),
         entity("BUSINESS", &account.business_id, Health::Available),
         entity("APP", &account.app_id, Health::Available),
     ]);
-    let says = |health: Health| entities.iter().any(|entity| entity["can_send_message"] == word(health));
-    let worst = [Health::Blocked, Health::Limited].into_iter().find(|health| says(*health));
-    json!({ "can_send_message": word(worst.unwrap_or(Health::Available)), "entities": entities })
+    let says = |health: &Health| entities.iter().any(|entity| entity["can_send_message"] == health.word());
+    let worst = [Health::Blocked, Health::Limited].into_iter().find(says);
+    json!({ "can_send_message": worst.unwrap_or(Health::Available).word(), "entities": entities })
 }
 
 fn entity(kind: &str, id: &str, health: Health) -> Value {
-    let mut entity = json!({ "entity_type": kind, "id": id, "can_send_message": word(health) });
+    let mut entity = json!({ "entity_type": kind, "id": id, "can_send_message": health.word() });
     match (health, kind) {
         (Health::Available, _) => {}
         (Health::Limited, _) => entity["additional_info"] = json!(["as the simulator was told"]),
@@ -158,14 +160,6 @@ fn entity(kind: &str, id: &str, health: Health) -> Value {
         }
     }
     entity
-}
-
-fn word(health: Health) -> &'static str {
-    match health {
-        Health::Available => "AVAILABLE",
-        Health::Limited => "LIMITED",
-        Health::Blocked => "BLOCKED",
-    }
 }
 
 /// `GET /{version}/{waba_id}/message_templates`: filtered, in pages.

@@ -83,13 +83,14 @@ pub(super) fn check(body: &Value, edge: Edge, templates: &Templates) -> Checked<
         return Err(Refusal::new(131008, "request.type is required"));
     }
     let kind = body.get("type").and_then(Value::as_str).unwrap_or_default();
+    if body["type"].is_string() && !kind.is_empty() && !KINDS.contains(&kind) {
+        return Err(Refusal::new(131051, "request.type is not supported"));
+    }
     let mut known = ENVELOPE.to_vec();
     if edge == Edge::Marketing {
         known.extend(["product_policy", "message_activity_sharing"]);
     }
-    if KINDS.contains(&kind) {
-        known.push(kind);
-    }
+    known.push(kind);
     let request = Object::of(body, "request", &known)?;
     product(&request)?;
     if request.get("recipient_type").is_some() {
@@ -184,7 +185,7 @@ fn recipient(request: &Object) -> Checked<(String, Recipient)> {
 }
 
 /// Country code, dot, and at most 128 letters and digits (Meta's page on business-scoped user ids).
-fn user_id(id: &str) -> bool {
+pub(super) fn user_id(id: &str) -> bool {
     id.split_once('.').is_some_and(|(country, rest)| {
         country.len() == 2
             && country.bytes().all(|byte| byte.is_ascii_uppercase())

@@ -40,7 +40,7 @@ mod table;
 mod template;
 mod webhook;
 
-pub use account::{Account, Health, MarketingBy, Told};
+pub use account::{Account, AccountChange, Health, MarketingBy, Told};
 pub use control::{Answer, Control, Counters, Repeat, Seen};
 pub use fault::{Aim, BadCertificate, Fault};
 pub use pace::{PAIR_BURST, PAIR_INTERVAL, SENDER_PER_SECOND};
@@ -114,8 +114,10 @@ pub struct Settings {
     pub client_ca: Option<CertificateDer<'static>>,
     /// The only token that is taken.
     pub token: String,
-    /// Requests must carry the `appsecret_proof` that this secret gives.
+    /// An `appsecret_proof` that comes must be the one that this secret gives.
     pub app_secret: Option<String>,
+    /// Requests must carry one. Without a secret it means nothing.
+    pub require_proof: bool,
     /// The number id in the path.
     pub phone_number_id: String,
     /// The sender's own number, digits.
@@ -159,6 +161,7 @@ impl Default for Settings {
             client_ca: None,
             token: "sandbox-token".into(),
             app_secret: None,
+            require_proof: true,
             phone_number_id: "106540352242922".into(),
             own_number: "5511900000000".into(),
             account: Account::default(),
@@ -236,7 +239,7 @@ impl Api {
         let (chores, worker) = Chores::new();
         let callback = settings.callback.take();
         let (post, queue) = match &callback {
-            Some(_) => Some(Post::new(settings.seed, settings.templates.as_ref())).unzip(),
+            Some(_) => Some(Post::new(settings.seed)).unzip(),
             None => (None, None),
         };
         let state = Arc::new(State::new(settings, gate, chores, post).map_err(wrong)?);

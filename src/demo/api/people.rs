@@ -3,16 +3,17 @@
 //!
 //! Floor: demo. Knows no clock: time is an argument (since the start of the simulator).
 
-use super::account::{Account, Health};
+use super::account::Account;
 use super::json::Checked;
 use super::refusal::Refusal;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 /// The service window after a person's last message, and the span that the messaging limit and the marketing cap move over.
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Messages may be marked as read, or reacted to, so long (facts 1.2, 1.6).
 const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MARKETING: Option<&str> = Some("MARKETING");
 /// Inbound messages that are remembered for that.
 const INBOUND: usize = 10_000;
 
@@ -50,7 +51,7 @@ pub(super) struct People {
 pub(super) struct Ask<'a> {
     pub(super) person: &'a str,
     pub(super) template: bool,
-    pub(super) marketing: bool,
+    pub(super) category: Option<&'a str>,
     pub(super) identity: Option<&'a str>,
     /// The message that it reacts to.
     pub(super) reacts_to: Option<&'a str>,
@@ -62,8 +63,9 @@ impl People {
     /// # Errors
     /// What is always refused at once.
     pub(super) fn judge(&mut self, now: Duration, ask: &Ask, account: &Account) -> Checked<Option<Refusal>> {
-        if account.health == Health::Blocked {
-            return Err(Refusal::new(131031, "the number may not send: see its health_status"));
+        let open = self.known.get(ask.person).is_some_and(|person| person.window(now));
+        if let Some(refusal) = account.forbids(now, open, ask.category) {
+            return Err(refusal);
         }
         if self.known.get(ask.person).is_some_and(|known| ask.identity.is_some_and(|id| known.is_not(id))) {
             return Err(Refusal::new(137000, "recipient_identity_key_hash is not that of the recipient"));
@@ -80,7 +82,7 @@ impl People {
         if !ask.template && !open {
             return Some(Refusal::new(131047, "more than 24 hours have passed since the customer last wrote"));
         }
-        if ask.marketing
+        if ask.category == MARKETING
             && let Some(refusal) = person.withhold_marketing(now, ask.person, account)
         {
             return Some(refusal);
@@ -111,7 +113,7 @@ impl People {
     /// Counts a message that reaches its person. [?] The platform counts when it is delivered; here when it is accepted.
     pub(super) fn count(&mut self, now: Duration, ask: &Ask, account: &Account) {
         let person = self.known.entry(ask.person.to_owned()).or_default();
-        if ask.marketing {
+        if ask.category == MARKETING {
             person.marketing.push_back(now);
         }
         if account.messaging_limit.is_some() && !person.window(now) {
@@ -121,6 +123,22 @@ impl People {
 
     pub(super) fn set_standing(&mut self, person: &str, standing: Standing) {
         self.known.entry(person.to_owned()).or_default().standing = standing;
+    }
+
+    /// The standing of a person, whom nobody may have met.
+    pub(super) fn standing(&self, person: &str) -> Standing {
+        self.known.get(person).map(|known| known.standing.clone()).unwrap_or_default()
+    }
+
+    /// Whoever is not like anybody else, by wa_id.
+    pub(super) fn special(&self) -> BTreeMap<&str, &Standing> {
+        let all = self.known.iter().map(|(person, known)| (person.as_str(), &known.standing));
+        all.filter(|(_, standing)| **standing != Standing::default()).collect()
+    }
+
+    /// How many people the messaging limit counts now.
+    pub(super) fn counted(&self, now: Duration) -> usize {
+        self.outside.values().filter(|at| **at + DAY > now).count()
     }
 
     /// The person wants no marketing any more, or again.
@@ -181,7 +199,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn ask(person: &str, template: bool, marketing: bool) -> Ask<'_> {
-        Ask { person, template, marketing, identity: None, reacts_to: None }
+        Ask { person, template, category: marketing.then_some("MARKETING"), identity: None, reacts_to: None }
     }
 
     /// The code by which it is withheld, 0 for none; what passes counts.

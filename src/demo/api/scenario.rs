@@ -127,7 +127,7 @@ impl Lines<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::api::{Aim, Between, Change, Clear, Fault, Inbound, Order, Reports, Said, TemplateChange};
+    use crate::demo::api::{AccountChange, Aim, Between, Change, Clear, Fault, Inbound, Order, Reports, Said, TemplateChange, Told};
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -161,6 +161,12 @@ mod tests {
                 name: "Sandbox".into(), context: None, said: Said::Button { text: "Sim".into(), payload: "Sim".into() } })),
             ("preference = { number = '+5511987654321', value = 'resume' }",
                 Order::Preference { number: "+5511987654321".into(), stop: false }),
+            ("person = { number = '+5511987654321', undeliverable = 131026 }", Order::Person {
+                number: "+5511987654321".into(), undeliverable: Some(131026), identity_key_hash: None }),
+            ("settings = { account = { messaging_limit = 'unlimited', told = 'later' } }",
+                Order::Settings(Change { account: AccountChange { messaging_limit: Some(None), told: Some(Told::Later),
+                    ..AccountChange::default() }, ..Change::default() })),
+            ("skip = '1s'", Order::Skip(SECOND)),
             ("reset = true", Order::Reset),
         ];
         for (text, order) in table {

@@ -24,6 +24,7 @@ use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use std::{io, mem};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -90,9 +91,9 @@ pub(super) async fn run(state: Arc<State>, doorman: Doorman) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        // Fails for one connection only (reset while it waited), or for want of file descriptors: the next may do better.
+        // Fails for one connection only (reset while it waited), or for want of file descriptors, which ends at leisure.
         let Ok(tcp) = state.gate.accept().await else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         // Small answers must not wait for acknowledgements; fails only on a dead connection.
@@ -191,7 +192,9 @@ fn request(parts: Parts, body: Option<Bytes>, http2: bool) -> Request {
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         authorization: header(http::header::AUTHORIZATION).map(str::to_owned),
-        json: header(http::header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json")),
+        json: header(http::header::CONTENT_TYPE).is_some_and(|kind| {
+            kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+        }),
         body,
         http2,
     }

@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) news: watch::Sender<u64>,
     /// Changes when all connections are to be reset.
     pub(super) cut: watch::Sender<u64>,
+    /// Counts resets.
+    pub(super) trial: watch::Sender<u64>,
     /// Changes when mute connections are to be let go.
     pub(super) mute: watch::Sender<u64>,
 }
@@ -63,7 +65,7 @@ pub(super) struct Inner {
     /// What was looked up lately.
     pub(super) lookups: Sender,
     /// By wa_id: two spellings of one number are one person.
-    pub(super) pairs: HashMap<String, Option<Pair>>,
+    pub(super) pairs: HashMap<String, Pair>,
     /// Hashes of what was accepted: callback data, number and content.
     pub(super) data: HashSet<u64>,
     pub(super) contents: HashSet<u64>,
@@ -120,21 +122,26 @@ impl State {
             inner: Mutex::new(inner),
             news: watch::Sender::new(0),
             cut: watch::Sender::new(0),
+            trial: watch::Sender::new(0),
             mute: watch::Sender::new(0),
             settings,
         })
     }
 
-    /// Forgets everything since the start: faults, requests, numbers, limits and whom they counted, windows, the standing of
+    /// Forgets everything since the start: steps that wait, skipped time, faults, requests, numbers, limits and whom they counted, windows, the standing of
     /// templates, token, and what was not reported yet. Ids and wamids go on, so that none comes twice.
     pub(super) fn reset(&self) -> Result<(), String> {
         *lock(&self.templates) = Templates::read(self.settings.templates.as_ref())?;
         if let Some(post) = &self.post {
-            post.trial.fetch_add(1, Ordering::SeqCst);
+            post.restart(self.settings.seed);
         }
+        // Steps that wait find another trial, and end.
+        self.trial.send_modify(|trial| *trial += 1);
+        self.skipped.store(0, Ordering::SeqCst);
         self.change(|inner| {
             let mut faults = std::mem::take(&mut inner.faults);
             faults.disarm(|_| true);
+            faults.reseed(self.settings.seed);
             *inner = Inner { serial: inner.serial, faults, ..Inner::new(&self.settings) };
         });
         Ok(())

@@ -2,6 +2,7 @@
 //!
 //! Floor: demo. Reads and checks; `obey` does it. Everything that is wrong is told at once, each with its place.
 
+use super::account::{self, AccountChange};
 use super::fault::{Aim, Fault};
 use super::table::{Table, Wrong, nearest};
 use super::webhook::{Between, Inbound, Said};
@@ -52,7 +53,16 @@ pub enum Order {
         /// No more.
         stop: bool,
     },
-    /// News of the account (`account_update`); only reported.
+    /// How a person stands from now on, but for [`Order::Preference`], which stays.
+    Person {
+        /// Whose.
+        number: String,
+        /// No message arrives, for this code; without, they arrive.
+        undeliverable: Option<i64>,
+        /// The hash of the person's identity key.
+        identity_key_hash: Option<String>,
+    },
+    /// News of the account (`account_update`): it is so from then on, and reported.
     Account {
         /// `ACCOUNT_RESTRICTION`, `DISABLED_UPDATE`, …
         event: String,
@@ -63,14 +73,14 @@ pub enum Order {
         /// Members that the platform adds for some events: `violation_info`, `ban_info`.
         more: Value,
     },
-    /// News of the number (`phone_number_quality_update`); only reported.
+    /// News of the number (`phone_number_quality_update`): it is so from then on, and reported.
     Number {
         /// `THROUGHPUT_UPGRADE`, `FLAGGED`, …
         event: String,
         /// A tier like `TIER_2K`, or a number.
         limit: Option<Value>,
     },
-    /// Another portfolio limit (`business_capability_update`); only reported. A tier or a number.
+    /// Another portfolio limit (`business_capability_update`): it holds from then on, and is reported. A tier or a number.
     Capability(Value),
     /// Anything else that the platform reports, as it writes it.
     Report {
@@ -79,6 +89,8 @@ pub enum Order {
         /// Its value.
         value: Value,
     },
+    /// The simulator's own time jumps ahead: windows end, limits are repaid.
+    Skip(Duration),
     /// Everything as at the start.
     Reset,
 }
@@ -94,9 +106,9 @@ pub struct TemplateChange {
     pub status: Option<String>,
     /// Why, as the platform words it: `FIRST_PAUSE`, `RATE_LIMITING_PAUSE`, …
     pub title: Option<String>,
-    /// `GREEN`, `YELLOW`, `RED`, `UNKNOWN`; only reported.
+    /// `GREEN`, `YELLOW`, `RED`, `UNKNOWN`.
     pub quality: Option<String>,
-    /// `UTILITY`, `MARKETING`, `AUTHENTICATION`; only reported.
+    /// `UTILITY`, `MARKETING`, `AUTHENTICATION`.
     pub category: Option<String>,
 }
 
@@ -126,6 +138,8 @@ pub struct Change {
     pub date_skew: Option<i64>,
     /// Whether answers have a `Date` header.
     pub date: Option<bool>,
+    /// What is behind the number.
+    pub account: AccountChange,
     /// When and how often is reported.
     pub reports: Reports,
 }
@@ -156,10 +170,12 @@ const KINDS: &[&str] = &[
     "window",
     "inbound",
     "preference",
+    "person",
     "account",
     "number",
     "capability",
     "report",
+    "skip",
     "reset",
 ];
 
@@ -262,6 +278,15 @@ fn order(step: &mut Table, kind: &'static str) -> Option<Order> {
             let value = table.one_of("value", &["stop", "resume"]);
             Some(Order::Preference { number: number?, stop: table.demand("value", value)? == "stop" })
         })??,
+        "person" => step.table("person", |table| {
+            let (number, code) = (table.number("number"), table.whole("undeliverable", 1..=9_999_999));
+            Some(Order::Person {
+                identity_key_hash: table.text("identity_key_hash"),
+                undeliverable: code.and_then(|code| i64::try_from(code).ok()),
+                number: number?,
+            })
+        })??,
+        "skip" => Order::Skip(step.duration("skip")?),
         "account" => step.table("account", |table| {
             let event = table.need("event");
             let restrictions = table.texts("restrictions").unwrap_or_default();
@@ -275,7 +300,11 @@ fn order(step: &mut Table, kind: &'static str) -> Option<Order> {
         })??,
         "capability" => step.table("capability", |table| {
             let limit = table.get("limit").cloned();
-            table.demand("limit", limit).map(Order::Capability)
+            let limit = table.demand("limit", limit)?;
+            if account::tier(&limit).is_none() {
+                table.wrong("limit", format!("{limit} is not a whole number, or a tier like \"TIER_2K\""));
+            }
+            Some(Order::Capability(limit))
         })??,
         "report" => step.table("report", |table| {
             let (field, value) = (table.need("field"), table.get("value").cloned());
@@ -292,7 +321,7 @@ fn order(step: &mut Table, kind: &'static str) -> Option<Order> {
 
 /// How a template may stand (facts 4.5, without those that are only steps on the way).
 const STANDINGS: &[&str] = &["APPROVED", "PAUSED", "DISABLED", "PENDING", "REJECTED"];
-const QUALITIES: &[&str] = &["GREEN", "YELLOW", "RED", "UNKNOWN"];
+pub(super) const QUALITIES: &[&str] = &["GREEN", "YELLOW", "RED", "UNKNOWN"];
 const CATEGORIES: &[&str] = &["UTILITY", "MARKETING", "AUTHENTICATION"];
 
 /// What a person says: `from` and one thing.
@@ -381,6 +410,7 @@ fn settings(table: &mut Table) -> Option<Change> {
         pair_slack: table.duration("pair_slack"),
         date_skew: table.signed("date_skew"),
         date: table.yes("date"),
+        account: table.table("account", AccountChange::read).unwrap_or_default(),
         reports: table.table("reports", reports).unwrap_or_default(),
     };
     if change == Change::default() && table.members.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! Floor: demo. Knows no step.
 
-use super::message;
+use super::{account, message};
 use super::webhook::Between;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -157,6 +157,38 @@ impl<'a, 'w> Table<'a, 'w> {
         self.read(key, "a list of texts", |value| {
             value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
         })
+    }
+
+    /// One of these words, as what it stands for.
+    pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&'static str, T)]) -> Option<T> {
+        let word = self.text(key)?;
+        let found = words.iter().find(|(known, _)| *known == word).map(|(_, meant)| *meant);
+        if found.is_none() {
+            self.no_such(key, "known", words.iter().map(|(known, _)| *known));
+        }
+        found
+    }
+
+    /// A number, a tier, or `"unlimited"`, which is the inner none.
+    #[allow(clippy::option_option)] // not said, unlimited, or so many
+    pub(super) fn limit(&mut self, key: &'static str) -> Option<Option<usize>> {
+        self.read(key, "a whole number, a tier like \"TIER_2K\", or \"unlimited\"", |value| {
+            if value == "unlimited" { Some(None) } else { account::tier(value) }
+        })
+    }
+
+    /// Phone numbers, so many at most.
+    pub(super) fn numbers(&mut self, key: &'static str, most: usize) -> Option<Vec<String>> {
+        let numbers = self.texts(key)?;
+        if numbers.len() > most {
+            self.wrong(key, format!("holds {} numbers, at most {most} are possible", numbers.len()));
+        }
+        for number in &numbers {
+            if let Err(why) = message::digits(number) {
+                self.wrong(key, format!("{number} {why}"));
+            }
+        }
+        Some(numbers)
     }
 
     pub(super) fn yes(&mut self, key: &'static str) -> Option<bool> {

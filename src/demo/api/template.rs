@@ -51,6 +51,13 @@ impl Templates {
             language.word("policy", &["deterministic"])?;
         }
         let code = language.text("code", 16)?;
+        let (first, country) = code.split_once('_').map_or((code, None), |(first, country)| (first, Some(country)));
+        let small = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase());
+        let big = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase());
+        let known = (2..=3).contains(&first.len()) && small(first);
+        if !known || !country.is_none_or(|country| (2..=3).contains(&country.len()) && big(country)) {
+            return Err(language.invalid("code", "must be a language like pt or pt_BR"));
+        }
         let components = Components::read(&sent)?;
         let Some(list) = &self.0 else { return Ok(components.unlisted(name)) };
         // A deleted or rejected one may stand beside its successor.
@@ -68,17 +75,10 @@ impl Templates {
         }
     }
 
-    /// Gives a template another status; in one language, or in all it has. How many were changed.
-    pub(super) fn set_status(&mut self, name: &str, language: Option<&str>, status: &str) -> usize {
+    /// A template in one language, or in all that it has.
+    pub(super) fn meant(&mut self, name: &str, language: Option<&str>) -> impl Iterator<Item = &mut Template> {
         let known = self.0.iter_mut().flatten();
-        let meant = known.filter(|one| one.name == name && language.is_none_or(|language| one.language == language));
-        meant.map(|template| template.set_status(status)).count()
-    }
-
-    /// The languages of a template, or this one if it has it.
-    pub(super) fn languages(&self, name: &str, language: Option<&str>) -> Vec<String> {
-        let meant = self.0.iter().flatten().filter(|one| one.name == name);
-        meant.map(|one| one.language.clone()).filter(|one| language.is_none_or(|language| one == language)).collect()
+        known.filter(move |one| one.name == name && language.is_none_or(|language| one.language == language))
     }
 
     /// The list, as `GET /{waba}/message_templates` has it.

@@ -5,7 +5,7 @@
 mod folder;
 mod say;
 
-use super::api::{Api, Callback, Scenario, Settings};
+use super::api::{Account, Api, Callback, Scenario, Settings};
 use super::play::told_to_end;
 use crate::door::clock::SystemClock;
 use crate::door::secret::Secret;
@@ -23,8 +23,6 @@ const KEEP: usize = 20_000;
 const TOKEN: &str = "sandbox-token";
 /// What the callback is asked for where no file says another.
 const VERIFY_TOKEN: &str = "sandbox-verify-token";
-/// The WhatsApp Business Account that reports; the id of the platform's own examples.
-const ACCOUNT: &str = "102290129340398";
 /// The app secret where no file says another.
 const APP_SECRET: &str = "sandbox-app-secret";
 
@@ -102,7 +100,8 @@ fn settings(options: &Options, folder: Option<&Folder>) -> Result<Settings, Trou
         bad_certificates: folder.map(|folder| folder.bad.clone()).unwrap_or_default(),
         client_ca,
         token: secret(options.token_file.as_deref(), TOKEN)?,
-        app_secret: options.require_proof.then_some(app_secret),
+        app_secret: Some(app_secret),
+        require_proof: options.require_proof,
         phone_number_id: options.phone_number_id.clone(),
         templates: templates.transpose()?,
         record: options.record.as_deref().map(open_record).transpose()?,
@@ -129,7 +128,7 @@ fn callback(options: &Options, folder: Option<&Folder>, app_secret: &str) -> Res
         app_secret: app_secret.to_owned(),
         verify_token: secret(options.verify_token_file.as_deref(), VERIFY_TOKEN)?,
         authorities: authorities.collect::<Result<_, _>>()?,
-        account: ACCOUNT.to_owned(),
+        account: Account::default().waba_id,
     }))
 }
 

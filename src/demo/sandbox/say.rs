@@ -45,6 +45,9 @@ fn text(options: &Options, folder: Option<&Folder>, url: &str) -> String {
     if let Some(folder) = folder.filter(|folder| !folder.made.is_empty()) {
         lines.push(format!("Made just now in {}: {}", folder.file("").display(), folder.made.join(", ")));
     }
+    if options.templates.is_none() {
+        lines.push("Without --templates: no categories and no list; check --online will miss them. --templates FILE takes your account's.".into());
+    }
     lines.extend(["".into(), "For the daemon:".into(), "".into()]);
     lines.extend(snippet(options, folder, url).into_iter().map(|line| format!("    {line}")));
     lines.extend(["".into(), "Try it, and see what it received:".into(), "".into()]);

@@ -23,7 +23,6 @@ use super::control::{Answer, Seen};
 use super::fault::{Fault, Stage};
 use rustls_pki_types::CertificateDer;
 use serde_json::Value;
-use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -70,8 +69,6 @@ pub(super) struct Due {
 /// The way to the callback.
 pub(super) struct Post {
     queue: UnboundedSender<Due>,
-    /// Categories of the account's templates, by name and language; lower case.
-    categories: HashMap<(String, String), String>,
     dice: Mutex<fastrand::Rng>,
     pub(super) trial: AtomicU64,
     pub(super) tally: Mutex<Tally>,
@@ -91,22 +88,16 @@ pub(super) struct Tally {
 }
 
 impl Post {
-    pub(super) fn new(seed: u64, templates: Option<&Value>) -> (Post, UnboundedReceiver<Due>) {
+    pub(super) fn new(seed: u64) -> (Post, UnboundedReceiver<Due>) {
         let (queue, receiver) = unbounded_channel();
-        let list = templates.map(|list| list.get("data").unwrap_or(list)).and_then(Value::as_array);
-        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
-        let category =
-            |entry: &Value| ((text(entry, "name"), text(entry, "language")), text(entry, "category").to_lowercase());
-        let categories = list.into_iter().flatten().map(category).collect();
         let dice = Mutex::new(fastrand::Rng::with_seed(seed));
-        (Post { queue, categories, dice, trial: AtomicU64::new(0), tally: Mutex::default() }, receiver)
+        (Post { queue, dice, trial: AtomicU64::new(0), tally: Mutex::default() }, receiver)
     }
 
-    /// What the platform charges a message as.
-    fn category(&self, seen: &Seen) -> String {
-        let Some(name) = &seen.template else { return "service".to_owned() };
-        let key = (name.clone(), seen.language.clone().unwrap_or_default());
-        self.categories.get(&key).filter(|category| !category.is_empty()).map_or("utility", String::as_str).to_owned()
+    /// Another trial: what was not reported yet never is, and the dice fall as at the start.
+    pub(super) fn restart(&self, seed: u64) {
+        self.trial.fetch_add(1, Ordering::SeqCst);
+        super::lock(&self.dice).seed(seed);
     }
 
     fn put(&self, after: Duration, report: Report) {
@@ -118,6 +109,16 @@ impl Post {
         tally.pending += 1;
         // Nobody takes it only where the simulator has ended.
         let _ = self.queue.send(Due { trial: self.trial.load(Ordering::SeqCst), at: Instant::now() + after, report });
+    }
+}
+
+/// What the platform charges a message as.
+fn category(seen: &Seen) -> String {
+    match (&seen.template, &seen.category) {
+        (None, _) => "service".to_owned(),
+        (_, Some(category)) => category.to_lowercase(),
+        // No list tells.
+        (_, None) => "utility".to_owned(),
     }
 }
 
@@ -144,6 +145,8 @@ impl State {
             let mut inner = self.lock();
             (inner.manner.clone(), inner.faults.strike(Stage::Report, Some(seen)))
         };
+        // A failure that was asked for is not that of a rule.
+        let details = if fault.is_some() { "" } else { seen.details.as_str() };
         let fault = fault.or(seen.fails.map(Fault::FailLater));
         let plan = match fault {
             Some(Fault::NoReport) => return,
@@ -152,8 +155,9 @@ impl State {
         let of = shape::Message {
             wamid,
             recipient: &seen.person,
+            details,
             data: seen.data.as_deref(),
-            category: &post.category(seen),
+            category: &category(seen),
         };
         let now = jiff::Timestamp::now();
         for planned in plan {

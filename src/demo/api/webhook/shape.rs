@@ -2,7 +2,8 @@
 //!
 //! Floor: demo. A second reading of the facts, apart from the daemon's own.
 
-use super::super::refusal::Refusal;
+use super::super::message::user_id;
+use super::super::refusal::title;
 use super::Report;
 use super::plan::Stands;
 use jiff::Timestamp;
@@ -15,8 +16,10 @@ const HREF: &str = "https://developers.facebook.com/docs/whatsapp/cloud-api/supp
 /// A message whose standing is told.
 pub(super) struct Message<'a> {
     pub(super) wamid: &'a str,
-    /// The wa_id.
+    /// The wa_id, or the user id.
     pub(super) recipient: &'a str,
+    /// Why it failed.
+    pub(super) details: &'a str,
     pub(super) data: Option<&'a str>,
     pub(super) category: &'a str,
 }
@@ -30,8 +33,8 @@ impl Message<'_> {
             Stands::Read => "read",
             Stands::Failed(_) => "failed",
         };
-        let mut status =
-            json!({ "id": self.wamid, "status": name, "timestamp": stamp(at), "recipient_id": self.recipient });
+        let mut status = json!({ "id": self.wamid, "status": name, "timestamp": stamp(at) });
+        status[if user_id(self.recipient) { "recipient_user_id" } else { "recipient_id" }] = self.recipient.into();
         if let Some(data) = self.data {
             status["biz_opaque_callback_data"] = data.into();
         }
@@ -47,10 +50,7 @@ impl Message<'_> {
         let Stands::Failed(code) = stands else {
             return Report::Status { status, contact: Some(contact(self.recipient, "Sandbox")) };
         };
-        let details = "as the simulator was told";
-        let refusal = Refusal::new(*code, details).body(0);
-        let title =
-            refusal["error"]["message"].as_str().and_then(|message| message.split_once(") ")).map(|(_, title)| title);
+        let (title, details) = (title(*code), if self.details.is_empty() { TOLD } else { self.details });
         status["errors"] = json!([{
             "code": code, "title": title, "message": title, "error_data": { "details": details }, "href": HREF,
         }]);
@@ -58,9 +58,13 @@ impl Message<'_> {
     }
 }
 
-/// An entry of `contacts`.
-pub(super) fn contact(wa_id: &str, name: &str) -> Value {
-    json!({ "profile": { "name": name }, "wa_id": wa_id })
+/// Why a message failed that no rule failed.
+const TOLD: &str = "as the simulator was told";
+
+/// An entry of `contacts`: by wa_id, or by user id where no number is known (facts 4.3).
+pub(super) fn contact(person: &str, name: &str) -> Value {
+    let member = if user_id(person) { "user_id" } else { "wa_id" };
+    json!({ "profile": { "name": name }, member: person })
 }
 
 /// Seconds as a text: messages and statuses have them so.
@@ -190,9 +194,12 @@ pub(in super::super) fn capability(limit: &Value) -> Report {
 }
 
 /// What is told of a template: `field` and the members that it has beside name and language.
-pub(in super::super) fn template(field: &str, name: &str, language: &str, more: Value) -> Report {
-    // An id of its own for each name and language; the platform's are numbers.
-    let id = name.bytes().chain(language.bytes()).fold(7_u64, |id, byte| (id * 31 + u64::from(byte)) % 1_000_000_007);
+pub(in super::super) fn template(field: &str, entry: &Value, more: Value) -> Report {
+    let (name, language) = (entry["name"].as_str().unwrap_or_default(), entry["language"].as_str().unwrap_or_default());
+    // The list has texts, webhooks have numbers. Without one in the list: one of its own for each name and language.
+    let hash =
+        || name.bytes().chain(language.bytes()).fold(7_u64, |id, byte| (id * 31 + u64::from(byte)) % 1_000_000_007);
+    let id = entry["id"].as_str().and_then(|id| id.parse().ok()).or(entry["id"].as_u64()).unwrap_or_else(hash);
     let mut value = json!({
         "message_template_id": id, "message_template_name": name, "message_template_language": language,
     });
