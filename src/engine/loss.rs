@@ -97,6 +97,7 @@ impl Engine {
         };
         let ([waiting, _, unknown, parked], _) = self.outbox.backlog()?;
         self.lift(LOSS)?;
+        self.outbox.accept_stops();
         self.tell_box(Reason::Due, format!("the loss is accepted: {reason}"), true);
         Ok(Reply::data(&LossReport { note: loss.note, since: loss.since, messages: waiting + parked, unknown }))
     }

@@ -92,6 +92,8 @@ impl Outbox {
             self.stops.renew().map_err(written)?;
             stopped::list_all(&self.db, &mut self.stops, true)?;
             self.stops.absorb();
+            // The power went between a salvage and its list.
+            self.stops.incomplete = salvage::holds_all(&self.db)?;
             self.stops.write(self.row.commits).map_err(written)?;
             self.listed_again = (list == Found::Damaged).then(|| self.stops.len());
         }
@@ -126,14 +128,22 @@ impl Outbox {
         self.checked = super::check::Progress::default();
         self.detach()?;
         open::finish_swap(&self.settings.path)?;
-        let found = (&mut self.stops, std::mem::replace(&mut self.listed, Found::Intact));
+        // If it fails, a list that it began to make anew is still no list to believe.
+        let found = (&mut self.stops, self.listed);
         let happened = salvage::salvage(&self.settings, letters, what, &evidence, found, known)?;
+        self.listed = Found::Intact;
         let Opened { db, row, sender } = again(&self.settings, letters)?;
         (self.db, self.row, self.sender, self.attached) = (db, row, sender, true);
         let path = self.settings.path.clone();
         self.settle_in([known.message, known.attempt], Found::Intact)
             .map_err(|error| OpenError::Store { path, error })?;
         Ok(happened)
+    }
+
+    /// The list as an earlier version would have made it.
+    #[cfg(test)]
+    pub(crate) fn forget_incomplete(&mut self) {
+        self.stops.incomplete = false;
     }
 
     /// What SQLite takes and we never write: everybody's aliases and lanes.
@@ -144,6 +154,11 @@ impl Outbox {
              INSERT INTO alias SELECT '55' || value, 0, 'nobody' FROM alias LIMIT 1;
              UPDATE alias SET person = 'x';",
         )
+    }
+
+    /// An operator accepts a loss: whoever is not on the list of stops said no to nobody's knowledge.
+    pub fn accept_stops(&mut self) {
+        self.stops.accept();
     }
 
     /// How many entries the list of stops got when it had to be made again; told once.

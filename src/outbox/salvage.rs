@@ -120,7 +120,12 @@ pub(super) fn salvage(
     let db = fresh(&new).map_err(failed)?;
     #[cfg(test)]
     super::power::step().map_err(io)?;
-    let mut work = Work { old: old.as_ref(), new: &db, done: Salvage { what: what.to_owned(), ..Salvage::default() } };
+    let mut work = Work {
+        old: old.as_ref(),
+        new: &db,
+        done: Salvage { what: what.to_owned(), ..Salvage::default() },
+        held_all: false,
+    };
     let happened = work.copy(settings, letters, evidence, known).map_err(failed)?;
     #[cfg(test)]
     super::power::step().map_err(io)?;
@@ -128,7 +133,10 @@ pub(super) fn salvage(
     let commits: i64 = db.query_row("SELECT commits FROM box", [], |row| row.get(0)).map_err(|e| failed(e.into()))?;
     // Commits that are gone may have held a revocation, which is on the list; without the list nobody knows.
     let commits_lost = what.contains("commits") || what.contains("log") || evidence.mark.is_none();
-    work.done.stops_known = list == Found::Intact || (complete && !commits_lost);
+    // Nor does a later salvage know what an earlier one did not, before somebody has accepted that.
+    let whole = if list == Found::Intact { !stops.incomplete } else { complete && !commits_lost };
+    work.done.stops_known = whole && !work.held_all;
+    stops.incomplete = !work.done.stops_known;
     if list == Found::Intact {
         stops.taken_back();
         stops.keep_lifted(&stopped::lifted(&db).map_err(failed)?);
@@ -169,6 +177,12 @@ pub(super) fn salvage(
         stops.write(commits).map_err(io)?;
     }
     Ok(happened)
+}
+
+/// Whether a store holds everything because nobody knows who said no.
+pub(super) fn holds_all(db: &Connection) -> Result<bool, StoreError> {
+    let question = "SELECT EXISTS (SELECT 1 FROM hold WHERE key = ?1 AND lift = ?2)";
+    Ok(db.query_row(question, [LOSS, LIFT_ALL], |row| row.get(0))?)
 }
 
 /// Every table.
@@ -241,6 +255,8 @@ struct Work<'a> {
     old: Option<&'a Connection>,
     new: &'a Connection,
     done: Salvage,
+    /// The old store already held everything, for nobody knew who said no.
+    held_all: bool,
 }
 
 impl Work<'_> {
@@ -289,7 +305,12 @@ impl Work<'_> {
             sane(int(&values[3])) && (0..=2).contains(&int(&values[6]))
         })?;
         self.table(&tables::RECEIPT, |values| Outcome::of_code(text(&values[2])).is_some())?;
-        self.table(&tables::HOLD, |values| Reason::of_code(text(&values[1])).is_some())?;
+        let mut held_all = false;
+        self.table(&tables::HOLD, |values| {
+            held_all |= text(&values[0]) == LOSS && text(&values[6]) == LIFT_ALL;
+            Reason::of_code(text(&values[1])).is_some()
+        })?;
+        self.held_all = held_all;
         self.table(&tables::REPEAT, |_| true)?;
 
         let seen = found.as_ref().map(|values| (text(&values[1]).to_owned(), int(&values[2]), int(&values[3])));
@@ -385,7 +406,7 @@ impl Work<'_> {
 
     /// Whether nothing is missing from which a stop could be known.
     fn knows_all_stops(&self) -> bool {
-        let needed = ["person", "alias", "ledger", "lane"];
+        let needed = ["person", "alias", "ledger", "lane", "hold"];
         let whole = |name: &str| {
             self.done.tables.iter().any(|(table, _, unreadable, gaps)| *table == name && *unreadable == 0 && *gaps == 0)
         };

@@ -1,0 +1,92 @@
+//! What a salvage must not forget, and what it does without room.
+
+use super::kit::*;
+use crate::operate::{Reply, Request};
+use crate::outbox::{Hold, LIFT_ALL, LOSS, Outbox, power};
+
+const LIST: &str = "outbox.db.stops";
+
+fn loss(kit: &mut Kit) -> Option<Hold> {
+    kit.engine().soft.holds.iter().find(|hold| hold.key == LOSS).cloned()
+}
+
+/// Damages what nobody has open: the store is cut, and the list is gone if it shall.
+fn damage(kit: &mut Kit, list: bool) {
+    kit.crash();
+    let at = |name: &str| kit.folder.path().join(name);
+    if list {
+        std::fs::remove_file(at(LIST)).unwrap();
+    }
+    std::fs::File::options().write(true).open(at("outbox.db")).unwrap().set_len(3_000).unwrap();
+}
+
+fn alarm(kit: &mut Kit, n: u32) -> usize {
+    let before = kit.sent.len();
+    kit.arrive("node/1/state", &format!(r#"{{"n": {n}, "id": "{n}"}}"#));
+    kit.run(120_000);
+    kit.sent.len() - before
+}
+
+#[test]
+fn a_second_salvage_knows_that_nobody_knew_who_said_no() {
+    let mut kit = Kit::new();
+    kit.ask(Request::ConsentRevoke { number: ANA.into(), purpose: None });
+    damage(&mut kit, true);
+    kit.start();
+    assert_eq!(loss(&mut kit).unwrap().lift, LIFT_ALL);
+    for round in 0..2 {
+        damage(&mut kit, false);
+        kit.start();
+        assert_eq!(loss(&mut kit).unwrap().lift, LIFT_ALL, "round {round}");
+        assert_eq!(alarm(&mut kit, 70 + round), 0, "round {round}");
+    }
+    // While it works, too.
+    kit.engine().outbox.break_rows().unwrap();
+    assert_eq!(alarm(&mut kit, 75), 0);
+    assert_eq!(loss(&mut kit).unwrap().lift, LIFT_ALL);
+    // Somebody accepts it: from then on the list is what is known.
+    assert!(matches!(kit.ask(Request::AcceptLoss { reason: "test".into() }), Reply::Data(_)));
+    kit.run(1_000);
+    damage(&mut kit, false);
+    kit.start();
+    let held = loss(&mut kit).unwrap();
+    assert_ne!(held.lift, LIFT_ALL, "{}", held.note);
+}
+
+#[test]
+fn an_older_list_with_a_hold_on_everything_is_no_reason_for_a_milder_one() {
+    let mut kit = Kit::new();
+    damage(&mut kit, true);
+    kit.start();
+    // A list that does not say so itself, as of a version before.
+    let list = kit.folder.path().join(LIST);
+    kit.engine().outbox.forget_incomplete();
+    assert!(list.exists());
+    kit.engine().outbox.break_rows().unwrap();
+    alarm(&mut kit, 70);
+    assert_eq!(loss(&mut kit).unwrap().lift, LIFT_ALL);
+}
+
+#[test]
+fn a_salvage_that_fails_and_begins_again_believes_no_list_of_its_own() {
+    for step in 0..12 {
+        let mut kit = Kit::new();
+        kit.ask(Request::ConsentRevoke { number: ANA.into(), purpose: None });
+        kit.crash();
+        std::fs::remove_file(kit.folder.path().join(LIST)).unwrap();
+        std::fs::File::options().write(true).open(kit.folder.path().join("outbox.db")).unwrap().set_len(3_000).unwrap();
+        // Twice in one run of the box, and the next start finds what both left.
+        for _ in 0..2 {
+            power::goes_after(Some(step));
+            let (rooms, _) = kit.config();
+            drop(Outbox::open(rooms.outbox, 7));
+            power::goes_after(None);
+        }
+        kit.start();
+        assert_eq!(loss(&mut kit).unwrap().lift, LIFT_ALL, "step {step}");
+        assert_eq!(alarm(&mut kit, 70), 0, "step {step}");
+        damage(&mut kit, false);
+        kit.start();
+        assert_eq!(loss(&mut kit).unwrap().lift, LIFT_ALL, "step {step}, again");
+    }
+}
