@@ -1,6 +1,8 @@
 //! What a salvage must not forget, and what it does without room.
 
 use super::kit::*;
+use crate::engine::{Input, Link};
+use crate::message::{NotSent, Outcome, Reason};
 use crate::operate::{Reply, Request};
 use crate::outbox::{Hold, LIFT_ALL, LOSS, Outbox, power};
 
@@ -89,4 +91,34 @@ fn a_salvage_that_fails_and_begins_again_believes_no_list_of_its_own() {
         kit.start();
         assert_eq!(loss(&mut kit).unwrap().lift, LIFT_ALL, "step {step}, again");
     }
+}
+
+#[test]
+fn nothing_unknown_is_decided_before_somebody_accepts_the_loss() {
+    let mut kit = Kit::new();
+    kit.line = false;
+    kit.give(vec![Input::Link(Link::UplinkDown(NotSent::NoConnection("test".into())))]);
+    kit.order("pos/1/ready", BIA, "1");
+    kit.order("pos/1/offer", CAIO, "2");
+    kit.crash();
+    // Without its mark nobody knows whether the last commits are gone.
+    let at = |name: &str| kit.folder.path().join(name);
+    rusqlite::Connection::open(at("outbox.db")).unwrap().execute_batch("UPDATE box SET store = x'00'").unwrap();
+    std::fs::remove_file(at("outbox.db.lock")).unwrap();
+    kit.line = true;
+    kit.start();
+    kit.give(vec![Input::Link(Link::UplinkUp(None))]);
+    let waiting = |kit: &mut Kit| kit.engine().outbox.backlog().unwrap().0[2];
+    let unknown = waiting(&mut kit);
+    assert!(unknown > 0, "{}", loss(&mut kit).unwrap().note);
+    for _ in 0..2 {
+        kit.run(3 * 3_600_000);
+        assert_eq!(waiting(&mut kit), unknown, "none is ended or repeated");
+        assert_eq!(kit.told_times(Outcome::Unknown, Reason::NotRepeated), 0);
+        assert_eq!(kit.sent, []);
+        kit.restart();
+    }
+    kit.ask(Request::AcceptLoss { reason: "test".into() });
+    kit.run(60_000);
+    assert_eq!(waiting(&mut kit), 0, "released, they go by the policy");
 }
