@@ -94,6 +94,63 @@ fn a_salvage_that_fails_and_begins_again_believes_no_list_of_its_own() {
 }
 
 #[test]
+fn without_room_for_everything_it_keeps_what_protects_people_and_works() {
+    for (pages, messages, people) in [(400, true, true), (150, false, true), (34, false, false), (5, false, false)] {
+        let mut kit = Kit::new();
+        for n in 0..250 {
+            let to = format!("+55219876{n:05}");
+            kit.order("pos/1/ready", &to, &"x".repeat(60));
+            if n % 4 == 0 {
+                kit.ask(Request::ConsentRevoke { number: to, purpose: None });
+            }
+        }
+        let sent = kit.sent.len();
+        let store = kit.folder.path().join("outbox.db");
+        kit.crash();
+        let db = rusqlite::Connection::open(&store).unwrap();
+        db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); UPDATE box SET store = x'00'").unwrap();
+        drop(db);
+        power::has_room_for(Some(pages));
+        let (rooms, _) = kit.config();
+        let opened = Outbox::open(rooms.outbox, 7).map(drop);
+        power::has_room_for(None);
+        let half = kit.folder.path().join("outbox.db.salvaging");
+        assert!(!half.exists(), "{pages}: what is half-made fills no disk");
+        if pages == 5 {
+            assert!(opened.unwrap_err().to_string().contains("no space"));
+            std::fs::write(&half, b"left by an older version").unwrap();
+        } else {
+            opened.unwrap();
+        }
+        kit.start();
+        assert!(!half.exists());
+        let held = loss(&mut kit).unwrap();
+        if pages == 5 {
+            // With room again everything is still there.
+            assert!(held.note.contains("message 250"), "{}", held.note);
+            continue;
+        }
+        assert_eq!(held.note.contains("message 250"), messages, "{pages}: {}", held.note);
+        assert_eq!(held.note.contains("THE DISK IS FULL"), !messages, "{pages}: {}", held.note);
+        assert_eq!(held.note.contains("ledger"), people, "{pages}: {}", held.note);
+        assert_ne!(held.lift, LIFT_ALL, "the list is whole");
+        kit.restart();
+        kit.order("pos/1/ready", "+5521987600000", "she said no");
+        kit.order("pos/1/ready", "+5521987600001", "he did not");
+        kit.run(60_000);
+        assert_eq!(kit.sent.len(), sent, "{pages}: held");
+        kit.ask(Request::AcceptLoss { reason: "test".into() });
+        kit.run(60_000);
+        kit.answer_last(taken());
+        kit.run(600_000);
+        let new: Vec<&str> = kit.sent[sent..].iter().map(|sent| sent.text.as_str()).collect();
+        assert!(!new.contains(&"she said no"), "{pages}: {new:?}");
+        // Behind 250 others, where they are kept.
+        assert!(messages || new.contains(&"he did not"), "{pages}: {new:?}");
+    }
+}
+
+#[test]
 fn nothing_unknown_is_decided_before_somebody_accepts_the_loss() {
     let mut kit = Kit::new();
     kit.line = false;
@@ -121,4 +178,20 @@ fn nothing_unknown_is_decided_before_somebody_accepts_the_loss() {
     kit.ask(Request::AcceptLoss { reason: "test".into() });
     kit.run(60_000);
     assert_eq!(waiting(&mut kit), 0, "released, they go by the policy");
+}
+
+#[test]
+fn another_store_with_more_commits_hides_commits_too() {
+    let mut kit = Kit::new();
+    kit.line = false;
+    kit.give(vec![Input::Link(Link::UplinkDown(NotSent::NoConnection("test".into())))]);
+    kit.order("pos/1/ready", BIA, "1");
+    kit.crash();
+    let store = rusqlite::Connection::open(kit.folder.path().join("outbox.db")).unwrap();
+    store.execute_batch("UPDATE box SET store = 'bcdf', commits = commits + 100").unwrap();
+    drop(store);
+    kit.start();
+    kit.run(10_000);
+    let held = loss(&mut kit).unwrap();
+    assert!(held.note.contains("of 1 messages nobody knows whether they were sent"), "{}", held.note);
 }
