@@ -181,6 +181,31 @@ fn nothing_unknown_is_decided_before_somebody_accepts_the_loss() {
 }
 
 #[test]
+fn a_state_that_says_on_its_way_without_an_attempt_is_found_and_ends() {
+    let mut kit = Kit::new();
+    kit.line = false;
+    kit.give(vec![Input::Link(Link::UplinkDown(NotSent::NoConnection("test".into())))]);
+    kit.order("pos/1/ready", BIA, "1");
+    kit.crash();
+    // As SQLite would have it, its indexes with it: one bit of a row.
+    let store = rusqlite::Connection::open(kit.folder.path().join("outbox.db")).unwrap();
+    store.execute_batch("UPDATE message SET state = 1").unwrap();
+    drop(store);
+    kit.line = true;
+    kit.start();
+    kit.give(vec![Input::Link(Link::UplinkUp(None))]);
+    kit.run(60_000);
+    assert!(loss(&mut kit).is_some());
+    kit.ask(Request::AcceptLoss { reason: "test".into() });
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["1"], "as an unknown one, by the policy");
+    kit.answer_last(taken());
+    kit.run(60_000);
+    let ([waiting, under_way, unknown, parked], _) = kit.engine().outbox.backlog().unwrap();
+    assert_eq!([under_way, unknown, parked], [0; 3], "waiting {waiting}: {:?}", kit.outcomes());
+}
+
+#[test]
 fn another_store_with_more_commits_hides_commits_too() {
     let mut kit = Kit::new();
     kit.line = false;
