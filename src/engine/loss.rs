@@ -81,6 +81,10 @@ impl Engine {
         })
     }
 
+    pub(super) fn is_loss_held(&self) -> bool {
+        self.soft.holds.iter().any(|hold| hold.key == LOSS)
+    }
+
     /// The hold of a loss, where it stops such a message. Critical ones to configured contacts pass, unless it is not known who
     /// said no.
     pub(super) fn held_by_loss(&self, to: &Number, priority: Priority) -> Option<&Hold> {
@@ -97,6 +101,7 @@ impl Engine {
         };
         let ([waiting, _, unknown, parked], _) = self.outbox.backlog()?;
         self.lift(LOSS)?;
+        self.outbox.accept_stops();
         self.tell_box(Reason::Due, format!("the loss is accepted: {reason}"), true);
         Ok(Reply::data(&LossReport { note: loss.note, since: loss.since, messages: waiting + parked, unknown }))
     }

@@ -172,6 +172,10 @@ impl Engine {
     }
 
     fn resolve_due(&mut self) -> Result<bool, StoreError> {
+        // What a loss made unknown is decided by whoever accepts it; and nothing leaves before.
+        if self.is_loss_held() {
+            return Ok(false);
+        }
         let due = self.outbox.unknown_due(self.moment.boxed, limits::BATCH)?;
         let more = due.len() == limits::BATCH;
         due.into_iter().try_for_each(|id| self.resolve_unknown(id))?;
@@ -319,7 +323,7 @@ impl Engine {
         };
         let candidates = [
             turn,
-            self.outbox.next_deadline()?,
+            self.outbox.next_deadline(!self.is_loss_held())?,
             self.outbox.next_parked(UNTIL)?,
             self.next_hold_end(),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),

@@ -61,6 +61,8 @@ const STEPS: &[Step] = &[
              AND EXISTS (SELECT 1 FROM person WHERE id = l.person)
              AND EXISTS (SELECT 1 FROM ledger AS i INDEXED BY ledger_person
                          WHERE i.sender = l.sender AND i.person = l.person AND i.id = l.id)
+             AND (at_wall IS NOT NULL OR EXISTS (SELECT 1 FROM ledger AS i INDEXED BY ledger_undated
+                         WHERE i.at_wall IS NULL AND i.id = l.id))
          FROM ledger AS l WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "lane", text: false, sql:
         "SELECT person, pair_started BETWEEN 0 AND ?3 AND pair_last BETWEEN 0 AND ?3 AND pair_count >= 0 AND strikes >= 0
@@ -72,12 +74,19 @@ const STEPS: &[Step] = &[
         "SELECT id, state BETWEEN 0 AND 4 AND rank BETWEEN 0 AND 3 AND arrived BETWEEN 0 AND ?3 AND changed BETWEEN 0 AND ?3
              AND length(rule) + length(coalesce(event, '')) + length(topic) + length(detail) + length(coalesce(subject, '')) >= 0
              AND (person IS NULL OR EXISTS (SELECT 1 FROM person WHERE id = m.person))
+             AND (dedupe IS NULL OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_dedupe
+                 WHERE i.dedupe = m.dedupe AND i.id = m.id))
+             AND (subject IS NULL OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_subject
+                 WHERE i.person IS m.person AND i.subject = m.subject AND i.id = m.id))
+             AND (state NOT IN (0, 3) OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_expiry
+                 WHERE i.state IN (0, 3) AND i.expires = m.expires AND i.id = m.id))
              AND CASE state
                  WHEN 0 THEN outcome = 'stored' AND wamid IS NULL
                      AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = m.id AND (answered IS NULL OR reason = 'taken'))
                      AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_waiting
                      WHERE i.state = 0 AND i.sender = m.sender AND i.person = m.person AND i.rank = m.rank AND i.id = m.id)
-                 WHEN 1 THEN EXISTS (SELECT 1 FROM message AS i INDEXED BY message_open
+                 WHEN 1 THEN EXISTS (SELECT 1 FROM attempt WHERE message = m.id AND answered IS NULL)
+                     AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_open
                      WHERE i.state IN (1, 2) AND i.state = 1 AND i.due = m.due AND i.id = m.id)
                  WHEN 2 THEN EXISTS (SELECT 1 FROM message AS i INDEXED BY message_open
                      WHERE i.state IN (1, 2) AND i.state = 2 AND i.due = m.due AND i.id = m.id)
@@ -98,6 +107,14 @@ const STEPS: &[Step] = &[
         "SELECT id, length(outcome) > 0 AND length(reason) > 0 FROM receipt WHERE id > ?1 AND ?3 >= 0 ORDER BY id LIMIT ?2" },
     Step { name: "hold", text: true, sql:
         "SELECT key, length(reason) > 0 AND length(note) >= 0 FROM hold WHERE key > ?1 AND ?3 >= 0 ORDER BY key LIMIT ?2" },
+    Step { name: "repeat", text: false, sql:
+        "SELECT slot, typeof(serial) = 'integer' AND length(print) > 0 FROM repeat
+         WHERE slot > ?1 AND ?3 >= 0 ORDER BY slot LIMIT ?2" },
+    Step { name: "box", text: false, sql:
+        "SELECT one, length(store) > 0 AND commits >= 0 AND boxed BETWEEN 0 AND ?3 AND json_valid(filters) FROM box
+         WHERE one > ?1 ORDER BY one LIMIT ?2" },
+    Step { name: "sender", text: false, sql:
+        "SELECT id, length(phone_number_id) >= 0 FROM sender WHERE id > ?1 AND ?3 >= 0 ORDER BY id LIMIT ?2" },
 ];
 
 impl Outbox {
@@ -188,4 +205,84 @@ pub(super) fn integrity(db: &Connection, most: u32) -> Result<Vec<String>, Store
     };
     let lines = said.iter().flat_map(|said| said.lines()).filter(|line| *line != "ok" && !line.starts_with("***"));
     Ok(lines.map(|line| named(line).unwrap_or_else(|| line.to_owned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::schema;
+
+    const ROWS: &str = "
+        INSERT INTO box VALUES (1, 'k3f9', 0, 0, 0, '', 0, 0, 0, '[]');
+        INSERT INTO sender VALUES (1, '106540352242922');
+        INSERT INTO person VALUES (1, '5521987650001');
+        INSERT INTO alias VALUES ('5521987650001', 0, 1);
+        INSERT INTO lane (sender, person, rank, due) VALUES (1, 1, 2, 0);
+        INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'till', '', NULL, NULL, 0, NULL);
+        INSERT INTO repeat VALUES (1, 1, x'01');
+        INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, purpose,
+                category, template, arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
+            SELECT column1, column2, 1, 1, 2, 0, 0, 9, column3, 'r', 't', x'01', 's', 'orders', '', '', 0, 0, column4, '', '', 0, 0
+            FROM (VALUES (1, 0, NULL, 'stored'), (2, 1, NULL, 'stored'), (3, 2, NULL, 'unknown'), (4, 3, 'pause', 'stored'),
+                         (5, 4, NULL, 'accepted'));
+        INSERT INTO attempt (id, message, try, boxed, wall, boot, spent) VALUES (1, 2, 1, 0, 0, '', 1);";
+
+    fn wrong(index: &str, change: &str) -> Vec<String> {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(&schema::STEPS.concat()).unwrap();
+        db.execute_batch(&format!(
+            "CREATE TEMP TABLE kept AS SELECT * FROM main.sqlite_schema WHERE name = '{index}';
+             PRAGMA writable_schema = ON;
+             DELETE FROM main.sqlite_schema WHERE name = '{index}';
+             PRAGMA writable_schema = RESET;
+             {ROWS} {change};
+             PRAGMA writable_schema = ON;
+             INSERT INTO main.sqlite_schema SELECT * FROM kept;
+             PRAGMA writable_schema = RESET;"
+        ))
+        .unwrap();
+        whole(&db, BoxTime(1_000))
+    }
+
+    #[test]
+    fn rows_that_an_index_does_not_know_are_found_row_by_row() {
+        assert_eq!(wrong("", ""), [""; 0], "nothing is wrong with these");
+        for (index, table) in [
+            ("alias_person", "alias"),
+            ("lane_due", "lane"),
+            ("ledger_person", "ledger"),
+            ("ledger_undated", "ledger"),
+            ("message_waiting", "message"),
+            ("message_expiry", "message"),
+            ("message_open", "message"),
+            ("message_parked", "message"),
+            ("message_dedupe", "message"),
+            ("message_subject", "message"),
+            ("attempt_message", "attempt"),
+        ] {
+            let wrong = wrong(index, "");
+            assert!(wrong.iter().any(|line| line.starts_with(&format!("table {table}:"))), "{index}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn every_table_is_read() {
+        for (change, table) in [
+            ("UPDATE repeat SET print = 'x', serial = 'y'", "repeat"),
+            ("UPDATE box SET filters = 'x'", "box"),
+            ("UPDATE message SET state = 1 WHERE id = 1", "message"),
+            ("UPDATE attempt SET answered = 5", "message"),
+        ] {
+            let wrong = wrong("", change);
+            assert_eq!(wrong.len(), 1, "{change}: {wrong:?}");
+            assert!(wrong[0].starts_with(&format!("table {table}:")), "{change}: {wrong:?}");
+        }
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(&schema::STEPS.concat()).unwrap();
+        let mut query = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1").unwrap();
+        let tables: Vec<String> = query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        let mut read: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        read.sort_unstable();
+        assert_eq!(read, tables);
+    }
 }

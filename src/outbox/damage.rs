@@ -9,12 +9,41 @@ use super::stops::{Found, Stops};
 use super::{OpenError, Outbox, Settings, StoreError, aside, schema, stopped};
 use crate::time::{BoxTime, millis};
 use rusqlite::Connection;
+use std::fmt;
 use std::fs::File;
+
+/// What is wrong with a store, as far as it decides what is believed of the rest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Damage {
+    /// The log is broken: the commits behind that place are gone.
+    Log(String),
+    /// The last commits are gone.
+    CommitsGone(String),
+    /// It is not the store that was here: whatever number its commits have, they are not ours.
+    OtherStore(String),
+    /// Pages, rows, the whole file.
+    Content(String),
+}
+
+impl Damage {
+    /// Whether commits are missing, and with them revocations or messages that left.
+    pub fn hides_commits(&self) -> bool {
+        !matches!(self, Damage::Content(_))
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Damage::Log(what) | Damage::CommitsGone(what) | Damage::OtherStore(what) | Damage::Content(what)) = self;
+        f.write_str(what)
+    }
+}
 
 /// Opens the store, or salvages it and opens what is left.
 pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbox, OpenError> {
     let path = settings.path.clone();
     open::finish_swap(&path)?;
+    salvage::forget_unfinished(&path).map_err(|why| OpenError::File { path: path.clone(), why: why.to_string() })?;
     let mark = Mark::read(&lock);
     let (mut stops, mut list) = Stops::load(&path);
     let evidence = Evidence { mark: mark.clone(), list: (list == Found::Intact).then_some(stops.commits) };
@@ -44,7 +73,7 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
 fn again(settings: &Settings, letters: u64) -> Result<Opened, OpenError> {
     open::open(settings, letters, &Evidence::default()).map_err(|trouble| match trouble {
         Trouble::Open(error) => error,
-        Trouble::Damage(why) => OpenError::File { path: settings.path.clone(), why },
+        Trouble::Damage(why) => OpenError::File { path: settings.path.clone(), why: why.to_string() },
     })
 }
 
@@ -92,6 +121,8 @@ impl Outbox {
             self.stops.renew().map_err(written)?;
             stopped::list_all(&self.db, &mut self.stops, true)?;
             self.stops.absorb();
+            // The power went between a salvage and its list.
+            self.stops.incomplete = salvage::holds_all(&self.db)?;
             self.stops.write(self.row.commits).map_err(written)?;
             self.listed_again = (list == Found::Damaged).then(|| self.stops.len());
         }
@@ -126,14 +157,23 @@ impl Outbox {
         self.checked = super::check::Progress::default();
         self.detach()?;
         open::finish_swap(&self.settings.path)?;
-        let found = (&mut self.stops, std::mem::replace(&mut self.listed, Found::Intact));
-        let happened = salvage::salvage(&self.settings, letters, what, &evidence, found, known)?;
+        // If it fails, a list that it began to make anew is still no list to believe.
+        let found = (&mut self.stops, self.listed);
+        let happened =
+            salvage::salvage(&self.settings, letters, &Damage::Content(what.to_owned()), &evidence, found, known)?;
+        self.listed = Found::Intact;
         let Opened { db, row, sender } = again(&self.settings, letters)?;
         (self.db, self.row, self.sender, self.attached) = (db, row, sender, true);
         let path = self.settings.path.clone();
         self.settle_in([known.message, known.attempt], Found::Intact)
             .map_err(|error| OpenError::Store { path, error })?;
         Ok(happened)
+    }
+
+    /// The list as an earlier version would have made it.
+    #[cfg(test)]
+    pub(crate) fn forget_incomplete(&mut self) {
+        self.stops.incomplete = false;
     }
 
     /// What SQLite takes and we never write: everybody's aliases and lanes.
@@ -144,6 +184,11 @@ impl Outbox {
              INSERT INTO alias SELECT '55' || value, 0, 'nobody' FROM alias LIMIT 1;
              UPDATE alias SET person = 'x';",
         )
+    }
+
+    /// An operator accepts a loss: whoever is not on the list of stops said no to nobody's knowledge.
+    pub fn accept_stops(&mut self) {
+        self.stops.accept();
     }
 
     /// How many entries the list of stops got when it had to be made again; told once.

@@ -5,6 +5,7 @@
 //! same commit must be the same in all that the mark says. Without a readable mark nothing is concluded.
 
 use super::BoxRow;
+use super::damage::Damage;
 use crate::time::Clock;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -68,15 +69,15 @@ impl Mark {
     }
 
     /// What a row of the store says against it.
-    pub fn contradicts(&self, row: &BoxRow) -> Option<String> {
+    pub fn contradicts(&self, row: &BoxRow) -> Option<Damage> {
         if row.commits < self.commits && row.store == self.store {
-            return Some(format!("the last {} commits are gone", self.commits - row.commits));
+            return Some(Damage::CommitsGone(format!("the last {} commits are gone", self.commits - row.commits)));
         }
         if row.store != self.store {
-            return Some("it is not the file that this box wrote last".to_owned());
+            return Some(Damage::OtherStore("it is not the file that this box wrote last".to_owned()));
         }
         (row.commits == self.commits && digest_of(row) != self.row)
-            .then(|| "what the box knew about itself is not what was written last".to_owned())
+            .then(|| Damage::Content("what the box knew about itself is not what was written last".to_owned()))
     }
 }
 
@@ -135,8 +136,12 @@ mod tests {
         let mark = Mark::of(&row(9), 1, 12, 13);
         assert_eq!(mark.contradicts(&row(9)), None);
         assert_eq!(mark.contradicts(&row(12)), None, "the power went before the mark was on the disk");
-        assert!(mark.contradicts(&row(8)).unwrap().contains("last 1 commits"));
-        assert!(mark.contradicts(&BoxRow { boxed: BoxTime(71), ..row(9) }).is_some());
-        assert!(mark.contradicts(&BoxRow { store: "bcdf".into(), ..row(9) }).is_some());
+        assert_eq!(mark.contradicts(&row(8)), Some(Damage::CommitsGone("the last 1 commits are gone".into())));
+        assert!(matches!(mark.contradicts(&BoxRow { boxed: BoxTime(71), ..row(9) }), Some(Damage::Content(_))));
+        for commits in [8, 9, 12] {
+            let other = BoxRow { store: "bcdf".into(), ..row(commits) };
+            let damage = mark.contradicts(&other).unwrap();
+            assert!(matches!(damage, Damage::OtherStore(_)) && damage.hides_commits(), "{commits}");
+        }
     }
 }

@@ -584,8 +584,8 @@ impl Outbox {
         Ok(ids)
     }
 
-    /// When the next message expires or the next unknown is due.
-    pub fn next_deadline(&self) -> Result<Option<BoxTime>, StoreError> {
+    /// When the next message expires or, if those are to be decided, the next unknown is due.
+    pub fn next_deadline(&self, unknowns: bool) -> Result<Option<BoxTime>, StoreError> {
         let expires: Option<i64> = self
             .db
             .prepare_cached("SELECT min(expires) FROM message INDEXED BY message_expiry WHERE state IN (0, 3)")?
@@ -594,7 +594,7 @@ impl Outbox {
             .db
             .prepare_cached("SELECT min(due) FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2")?
             .query_row([], |row| row.get(0))?;
-        Ok(expires.into_iter().chain(unknown).min().map(BoxTime))
+        Ok(expires.into_iter().chain(unknown.filter(|_| unknowns)).min().map(BoxTime))
     }
 
     fn write_if(&mut self, question: &str, order: &str, with: i64) -> Result<(), StoreError> {

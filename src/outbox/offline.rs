@@ -24,7 +24,7 @@ pub fn check(path: &Path) -> Result<StoreCheck, OpenError> {
     let file = File::open(path).map_err(io)?;
     report.bytes = file.metadata().map_err(io)?.len();
     drop(file);
-    report.wrong.extend(pages::examine(path).map_err(io)?);
+    report.wrong.extend(pages::examine(path).map_err(io)?.map(|damage| damage.to_string()));
     if suffixed(path, "-journal").exists() {
         report.wrong.push("a rollback journal lies beside it, which no store of ours has".to_owned());
     }
@@ -46,7 +46,7 @@ pub fn check(path: &Path) -> Result<StoreCheck, OpenError> {
             match read_box(&db) {
                 Ok(row) => {
                     now = row.boxed;
-                    report.wrong.extend(contradiction(&row, &evidence));
+                    report.wrong.extend(contradiction(&row, &evidence).map(|damage| damage.to_string()));
                 }
                 Err(error) => report.wrong.push(format!("table box: {error}")),
             }

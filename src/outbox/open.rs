@@ -2,6 +2,7 @@
 //!
 //! Floor: rooms. Changes nothing in a file that is not a store of ours, or is of a newer version.
 
+use super::damage::Damage;
 use super::mark::Mark;
 use super::{BoxRow, OpenError, PAGE, Settings, StoreError, aside, pages, schema};
 use crate::message::SenderId;
@@ -22,7 +23,7 @@ const NEWER: i64 = 1000;
 /// Why there is no open store yet.
 pub(super) enum Trouble {
     /// It is damaged, as these words say.
-    Damage(String),
+    Damage(Damage),
     /// Something that salvage does not mend.
     Open(OpenError),
 }
@@ -30,7 +31,7 @@ pub(super) enum Trouble {
 impl From<OpenError> for Trouble {
     fn from(error: OpenError) -> Trouble {
         match error {
-            OpenError::Store { error, .. } if error.is_damage() => Trouble::Damage(error.to_string()),
+            OpenError::Store { error, .. } if error.is_damage() => Trouble::Damage(Damage::Content(error.to_string())),
             error => Trouble::Open(error),
         }
     }
@@ -69,7 +70,7 @@ pub(super) fn open(settings: &Settings, letters: u64, evidence: &Evidence) -> Re
     };
     let log = std::fs::metadata(suffixed(path, "-wal")).map_or(0, |found| found.len());
     if bytes == 0 && (evidence.any() || log > 0) {
-        return Err(Trouble::Damage("the file is gone or empty".to_owned()));
+        return Err(Trouble::Damage(Damage::Content("the file is gone or empty".to_owned())));
     }
     if bytes > 0 {
         look(path, evidence)?;
@@ -125,7 +126,7 @@ fn not_ours(error: OpenError, path: &Path, evidence: &Evidence) -> Trouble {
     let known = schema::STEPS.len() as i64;
     match error {
         OpenError::Foreign(_) if evidence.any() => {
-            Trouble::Damage("another program's database lies in its place".to_owned())
+            Trouble::Damage(Damage::OtherStore("another program's database lies in its place".to_owned()))
         }
         OpenError::Newer { found, .. }
             if evidence
@@ -133,7 +134,7 @@ fn not_ours(error: OpenError, path: &Path, evidence: &Evidence) -> Trouble {
                 .as_ref()
                 .map_or_else(|| found > known + NEWER && has_our_tables(path), |mark| mark.schema <= known) =>
         {
-            Trouble::Damage(format!("the header names a version that never wrote it ({found})"))
+            Trouble::Damage(Damage::Content(format!("the header names a version that never wrote it ({found})")))
         }
         error => error.into(),
     }
@@ -151,11 +152,13 @@ fn has_our_tables(path: &Path) -> bool {
 }
 
 /// What the traces beside the store say against it.
-pub(super) fn contradiction(row: &BoxRow, evidence: &Evidence) -> Option<String> {
+pub(super) fn contradiction(row: &BoxRow, evidence: &Evidence) -> Option<Damage> {
     let mark = evidence.mark.as_ref().and_then(|mark| mark.contradicts(row));
     // The list is written just before its commit: one commit ahead is a power cut, more is not.
     let list = evidence.list.filter(|commits| *commits > row.commits + 1);
-    mark.or(list.map(|commits| format!("at least the last {} commits are gone", commits - 1 - row.commits)))
+    mark.or(list.map(|commits| {
+        Damage::CommitsGone(format!("at least the last {} commits are gone", commits - 1 - row.commits))
+    }))
 }
 
 /// Keeps SQLite from writing the log into the file when it is closed: what is damaged stays as it is.

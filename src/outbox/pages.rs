@@ -3,6 +3,7 @@
 //! Floor: rooms. Reads only. SQLite takes a broken log for a short one and goes on with an older store, and it pads a file that
 //! was cut with zeros: neither may be taken for the truth here.
 
+use super::damage::Damage;
 use super::open::suffixed;
 use super::{PAGE, schema};
 use std::collections::BTreeSet;
@@ -16,12 +17,12 @@ const WAL_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
 /// What is wrong with the file, in words; `None` if nothing shows before it is opened.
-pub(super) fn examine(path: &Path) -> std::io::Result<Option<String>> {
+pub(super) fn examine(path: &Path) -> std::io::Result<Option<Damage>> {
     let mut header = [0; HEADER];
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
     if file.read_exact(&mut header).is_err() {
-        return Ok(Some(format!("only {bytes} bytes of the file are left")));
+        return Ok(Some(Damage::Content(format!("only {bytes} bytes of the file are left"))));
     }
     let log = match File::open(suffixed(path, "-wal")) {
         Ok(log) => Some(Log::read(log)?),
@@ -30,15 +31,19 @@ pub(super) fn examine(path: &Path) -> std::io::Result<Option<String>> {
     };
     // The newest first page may be in the log, and the file's own that of an empty store.
     let newest = !log.as_ref().is_some_and(|log| log.holds.contains(&1));
-    let wrong = header_wrong(&header, newest).or(log.as_ref().and_then(|log| log.wrong.clone()));
-    if wrong.is_some() {
-        return Ok(wrong);
+    let head = header_wrong(&header, newest);
+    if let Some(wrong) = log.as_ref().and_then(|log| log.wrong.clone()) {
+        return Ok(Some(Damage::Log(head.map_or(wrong.clone(), |head| format!("{head}; {wrong}")))));
+    }
+    if head.is_some() {
+        return Ok(head.map(Damage::Content));
     }
     let pages = log.as_ref().and_then(|log| log.pages).unwrap_or(number(&header, 28));
     let here = bytes / PAGE;
     let missing = |page: &u64| !log.as_ref().is_some_and(|log| log.holds.contains(&(*page as u32)));
     let cut = (here + 1..=u64::from(pages)).filter(missing).count();
-    Ok((cut > 0).then(|| format!("the file was cut: {cut} of its {pages} pages of 1 KiB are missing")))
+    let cut_by = || format!("the file was cut: {cut} of its {pages} pages of 1 KiB are missing");
+    Ok((cut > 0).then(|| Damage::Content(cut_by())))
 }
 
 /// Whether there is nothing in the file but zeros, or nothing at all: no program's data.

@@ -1,4 +1,4 @@
-//! Where a test takes the power away: between two steps of a salvage.
+//! Where a test takes the power away, between two steps of a salvage; or the room on the disk.
 //!
 //! Floor: rooms, in tests alone.
 
@@ -6,6 +6,7 @@ use std::cell::Cell;
 
 thread_local! {
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+    static PAGES: Cell<u32> = const { Cell::new(u32::MAX / 4) };
 }
 
 /// From now on the power goes after so many steps of a salvage of this thread, once; or never.
@@ -22,4 +23,13 @@ pub(super) fn step() -> std::io::Result<()> {
             Ok(())
         }
     }
+}
+
+/// From now on a salvage of this thread has room for so many pages; or for all.
+pub(crate) fn has_room_for(pages: Option<u32>) {
+    PAGES.set(pages.unwrap_or(u32::MAX / 4));
+}
+
+pub(super) fn pages() -> u32 {
+    PAGES.get()
 }

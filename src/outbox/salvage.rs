@@ -9,15 +9,20 @@
 //!
 //! Until the last arrow the damaged store lies where it was: a crash begins again. From there on `finish_swap` ends it.
 
-use super::open::{Evidence, beside, leave_as_it_is, remove, store_name, suffixed, sync_folder};
-use super::rows::{Read, Table};
+mod copy;
+mod mend;
+mod report;
+
+use super::damage::Damage;
+use super::open::{Evidence, beside, leave_as_it_is, remove, suffixed, sync_folder};
+use super::rows::Table;
 use super::stops::{Found, Stops};
 use super::{OpenError, PAGE, Settings, StoreError, aside, schema, stopped, tables};
-use crate::message::{Category, Content, Number, Outcome, Priority, Reason};
+use crate::message::Reason;
 use crate::time::BoxTime;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params};
-use std::fmt;
+use copy::Work;
+use report::Salvage;
+use rusqlite::{Connection, params};
 use std::path::Path;
 
 /// The key of the hold that a loss leaves behind.
@@ -27,61 +32,8 @@ pub const LIFT_ALL: &str = "operator:all";
 /// `lift` of that hold where critical messages to configured contacts pass.
 pub const LIFT: &str = "operator";
 
-/// Box times beyond this are nobody's: 30 years.
-const FOREVER: i64 = 30 * 365 * 86_400_000;
 /// No wait that this version sets on a person is longer (`policy.undeliverable` and the platform's own): a year.
 const YEAR: i64 = 365 * 86_400_000;
-
-/// What was found and what became of it.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-struct Salvage {
-    /// What was wrong.
-    what: String,
-    /// Where the damaged store lies now.
-    aside: String,
-    /// Table, rows that were kept, rows that could not be read, stretches of unknown length that could not be read.
-    tables: Vec<(&'static str, u64, u64, u32)>,
-    /// Messages that had not ended and of which nobody knows any more whether they were sent.
-    unsure: u64,
-    /// Messages that had not ended and whose content is lost.
-    lost: u64,
-    /// Whether it is known who took consent back.
-    stops_known: bool,
-    /// How many stops the list holds.
-    stops: usize,
-}
-
-impl fmt::Display for Salvage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; salvaged:", self.what)?;
-        let kept = self.tables.iter().filter(|(_, kept, unreadable, gaps)| kept + unreadable + u64::from(*gaps) > 0);
-        let mut none = true;
-        for (name, kept, unreadable, gaps) in kept {
-            write!(f, "{} {name} {kept}", if none { "" } else { "," })?;
-            none = false;
-            match (unreadable, gaps) {
-                (0, 0) => {}
-                (0, gaps) => write!(f, " (not all: {gaps} damaged stretches)")?,
-                (rows, 0) => write!(f, " ({rows} unreadable)")?,
-                (rows, gaps) => write!(f, " ({rows} unreadable, {gaps} damaged stretches)")?,
-            }
-        }
-        if none {
-            write!(f, " nothing")?;
-        }
-        if self.unsure > 0 {
-            write!(f, "; of {} messages nobody knows whether they were sent", self.unsure)?;
-        }
-        if self.lost > 0 {
-            write!(f, "; the content of {} that waited is lost", self.lost)?;
-        }
-        write!(f, "; {} stops on the list", self.stops)?;
-        if !self.stops_known {
-            write!(f, ", WHICH MAY LACK SOME: import the ledger before anything is released")?;
-        }
-        write!(f, "; the old file is {}", self.aside)
-    }
-}
 
 /// What this process knows beyond the files.
 #[derive(Clone, Copy, Default, Debug)]
@@ -93,42 +45,129 @@ pub(super) struct Known {
     pub receipt: i64,
 }
 
-/// Makes a new store of what can be read and puts it into the old one's place. Returns whether the store that was read had seen
-/// the commit `known.commits + 1`.
+/// How much of the old store there is room for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Extent {
+    Everything,
+    /// What protects people: who they are, what they said, what they were sent lately, what is held. No messages.
+    People,
+    /// An empty store: who said no stands on the list of stops alone.
+    Nothing,
+}
+
+impl Extent {
+    fn takes(self, table: &Table) -> bool {
+        match self {
+            Extent::Everything => true,
+            Extent::People => ["sender", "person", "alias", "ledger", "lane", "hold"].contains(&table.name),
+            Extent::Nothing => false,
+        }
+    }
+}
+
+/// Why a salvage did not succeed: no room, or anything else.
+enum Stopped {
+    Full(OpenError),
+    Else(OpenError),
+}
+
+/// Makes a new store of what can be read and puts it into the old one's place; of less where there is no room for all. Nothing
+/// half-made stays behind. Returns whether the store that was read had seen the commit `known.commits + 1`.
 pub(super) fn salvage(
     settings: &Settings,
     letters: u64,
-    what: &str,
+    what: &Damage,
     evidence: &Evidence,
     (stops, list): (&mut Stops, Found),
     known: Known,
 ) -> Result<bool, OpenError> {
     let path = &settings.path;
-    let failed = |error: StoreError| OpenError::Store { path: path.clone(), error };
     let io = |why: std::io::Error| OpenError::File { path: path.clone(), why: why.to_string() };
-    let (old, foreign) = damaged(path);
-    let new = beside(path, "salvaging");
-    for part in ["", "-wal", "-journal"] {
-        remove(&suffixed(&new, part)).map_err(io)?;
-    }
+    forget_unfinished(path).map_err(io)?;
     // Room for it: whatever was set aside before is of less use now.
     if let (Ok(stat), Ok(free)) = (std::fs::metadata(path), free_space(path))
         && free < stat.len() + 1024 * PAGE
     {
         aside::forget(path, BoxTime(i64::MAX)).map_err(io)?;
     }
+    let mut make = |extent| {
+        let made = make(settings, letters, (what, extent), evidence, (&mut *stops, list), known);
+        // What is left of it would fill the disk anew at every start. It failed already, and that is what is told.
+        if made.is_err() {
+            let _ = forget_unfinished(path);
+        }
+        made
+    };
+    let mut made = make(Extent::Everything);
+    for extent in [Extent::People, Extent::Nothing] {
+        if let Err(Stopped::Full(_)) = made {
+            made = make(extent);
+        }
+    }
+    let (happened, commits) = match made {
+        Ok(made) => made,
+        Err(Stopped::Full(error) | Stopped::Else(error)) => return Err(error),
+    };
+    super::open::finish_swap(path)?;
+    // What cannot be written now is with the next commit. Until then nobody believes the list that lies there, or it is the old
+    // one, beside a ledger that knows the rest.
+    if list != Found::Intact {
+        let _ = stops.write(commits);
+    }
+    Ok(happened)
+}
+
+/// Deletes what an earlier salvage, or this one, began and did not finish.
+pub(super) fn forget_unfinished(path: &Path) -> std::io::Result<()> {
+    let new = beside(path, "salvaging");
+    ["", "-wal", "-journal"].iter().try_for_each(|part| remove(&suffixed(&new, part)))
+}
+
+/// A finished new store, synced, under the name from which the swap goes on: whether the commit in doubt is in it, and its number
+/// of commits.
+fn make(
+    settings: &Settings,
+    letters: u64,
+    (what, extent): (&Damage, Extent),
+    evidence: &Evidence,
+    (stops, list): (&mut Stops, Found),
+    known: Known,
+) -> Result<(bool, i64), Stopped> {
+    let path = &settings.path;
+    let failed = |error: StoreError| {
+        let full = matches!(error, StoreError::Full(_));
+        let error = OpenError::Store { path: path.clone(), error };
+        if full { Stopped::Full(error) } else { Stopped::Else(error) }
+    };
+    let io = |why: std::io::Error| {
+        let full = matches!(StoreError::of_file(&why), StoreError::Full(_));
+        let error = OpenError::File { path: path.clone(), why: why.to_string() };
+        if full { Stopped::Full(error) } else { Stopped::Else(error) }
+    };
+    let new = beside(path, "salvaging");
+    let (old, foreign) = damaged(path);
     let db = fresh(&new).map_err(failed)?;
     #[cfg(test)]
     super::power::step().map_err(io)?;
-    let mut work = Work { old: old.as_ref(), new: &db, done: Salvage { what: what.to_owned(), ..Salvage::default() } };
+    let mut work = Work {
+        old: old.as_ref(),
+        new: &db,
+        done: Salvage { what: what.to_string(), ..Salvage::default() },
+        held_all: false,
+        hides_commits: what.hides_commits(),
+        extent,
+    };
     let happened = work.copy(settings, letters, evidence, known).map_err(failed)?;
     #[cfg(test)]
     super::power::step().map_err(io)?;
     let complete = work.knows_all_stops() && old.is_some();
     let commits: i64 = db.query_row("SELECT commits FROM box", [], |row| row.get(0)).map_err(|e| failed(e.into()))?;
     // Commits that are gone may have held a revocation, which is on the list; without the list nobody knows.
-    let commits_lost = what.contains("commits") || what.contains("log") || evidence.mark.is_none();
-    work.done.stops_known = list == Found::Intact || (complete && !commits_lost);
+    let commits_lost = what.hides_commits() || evidence.mark.is_none();
+    // Nor does a later salvage know what an earlier one did not, before somebody has accepted that.
+    let whole = if list == Found::Intact { !stops.incomplete } else { complete && !commits_lost };
+    work.done.stops_known = whole && !work.held_all;
+    stops.incomplete = !work.done.stops_known;
     if list == Found::Intact {
         stops.taken_back();
         stops.keep_lifted(&stopped::lifted(&db).map_err(failed)?);
@@ -142,7 +181,9 @@ pub(super) fn salvage(
     // A list that is made anew from what is left would be believed by a salvage that begins again: it follows the swap, and with
     // it the hold that says that nobody knows.
     if list == Found::Intact {
-        stops.write(commits).map_err(io)?;
+        // Without room for it the file is milder than the memory, and the new store's ledger as strict as that.
+        let written = stops.write(commits);
+        written.or_else(|why| if extent == Extent::Nothing { Ok(()) } else { Err(why) }).map_err(io)?;
     }
     #[cfg(test)]
     super::power::step().map_err(io)?;
@@ -164,11 +205,13 @@ pub(super) fn salvage(
     #[cfg(test)]
     super::power::step().map_err(io)?;
     std::fs::rename(&new, &finished).and_then(|()| sync_folder(path)).map_err(io)?;
-    super::open::finish_swap(path)?;
-    if list != Found::Intact {
-        stops.write(commits).map_err(io)?;
-    }
-    Ok(happened)
+    Ok((happened, commits))
+}
+
+/// Whether a store holds everything because nobody knows who said no.
+pub(super) fn holds_all(db: &Connection) -> Result<bool, StoreError> {
+    let question = "SELECT EXISTS (SELECT 1 FROM hold WHERE key = ?1 AND lift = ?2)";
+    Ok(db.query_row(question, [LOSS, LIFT_ALL], |row| row.get(0))?)
 }
 
 /// Every table.
@@ -224,6 +267,8 @@ fn free_space(path: &Path) -> std::io::Result<u64> {
 
 fn fresh(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open(path)?;
+    #[cfg(test)]
+    db.execute_batch(&format!("PRAGMA max_page_count = {}", super::power::pages()))?;
     // Nobody reads it before it is whole and synced.
     db.execute_batch(&format!(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = {PAGE}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
@@ -237,351 +282,7 @@ fn fresh(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-struct Work<'a> {
-    old: Option<&'a Connection>,
-    new: &'a Connection,
-    done: Salvage,
-}
-
 impl Work<'_> {
-    fn copy(
-        &mut self,
-        settings: &Settings,
-        letters: u64,
-        evidence: &Evidence,
-        known: Known,
-    ) -> Result<bool, StoreError> {
-        let (mut highest, mut latest) = ([0i64; 2], 0i64);
-        let mark = evidence.mark.as_ref();
-        let sane = |at: i64| (0..FOREVER).contains(&at);
-        // What the box knew about itself.
-        let mut found: Option<Vec<Value>> = None;
-        let read = self.read(&tables::BOX, &mut |values| {
-            let good = (1..=3).all(|place| !matches!(values[place], Value::Null)) && sane(int(&values[3]));
-            if good && found.is_none() {
-                found = Some(values.to_vec());
-            }
-            Ok(good)
-        })?;
-        self.note("box", &read);
-        self.table(&tables::SENDER, |values| int(&values[0]) == 1)?;
-        self.new.execute("INSERT OR IGNORE INTO sender VALUES (1, ?1)", [&settings.sender])?;
-        self.table(&tables::PERSON, |values| int(&values[0]) > 0 && is_number(&values[1]))?;
-        self.aliases()?;
-        self.table(&tables::LEDGER, |values| {
-            latest = latest.max(Some(int(&values[9])).filter(|at| sane(*at)).unwrap_or(0));
-            int(&values[0]) > 0 && int(&values[1]) == 1
-        })?;
-        self.table(&tables::LANE, |_| true)?;
-        let messages_whole = self.table(&tables::MESSAGE, |values| {
-            highest[0] = highest[0].max(int(&values[0]));
-            for at in [18, 24] {
-                latest = latest.max(Some(int(&values[at])).filter(|at| sane(*at)).unwrap_or(0));
-            }
-            is_message(values)
-        })?;
-        let contents_whole = self.table(&tables::CONTENT, |values| {
-            is_number(&values[1]) && serde_json::from_str::<Content>(text(&values[2])).is_ok()
-        })?;
-        let attempts_whole = self.table(&tables::ATTEMPT, |values| {
-            highest[1] = highest[1].max(int(&values[0]));
-            latest = latest.max(Some(int(&values[3])).filter(|at| sane(*at)).unwrap_or(0));
-            sane(int(&values[3])) && (0..=2).contains(&int(&values[6]))
-        })?;
-        self.table(&tables::RECEIPT, |values| Outcome::of_code(text(&values[2])).is_some())?;
-        self.table(&tables::HOLD, |values| Reason::of_code(text(&values[1])).is_some())?;
-        self.table(&tables::REPEAT, |_| true)?;
-
-        let seen = found.as_ref().map(|values| (text(&values[1]).to_owned(), int(&values[2]), int(&values[3])));
-        // Box time never goes back, and a damaged value does not make it jump.
-        let floor = known.boxed.max(mark.map_or(0, |mark| mark.boxed));
-        let ceiling = if floor > 0 { floor + YEAR } else { i64::MAX };
-        let boxed = seen.as_ref().map(|seen| seen.2).filter(|at| *at <= ceiling).unwrap_or(0).max(floor);
-        let boxed = if boxed == 0 { latest } else { boxed };
-        let commits = known
-            .commits
-            .max(mark.map_or(0, |mark| mark.commits))
-            .max(evidence.list.unwrap_or(0))
-            .max(seen.as_ref().map(|seen| seen.1).filter(|n| *n < 1 << 40).unwrap_or(0))
-            + 1;
-        let happened = seen.as_ref().is_some_and(|seen| seen.1 == known.commits + 1);
-        let sure_of_ids = mark.is_some() || known.commits > 0 || (messages_whole && read.is_whole());
-        let name = mark
-            .map(|mark| mark.store.clone())
-            .or(seen.map(|seen| seen.0).filter(|name| is_name(name)))
-            .filter(|_| sure_of_ids)
-            .unwrap_or_else(|| store_name(letters));
-        self.box_row(found, &name, commits, boxed)?;
-        let ids = [
-            highest[0].min(1 << 48).max(mark.map_or(0, |mark| mark.message)).max(known.message),
-            highest[1].min(1 << 48).max(mark.map_or(0, |mark| mark.attempt)).max(known.attempt),
-        ];
-        self.mend(boxed, messages_whole && attempts_whole && contents_whole && !self.commits_gone(evidence, &known))?;
-        self.landmark(ids, known.receipt, boxed)?;
-        Ok(happened)
-    }
-
-    /// Whether commits may be missing, and with them attempts that left.
-    fn commits_gone(&self, evidence: &Evidence, known: &Known) -> bool {
-        let Some(old) = self.old else { return true };
-        let commits: rusqlite::Result<i64> = old.query_row("SELECT commits FROM box", [], |row| row.get(0));
-        let Ok(commits) = commits else { return true };
-        // Without a mark, a log that lost its end looks like one that never had it.
-        let Some(mark) = evidence.mark.as_ref().map(|mark| mark.commits.max(known.commits)) else { return true };
-        commits < mark || self.done.what.contains("log")
-    }
-
-    fn read(
-        &self,
-        table: &Table,
-        each: &mut impl FnMut(&[Value]) -> Result<bool, StoreError>,
-    ) -> Result<Read, StoreError> {
-        match self.old {
-            Some(old) => table.read(old, each),
-            None => Ok(Read { gaps: 1, ..Read::default() }),
-        }
-    }
-
-    fn note(&mut self, name: &'static str, read: &Read) {
-        if self.old.is_none() {
-            return;
-        }
-        self.done.tables.push((name, read.rows, read.unreadable, read.gaps));
-    }
-
-    /// Copies the good rows; whether all could be read.
-    fn table(&mut self, table: &Table, mut good: impl FnMut(&[Value]) -> bool) -> Result<bool, StoreError> {
-        let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
-        let marks = vec!["?"; names.len()].join(", ");
-        let sql = format!("INSERT OR IGNORE INTO {} ({}) VALUES ({marks})", table.name, quoted(&names));
-        let mut insert = self.new.prepare(&sql)?;
-        let read = self
-            .read(table, &mut |values| Ok(good(values) && insert.execute(rusqlite::params_from_iter(values))? == 1))?;
-        drop(insert);
-        self.note(table.name, &read);
-        Ok(read.is_whole())
-    }
-
-    /// Its index holds every alias once more: what either of them tells.
-    fn aliases(&mut self) -> Result<(), StoreError> {
-        let mut insert = self.new.prepare("INSERT OR IGNORE INTO alias (value, kind, person) VALUES (?, ?, ?)")?;
-        let mut reads = Vec::new();
-        for table in &tables::ALIAS {
-            reads.push(self.read(table, &mut |values| {
-                let (kind, person) = (int(&values[1]), int(&values[2]));
-                let good = person > 0 && (kind == 1 || kind == 0 && is_number(&values[0]));
-                if good {
-                    insert.execute(rusqlite::params_from_iter(values))?;
-                }
-                Ok(good)
-            })?);
-        }
-        drop(insert);
-        let rows: i64 = self.new.query_row("SELECT count(*) FROM alias", [], |row| row.get(0))?;
-        let best = reads.iter().min_by_key(|read| (read.gaps, read.unreadable)).cloned().unwrap_or_default();
-        self.note("alias", &Read { rows: rows as u64, ..best });
-        Ok(())
-    }
-
-    /// Whether nothing is missing from which a stop could be known.
-    fn knows_all_stops(&self) -> bool {
-        let needed = ["person", "alias", "ledger", "lane"];
-        let whole = |name: &str| {
-            self.done.tables.iter().any(|(table, _, unreadable, gaps)| *table == name && *unreadable == 0 && *gaps == 0)
-        };
-        needed.iter().all(|name| whole(name))
-    }
-
-    fn box_row(&self, found: Option<Vec<Value>>, name: &str, commits: i64, boxed: i64) -> Result<(), StoreError> {
-        let row = found.unwrap_or_else(|| vec![Value::Null; 10]);
-        let wall = Some(int(&row[6])).filter(|wall| (0..1 << 43).contains(wall)).unwrap_or(0);
-        let filters = Some(text(&row[9])).filter(|text| serde_json::from_str::<Vec<String>>(text).is_ok());
-        let taken: i64 = self.new.query_row("SELECT coalesce(min(id) - 1, 0) FROM receipt", [], |row| row.get(0))?;
-        let taken = Some(int(&row[8])).filter(|id| (0..1 << 48).contains(id)).unwrap_or(0).max(taken.max(0));
-        // Not the boot: the time since the last commit is counted by the wall clock, if that was trusted.
-        self.new.execute(
-            "INSERT INTO box VALUES (1, ?1, ?2, ?3, 0, '', ?4, ?5, ?6, ?7)",
-            params![name, commits, boxed, wall, int(&row[7]) == 1 && wall > 0, taken, filters.unwrap_or("[]")],
-        )?;
-        Ok(())
-    }
-
-    /// What the rows say about each other is made true again.
-    fn mend(&mut self, boxed: i64, sure: bool) -> Result<(), StoreError> {
-        let db = self.new;
-        // A person whose own row is lost is known by an alias, or by a message.
-        db.execute_batch(
-            "INSERT OR IGNORE INTO person (id, number) SELECT person, min(value) FROM alias WHERE kind = 0 GROUP BY person;
-             INSERT OR IGNORE INTO person (id, number) SELECT person, min(number) FROM message
-                 JOIN content ON content.message = message.id WHERE person > 0 GROUP BY person;
-             INSERT OR IGNORE INTO alias (value, kind, person) SELECT number, 0, id FROM person;
-             DELETE FROM alias WHERE person NOT IN (SELECT id FROM person);
-             DELETE FROM person WHERE id NOT IN (SELECT person FROM alias);
-             DELETE FROM lane WHERE person NOT IN (SELECT id FROM person);
-             DELETE FROM ledger WHERE person NOT IN (SELECT id FROM person);
-             UPDATE message SET person = NULL, dedupe = NULL, subject = NULL WHERE person NOT IN (SELECT id FROM person);
-             DELETE FROM content WHERE message NOT IN (SELECT id FROM message);
-             DELETE FROM attempt WHERE message NOT IN (SELECT id FROM message);
-             DELETE FROM receipt WHERE message NOT IN (SELECT id FROM message);
-             DELETE FROM hold WHERE key = 'loss' OR key = 'limits';
-             UPDATE ledger SET action = 'revoke' WHERE action NOT IN ('grant', 'revoke');",
-        )?;
-        self.numbers_belong()?;
-        for (table, column, most) in [
-            ("ledger", "boxed", boxed),
-            ("message", "arrived", boxed),
-            ("message", "changed", boxed),
-            ("message", "expires", boxed + YEAR),
-            ("message", "due", boxed + YEAR),
-            ("attempt", "boxed", boxed),
-            ("lane", "pair_started", boxed),
-            ("lane", "pair_last", boxed),
-            ("lane", "held_until", boxed + YEAR),
-            ("lane", "undeliverable", boxed + YEAR),
-            ("lane", "not_before", boxed + YEAR),
-            ("lane", "seen", boxed),
-            ("lane", "pair_count", 1000),
-            ("lane", "strikes", 100),
-            ("hold", "until", boxed + YEAR),
-        ] {
-            db.execute(
-                &format!("UPDATE {table} SET {column} = min(max({column}, 0), ?1) WHERE {column} NOT BETWEEN 0 AND ?1"),
-                [most],
-            )?;
-        }
-        self.unsure(boxed, sure)?;
-        // Whose turn it is, worked out again.
-        db.execute_batch(
-            "UPDATE lane SET due = NULL, rank = 0;
-             INSERT INTO lane (sender, person, rank, due)
-                 SELECT 1, person, min(rank), min(due) FROM message WHERE state = 0 GROUP BY person
-                 ON CONFLICT DO UPDATE SET rank = excluded.rank,
-                     due = max(excluded.due, CASE WHEN excluded.rank >= held_rank THEN held_until ELSE 0 END);",
-        )?;
-        Ok(())
-    }
-
-    /// A message to a number that is not its person's would go past what that person said: its content is given up.
-    fn numbers_belong(&self) -> Result<(), StoreError> {
-        let db = self.new;
-        let mut find = db.prepare("SELECT person FROM alias WHERE value = ?1 AND kind = 0")?;
-        let mut query = db.prepare(
-            "SELECT message, content.number, person FROM content JOIN message ON message.id = message
-             WHERE person IS NOT NULL",
-        )?;
-        let mut rows = query.query([])?;
-        let mut strangers = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (message, digits, person): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let mut own = false;
-            for form in Number::of_digits(&digits).map(|number| number.forms()).unwrap_or_default() {
-                let found: Option<i64> = find.query_row([form.digits()], |row| row.get(0)).optional()?;
-                own |= found == Some(person);
-            }
-            if !own {
-                strangers.push(message);
-            }
-        }
-        drop(rows);
-        for message in strangers {
-            db.execute("DELETE FROM content WHERE message = ?1", [message])?;
-        }
-        Ok(())
-    }
-
-    /// What had not ended. Unless everything about it could be read, nobody knows whether it was sent.
-    fn unsure(&mut self, boxed: i64, sure: bool) -> Result<(), StoreError> {
-        let db = self.new;
-        let code = Reason::StoreDamaged.code();
-        // What ended has ended, whatever its state says: it had an outcome, an id of the platform, or an attempt that was taken.
-        db.execute_batch(
-            "UPDATE message SET state = 4, hold = NULL, outcome = iif(outcome IN ('stored', 'unknown'), 'accepted', outcome)
-                 WHERE state <> 4 AND (outcome NOT IN ('stored', 'unknown') OR wamid IS NOT NULL
-                     OR id IN (SELECT message FROM attempt WHERE reason = 'taken'));
-             UPDATE message SET outcome = 'unknown' WHERE state IN (2, 4) AND outcome = 'stored';",
-        )?;
-        // Without content nothing can be sent, and without a person nobody can be asked.
-        let gone = "state <> 4 AND (person IS NULL OR id NOT IN (SELECT message FROM content))";
-        let receipt = format!(
-            "INSERT INTO receipt (message, outcome, reason, wall) SELECT id, 'unknown', '{code}', changed_wall FROM message WHERE {gone}"
-        );
-        db.execute(&receipt, [])?;
-        let ended = format!(
-            "UPDATE message SET state = 4, hold = NULL, outcome = 'unknown', reason = '{code}', changed = ?1,
-                 detail = 'its content was lost with a damaged store' WHERE {gone}"
-        );
-        self.done.lost = db.execute(&ended, [boxed])? as u64;
-        // What waits by its state alone: its outcome or an attempt without an answer say that it may have been sent.
-        let doubtful = format!(
-            "UPDATE message SET state = 2, hold = NULL, due = ?1, outcome = 'unknown', reason = '{code}', changed = ?1,
-                 detail = 'the store was damaged: nobody knows whether it was sent'
-             WHERE state IN (0, 3)
-                 AND (outcome = 'unknown' OR id IN (SELECT message FROM attempt WHERE answered IS NULL))"
-        );
-        self.done.unsure = db.execute(&doubtful, [boxed])? as u64;
-        let close = format!(
-            "UPDATE attempt SET answered = ?1, spent = 2, reason = '{code}'
-             WHERE answered IS NULL AND message NOT IN (SELECT id FROM message WHERE state = 1)"
-        );
-        db.execute(&close, [boxed])?;
-        if sure {
-            return Ok(());
-        }
-        // As a request whose answer was lost: `policy.on_unknown` says what happens next.
-        let tried = format!(
-            "INSERT INTO attempt (message, try, boxed, wall, boot, spent, answered, reason)
-             SELECT id, tries + 1, ?1, changed_wall, '', 2, ?1, '{code}' FROM message WHERE state <> 4 AND state <> 1"
-        );
-        db.execute(&tried, [boxed])?;
-        let close = format!(
-            "UPDATE attempt SET answered = ?1, spent = 2, reason = '{code}' WHERE message IN (SELECT id FROM message WHERE state = 1)
-                 AND answered IS NULL"
-        );
-        db.execute(&close, [boxed])?;
-        let unknown = format!(
-            "UPDATE message SET state = 2, hold = NULL, due = ?1, tries = tries + (state <> 1), outcome = 'unknown', reason = '{code}',
-                 changed = ?1, detail = 'the store was damaged: nobody knows whether it was sent' WHERE state <> 4"
-        );
-        self.done.unsure = db.execute(&unknown, [boxed])? as u64;
-        Ok(())
-    }
-
-    /// A line of the outbox that says what happened; no id before it is given again.
-    fn landmark(&self, [message, attempt]: [i64; 2], receipt: i64, boxed: i64) -> Result<(), StoreError> {
-        let code = Reason::StoreDamaged.code();
-        let (message, attempt) = (message + 1, attempt + 1);
-        let wall: i64 = self.new.query_row("SELECT wall FROM box", [], |row| row.get(0))?;
-        self.new.execute(
-            "INSERT OR REPLACE INTO message (id, state, sender, rank, due, tries, expires, rule, topic, purpose, category, template,
-                 arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
-             VALUES (?1, 4, 1, ?2, 0, 0, 0, '', '', '', '', '', ?3, ?4, ?5, ?6, ?7, ?3, ?4)",
-            params![
-                message,
-                Priority::Normal.rank(),
-                boxed,
-                wall,
-                Outcome::Unreadable.code(),
-                code,
-                "the store was damaged: what stood on the damaged pages cannot be read"
-            ],
-        )?;
-        self.new.execute(
-            "INSERT OR REPLACE INTO attempt (id, message, try, boxed, wall, boot, spent, answered, reason)
-             VALUES (?1, ?2, 0, ?3, ?4, '', 0, ?3, ?5)",
-            params![attempt, message, boxed, wall, code],
-        )?;
-        let taken: i64 = self.new.query_row(
-            "SELECT max(receipts_taken, coalesce((SELECT max(id) FROM receipt), 0)) FROM box",
-            [],
-            |row| row.get(0),
-        )?;
-        self.new.execute(
-            "INSERT INTO receipt (id, message, outcome, reason, wall) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![(taken + 1).max(receipt), message, Outcome::Unreadable.code(), code, wall],
-        )?;
-        Ok(())
-    }
-
     /// Everything is held from the first moment on. The strike says that the limits are still to be counted as spent.
     fn hold(&self) -> Result<(), StoreError> {
         let lift = if self.done.stops_known { LIFT } else { LIFT_ALL };
@@ -592,37 +293,4 @@ impl Work<'_> {
         )?;
         Ok(())
     }
-}
-
-/// Names as SQL takes them: `key` is a word of its own there.
-fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
-}
-
-fn int(value: &Value) -> i64 {
-    if let Value::Integer(number) = value { *number } else { 0 }
-}
-
-fn text(value: &Value) -> &str {
-    if let Value::Text(text) = value { text } else { "" }
-}
-
-fn is_number(value: &Value) -> bool {
-    Number::of_digits(text(value)).is_ok()
-}
-
-fn is_name(name: &str) -> bool {
-    name.len() == 4 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-}
-
-fn is_message(values: &[Value]) -> bool {
-    let ended = text(&values[21]);
-    let (state, category) = (int(&values[1]), text(&values[16]));
-    int(&values[0]) > 0
-        && (0..=4).contains(&state)
-        && Priority::of_rank(int(&values[4])).is_some()
-        && (0..=1000).contains(&int(&values[6]))
-        && (category.is_empty() || Category::of_code(category).is_some())
-        && Outcome::of_code(ended).is_some()
-        && Reason::of_code(text(&values[22])).is_some()
 }

@@ -7,7 +7,7 @@
 //! between leaves a stop too many and never one too few.
 //!
 //! ```text
-//! "BRLNSTOP" │ version │ entries │ commits │ entries, sorted, 16 bytes each │ HMAC-SHA256 of all before
+//! "BRLNSTOP" │ version, flags │ entries │ commits │ entries, sorted, 16 bytes each │ HMAC-SHA256 of all before
 //! ```
 
 use super::open::{beside, remove, sync_folder};
@@ -18,7 +18,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"BRLNSTOP";
+/// In the lower half of its word; the upper half holds flags.
 const VERSION: u32 = 1;
+/// The list may lack somebody: see [`Stops::incomplete`].
+const INCOMPLETE: u32 = 1 << 16;
 const HEAD: usize = 24;
 const SUM: usize = 32;
 
@@ -56,6 +59,10 @@ pub(super) struct Stops {
     kept: Vec<Entry>,
     /// The commit that the file was written for.
     pub commits: i64,
+    /// It was made from a ledger that may have lost lines, and nobody has accepted that yet: no salvage takes it for whole.
+    pub incomplete: bool,
+    /// This batch accepts that.
+    accepted: bool,
     /// What this batch changes: whether the entry shall be there.
     pending: BTreeMap<Entry, bool>,
     /// `kept` before this batch's stricter part was written.
@@ -72,14 +79,26 @@ impl Stops {
         let none = matches!((&list, &key), (Ok(None), Ok(None)));
         if let (Ok(Some(list)), Ok(Some(key))) = (list, key)
             && let Some(key) = key_of(&key)
-            && let Some((kept, commits)) = parse(&list, &key)
+            && let Some((kept, commits, incomplete)) = parse(&list, &key)
         {
-            let stops = Stops { path, key, kept, commits, pending: BTreeMap::new(), before: None, stale: false };
-            return (stops, Found::Intact);
+            return (Stops { kept, commits, incomplete, stale: false, ..Stops::empty(path, key) }, Found::Intact);
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, &[0; SUM]);
-        let stops = Stops { path, key, kept: vec![], commits: 0, pending: BTreeMap::new(), before: None, stale: true };
-        (stops, if none { Found::None } else { Found::Damaged })
+        (Stops::empty(path, key), if none { Found::None } else { Found::Damaged })
+    }
+
+    fn empty(path: PathBuf, key: hmac::Key) -> Stops {
+        Stops {
+            path,
+            key,
+            kept: Vec::new(),
+            commits: 0,
+            incomplete: false,
+            accepted: false,
+            pending: BTreeMap::new(),
+            before: None,
+            stale: true,
+        }
     }
 
     /// Begins anew with a key of its own; the list follows with the next [`write`](Self::write).
@@ -134,6 +153,11 @@ impl Stops {
         entry
     }
 
+    /// An operator accepts, with the commit that follows, that the list may lack somebody; or has put them back.
+    pub fn accept(&mut self) {
+        self.accepted = self.incomplete;
+    }
+
     /// What makes the list stricter is synced now; an error must keep the commit from happening. `commits` is its number.
     pub fn before_commit(&mut self, commits: i64) -> std::io::Result<()> {
         if self.pending.is_empty() && !self.stale {
@@ -153,14 +177,16 @@ impl Stops {
     /// then the file is stricter than the store.
     pub fn committed(&mut self, commits: i64) {
         self.before = None;
-        if self.pending.is_empty() {
+        let accepted = std::mem::take(&mut self.accepted);
+        self.incomplete &= !accepted;
+        if self.pending.is_empty() && !accepted {
             return;
         }
         let milder: Vec<(Entry, bool)> = std::mem::take(&mut self.pending)
             .into_iter()
             .filter(|(entry, there)| !is_stricter(entry, *there))
             .collect();
-        if !milder.is_empty() {
+        if !milder.is_empty() || accepted {
             apply(&mut self.kept, &milder);
             // A failure is remembered as stale.
             let _ = self.write(commits);
@@ -170,6 +196,7 @@ impl Stops {
     /// The batch did not happen.
     pub fn taken_back(&mut self) {
         self.pending.clear();
+        self.accepted = false;
         if let Some(before) = self.before.take() {
             self.kept = before;
             self.stale = true;
@@ -181,7 +208,7 @@ impl Stops {
         self.stale = true;
         let mut bytes = Vec::with_capacity(HEAD + self.kept.len() * 16 + SUM);
         bytes.extend(MAGIC);
-        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend((VERSION | if self.incomplete { INCOMPLETE } else { 0 }).to_le_bytes());
         bytes.extend((self.kept.len() as u32).to_le_bytes());
         bytes.extend(commits.to_le_bytes());
         bytes.extend(self.kept.iter().flatten());
@@ -242,14 +269,15 @@ fn key_of(text: &[u8]) -> Option<hmac::Key> {
     (bytes.len() == SUM).then(|| hmac::Key::new(hmac::HMAC_SHA256, &bytes))
 }
 
-fn parse(list: &[u8], key: &hmac::Key) -> Option<(Vec<Entry>, i64)> {
+fn parse(list: &[u8], key: &hmac::Key) -> Option<(Vec<Entry>, i64, bool)> {
     let (body, sum) = list.split_at_checked(list.len().checked_sub(SUM)?)?;
     hmac::verify(key, body, sum).ok()?;
     let (head, entries) = body.split_at_checked(HEAD)?;
     let version = u32::from_le_bytes(head[8..12].try_into().ok()?);
     let (entries, rest) = entries.as_chunks::<16>();
-    let whole = head.starts_with(MAGIC) && version == VERSION && rest.is_empty();
-    whole.then(|| Some((entries.to_vec(), i64::from_le_bytes(head[16..24].try_into().ok()?))))?
+    let whole = head.starts_with(MAGIC) && version & !INCOMPLETE == VERSION && rest.is_empty();
+    let commits = i64::from_le_bytes(head[16..24].try_into().ok()?);
+    whole.then(|| (entries.to_vec(), commits, version & INCOMPLETE != 0))
 }
 
 /// A new file takes the place of the old one: after a crash there is the one or the other, whole.

@@ -11,7 +11,6 @@ const TESTS: usize = 1000;
 const LONG: &[(&str, usize, &str)] = &[
     ("src/operate/replies.rs", 600, "what operators are answered, one kind after another"),
     ("src/outbox/message.rs", 800, "every transition of a message, side by side"),
-    ("src/outbox/salvage.rs", 600, "the way through a damaged store, table after table"),
     ("src/rules/strict.rs", 550, "one syntax tree, node after node"),
 ];
 

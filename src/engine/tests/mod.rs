@@ -7,5 +7,6 @@ mod faults;
 mod found;
 mod kit;
 mod plans;
+mod salvage;
 mod send;
 mod timetables;
