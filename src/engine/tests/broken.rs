@@ -1,7 +1,7 @@
 //! What was found about damage by reading: one test for each, named for it.
 
 use super::kit::*;
-use crate::engine::Input;
+use crate::engine::{Failure, Input};
 use crate::message::{Notice, Outcome, Reason};
 use crate::operate::{Grant, Request, Target};
 use crate::outbox::{Hold, LIFT_ALL, LOSS, Outbox};
@@ -187,6 +187,65 @@ fn a_store_that_is_emptied_while_a_commit_fails_is_salvaged() {
     kit.give(vec![Input::Arrived(arrival)]);
     assert_eq!(kit.acked.len(), 1);
     assert!(loss(&mut kit).unwrap().note.contains("gone or empty"));
+}
+
+#[test]
+fn damage_that_comes_back_with_the_same_batch_makes_one_copy() {
+    let mut kit = Kit::new();
+    let corrupt = Some((false, rusqlite::ffi::SQLITE_CORRUPT));
+    kit.engine().outbox.fault.commit = corrupt;
+    kit.order("pos/1/ready", BIA, "1");
+    assert!(set_aside(&kit) == 1 && !kit.engine().salvaged);
+    // Salvaged, and the batch is damage again.
+    for _ in 0..3 {
+        kit.engine().salvaged = true;
+        kit.engine().outbox.fault.commit = corrupt;
+        let arrival = kit.arrival("node/1/state", r#"{"n": 70, "id": "1"}"#);
+        assert!(matches!(kit.try_give(&[Input::Arrived(arrival)]).unwrap_err(), Failure::Store(_)));
+        assert_eq!(set_aside(&kit), 1);
+    }
+    kit.order("pos/1/ready", BIA, "2");
+    assert!(!kit.engine().salvaged, "a commit has succeeded");
+}
+
+#[test]
+fn whose_request_is_on_its_way_gets_no_second_one_after_a_salvage() {
+    let mut kit = Kit::new();
+    // The first request after a start goes alone.
+    kit.order("pos/1/ready", "+5521987650003", "0");
+    kit.answer_last(taken());
+    kit.order("pos/1/ready", BIA, "1");
+    let flight = kit.sent[1].attempt;
+    kit.order("pos/1/ready", BIA, "2");
+    kit.engine().outbox.fault.commit = Some((false, rusqlite::ffi::SQLITE_CORRUPT));
+    kit.order("pos/1/ready", CAIO, "3");
+    assert!(loss(&mut kit).is_some());
+    kit.ask(Request::AcceptLoss { reason: "test".into() });
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["0", "1", "3"]);
+    kit.answer(flight, taken());
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["0", "1", "3", "2"]);
+}
+
+#[test]
+fn what_a_batch_let_go_stays_when_its_store_is_salvaged_before_it_left() {
+    let mut kit = Kit::new();
+    kit.engine().outbox.fault.commit = Some((true, rusqlite::ffi::SQLITE_IOERR_FSYNC));
+    kit.engine().outbox.fault.opens = 1;
+    let payload = format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "1", "n": "1"}}"#);
+    let arrival = kit.arrival("pos/1/ready", &payload);
+    kit.try_give(&[Input::Arrived(arrival.clone())]).unwrap_err();
+    // The commit is in the file, and the file is damaged now.
+    let theirs = rusqlite::Connection::open(at(&kit, "outbox.db")).unwrap();
+    theirs.execute_batch("DROP INDEX message_waiting").unwrap();
+    drop(theirs);
+    kit.give(vec![Input::Woke]);
+    assert_eq!(kit.acked.len(), 1, "the batch happened");
+    assert!(loss(&mut kit).is_some());
+    kit.run(20_000);
+    assert_eq!((kit.sent.len(), kit.engine().soft.in_flight.len()), (0, 0));
+    assert_eq!(kit.told_times(Outcome::Unknown, Reason::Restarted), 1, "{:?}", kit.told);
 }
 
 #[test]
