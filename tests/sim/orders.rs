@@ -149,7 +149,7 @@ impl World {
             wording: String::new(),
             expires: String::new(),
         };
-        self.order(Order::Other, Request::ConsentImport { rows: vec![line], more: false });
+        self.order(Order::Other, Request::ConsentImport { rows: vec![line], more: false, releases: false });
     }
 
     pub fn looks(&mut self) {

@@ -3,7 +3,7 @@
 use super::kit::*;
 use crate::engine::{Failure, Input};
 use crate::message::{Notice, Outcome, Reason};
-use crate::operate::{Grant, Request, Target};
+use crate::operate::{Grant, LedgerLine, Reply, Request, Target};
 use crate::outbox::{Hold, LIFT_ALL, LOSS, Outbox};
 use crate::time::Wall;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
@@ -172,6 +172,33 @@ fn a_message_to_a_form_of_somebody_elses_number_asks_both() {
         assert_eq!((loss(&mut kit), set_aside(&kit)), (None, 0));
         assert_eq!(kit.sent.len(), if revoked { 1 } else { 2 });
     }
+}
+
+#[test]
+fn an_import_of_new_customers_releases_nothing() {
+    let mut kit = Kit::new();
+    kit.crash();
+    std::fs::write(at(&kit, "outbox.db"), b"").unwrap();
+    kit.start();
+    let line = LedgerLine {
+        line: 1,
+        number: BIA.into(),
+        purpose: "orders".into(),
+        action: "grant".into(),
+        at: String::new(),
+        source: "till".into(),
+        wording: String::new(),
+        expires: String::new(),
+    };
+    let mut import = |more: bool, releases: bool| {
+        let rows = vec![line.clone()];
+        let Reply::Data(report) = kit.ask(Request::ConsentImport { rows, more, releases }) else { panic!() };
+        (report["held"] == true, report["released"] == true, loss(&mut kit).is_some())
+    };
+    assert_eq!(import(false, false), (true, false, true));
+    assert_eq!(import(true, true), (true, false, true), "more follows");
+    assert_eq!(import(false, true), (false, true, false));
+    assert_eq!(import(false, true), (false, false, false));
 }
 
 #[test]

@@ -379,7 +379,7 @@ impl Trial {
         if loss.lift == LIFT_ALL || self.random.bool() {
             let named = |purpose: &'static str| if purpose == "staff" { "all" } else { purpose };
             let rows = base().stopped.iter().map(|(number, purpose)| line(number, named(purpose))).collect();
-            let reply = self.kit.ask(Request::ConsentImport { rows, more: false });
+            let reply = self.kit.ask(Request::ConsentImport { rows, more: false, releases: true });
             assert!(matches!(&reply, Reply::Data(data) if data["released"] == true), "{context}: {reply:?}");
         } else {
             let reply = self.kit.ask(Request::AcceptLoss { reason: "test".into() });
