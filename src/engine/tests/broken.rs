@@ -276,6 +276,33 @@ fn what_a_batch_let_go_stays_when_its_store_is_salvaged_before_it_left() {
 }
 
 #[test]
+fn an_equal_does_not_pass_what_is_held_when_something_urgent_made_room() {
+    let mut kit = Kit::cold("1 MiB", "displace");
+    kit.start();
+    kit.ask(Request::Pause { target: Target::All, reason: "test".into() });
+    // Full of what gives way to nothing less than an alarm, each as long as some short ones.
+    for n in 0.. {
+        assert!(n < 5_000, "it is never full");
+        kit.order("pos/1/high", BIA, &format!("{n} {}", "x".repeat(900)));
+        if kit.told_times(Outcome::Displaced, Reason::GaveWay) > 0 {
+            break;
+        }
+    }
+    kit.engine().free_space(Some(0));
+    kit.order("pos/1/ready", CAIO, "A");
+    kit.order("pos/1/urgent", CAIO, "B");
+    kit.order("pos/1/ready", CAIO, "C");
+    assert_eq!(kit.engine().soft.held.len(), 3);
+    let from = kit.told.len();
+    kit.engine().free_space(Some(1 << 30));
+    kit.run(0);
+    let stored = kit.told[from..].iter().filter(|told| told.outcome == Some(Outcome::Stored));
+    let order: Vec<&str> = stored.filter_map(|told| told.event.as_deref()).collect();
+    assert!(order.starts_with(&["B"]), "{order:?}");
+    assert!(!order.contains(&"C") || order == ["B", "A", "C"], "{order:?}");
+}
+
+#[test]
 fn what_an_operator_gave_again_outlives_the_next_name_though_only_the_list_knew_the_stop() {
     let mut kit = Kit::new();
     kit.order("pos/1/ready", BIA, "1");
