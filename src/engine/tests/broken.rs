@@ -125,6 +125,23 @@ fn a_sector_that_cannot_be_read_is_damage_and_no_reason_to_try_for_ever() {
 }
 
 #[test]
+fn a_log_that_breaks_before_the_first_checkpoint_is_named() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "1");
+    let files = ["outbox.db", "outbox.db-wal"].map(|name| (at(&kit, name), std::fs::read(at(&kit, name)).unwrap()));
+    kit.crash();
+    for (path, mut bytes) in files {
+        if path.to_string_lossy().ends_with("-wal") {
+            bytes[32 + 24 + 700] ^= 0x10;
+        }
+        std::fs::write(path, bytes).unwrap();
+    }
+    kit.start();
+    let note = loss(&mut kit).unwrap().note;
+    assert!(note.contains("the write-ahead log is broken"), "{note}");
+}
+
+#[test]
 fn a_person_known_by_another_form_of_the_number_is_the_same_person_and_no_damage() {
     for (short, long) in [("552187650011", "5521987650011"), ("525512345678", "5215512345678")] {
         for (known, told) in [(short, long), (long, short)] {
