@@ -69,6 +69,9 @@ pub enum Request {
         /// More of the same file follow.
         #[serde(default)]
         more: bool,
+        /// It is the whole ledger: what is held since the store was damaged goes on with the last row.
+        #[serde(default)]
+        releases: bool,
     },
     /// A page of the ledger.
     ConsentExport {
@@ -328,9 +331,9 @@ mod tests {
             Request::ConsentShow { number: "+5511987654321".into() },
             Request::ConsentRevoke { number: "+5511987654321".into(), purpose: None },
             Request::Explain { topic: "pos/1".into(), payload: r#"{"phone":"+5511987654321"}"#.into(), at: None },
-            Request::ConsentImport { rows: vec![line()], more: false },
+            Request::ConsentImport { rows: vec![line()], more: false, releases: false },
             Request::Send(order()),
-            Request::ConsentImport { rows: vec![line()], more: false },
+            Request::ConsentImport { rows: vec![line()], more: false, releases: false },
         ];
         let row = LedgerRow {
             row: 1,
@@ -353,9 +356,9 @@ mod tests {
         let requests = [
             Request::Status,
             Request::ConsentExport { after: 3 },
-            Request::ConsentImport { rows: vec![line()], more: false },
+            Request::ConsentImport { rows: vec![line()], more: false, releases: false },
             Request::Send(order()),
-            Request::ConsentImport { rows: vec![line()], more: false },
+            Request::ConsentImport { rows: vec![line()], more: false, releases: false },
         ];
         for request in requests {
             let json = serde_json::to_value(&request).unwrap();

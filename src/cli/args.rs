@@ -391,6 +391,9 @@ pub enum Consent {
         /// The file, "-" for standard input.
         #[arg(value_name = "FILE.csv")]
         file: PathBuf,
+        /// It is the whole ledger: what is held since the store was damaged goes on with it.
+        #[arg(long)]
+        releases: bool,
         #[command(flatten)]
         output: Output,
     },

@@ -62,6 +62,7 @@ pub fn add(sum: &mut ImportReport, batch: &ImportReport) {
     sum.recorded += batch.recorded;
     sum.unchanged += batch.unchanged;
     sum.released |= batch.released;
+    sum.held = batch.held;
 }
 
 /// A CSV on `out`; with `head`, its first line.

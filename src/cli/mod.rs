@@ -236,7 +236,7 @@ impl<'a, W: Write> Session<'a, W> {
             }
             Consent::Revoke { number, purpose, output } => (Request::ConsentRevoke { number, purpose }, output),
             Consent::Show { number, output } => (Request::ConsentShow { number }, output),
-            Consent::Import { file, output } => return self.import(&read(&file, input)?, output),
+            Consent::Import { file, releases, output } => return self.import(&read(&file, input)?, releases, output),
             Consent::Export { json } => return self.export(json),
         };
         self.show(request, output, |report: ConsentReport| render::consent(&report, &zone))
@@ -244,13 +244,13 @@ impl<'a, W: Write> Session<'a, W> {
 
     /// The file is checked whole before its first line goes out. A batch that the engine refuses all the same ends the
     /// import; what was recorded before is named, and is recognised when the file is imported again.
-    fn import(&mut self, text: &str, output: Output) -> Result<(), Failure> {
+    fn import(&mut self, text: &str, releases: bool, output: Output) -> Result<(), Failure> {
         let lines = ledger::read(text, &self.setting)?;
         let mut sum = ImportReport::default();
         let batches = lines.chunks(ledger::BATCH).len();
         for (place, batch) in lines.chunks(ledger::BATCH).enumerate() {
             let more = place + 1 < batches;
-            let answer = self.data::<ImportReport>(Request::ConsentImport { rows: batch.to_vec(), more });
+            let answer = self.data::<ImportReport>(Request::ConsentImport { rows: batch.to_vec(), more, releases });
             let refused = match answer {
                 Ok((_, report)) if report.problems.is_empty() => {
                     ledger::add(&mut sum, &report);
@@ -274,8 +274,15 @@ impl<'a, W: Write> Session<'a, W> {
         if output.json {
             return print_json(self.out, &sum);
         }
-        let released = if sum.released { "what was held since the store was damaged goes on\n" } else { "" };
-        print(self.out, &format!("{} recorded, {} known already\n{released}", sum.recorded, sum.unchanged))
+        let hold = match (sum.released, sum.held) {
+            (true, _) => "what was held since the store was damaged goes on\n",
+            (_, true) => {
+                "what is held since the store was damaged stays held: if this was the whole ledger, import it again with \
+                 --releases\n"
+            }
+            _ => "",
+        };
+        print(self.out, &format!("{} recorded, {} known already\n{hold}", sum.recorded, sum.unchanged))
     }
 
     fn export(&mut self, json: bool) -> Result<(), Failure> {

@@ -383,7 +383,7 @@ fn an_import_that_the_engine_stops_says_what_is_recorded() {
         let bad = LineProblem { line: 777, problem: "number is too short for its country".into() };
         let problems = if rows.iter().any(|row| row.line == 777) { vec![bad] } else { vec![] };
         let recorded = if problems.is_empty() { rows.len() as u64 } else { 0 };
-        Reply::data(&ImportReport { recorded, unchanged: 0, problems, released: false })
+        Reply::data(&ImportReport { recorded, unchanged: 0, problems, ..ImportReport::default() })
     }
     let text = HEADER.to_owned() + &"+5511987654321,orders,grant,,till,,\n".repeat(1_000);
     let failure = asked(stops, &["consent", "import", "-"], &text).0.unwrap_err();

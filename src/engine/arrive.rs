@@ -44,17 +44,20 @@ impl Engine {
         if self.soft.held.is_empty() || self.soft.disk_full || self.disk_is_short() {
             return Ok(());
         }
-        let mut full = None;
+        // The most urgent that found no room: what made room since was more urgent, and its equals do not pass it either.
+        let mut full: Option<Priority> = None;
         for _ in 0..self.soft.held.len() {
             let Some(held) = self.soft.held.pop_front() else { break };
             if full.is_some_and(|full| held.priority >= full) {
                 self.soft.held.push_back(held);
                 continue;
             }
-            full = self.handle(&held.arrival, None)?;
-            match full {
+            match self.handle(&held.arrival, None)? {
                 None => self.handled(held.serial),
-                Some(priority) => self.soft.held.push_back(Held { priority, ..held }),
+                Some(priority) => {
+                    full = Some(full.map_or(priority, |full| full.min(priority)));
+                    self.soft.held.push_back(Held { priority, ..held });
+                }
             }
         }
         if self.soft.held.is_empty() {

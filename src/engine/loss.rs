@@ -3,7 +3,7 @@
 //! Floor: engine. Setting aside and salvage are the outbox's; here its store is believed, told, and held.
 
 use super::hold::BY_TIME;
-use super::{Engine, Failure};
+use super::{Action, Engine, Failure};
 use crate::message::{Number, Priority, Reason};
 use crate::operate::{LossReport, Reply};
 use crate::outbox::{Hold, LIFT_ALL, LOSS, OpenError, StoreError};
@@ -17,13 +17,40 @@ impl Engine {
     pub(super) fn salvage(&mut self, why: &str) -> Result<(), Failure> {
         let happened = self.outbox.salvage(why, self.random.u64(..))?;
         match self.doubt.take() {
-            Some(_) if happened => self.happened = true,
+            Some(_) if happened => {
+                self.happened = true;
+                self.keep_back();
+            }
             Some(before) => self.take_back(*before),
             None => {}
         }
-        self.rebuild = false;
+        (self.rebuild, self.salvaged) = (false, true);
         self.believe()?;
         Ok(())
+    }
+
+    /// Why a batch cannot be done with this store, if that is it and salvage may help.
+    pub(super) fn damage(&self, failure: &Failure) -> Option<String> {
+        match failure {
+            _ if self.salvaged => None,
+            Failure::Store(error) if error.is_damage() => Some(error.to_string()),
+            Failure::Open(error @ OpenError::Store { error: inner, .. }) if error.is_damage() => {
+                Some(inner.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// What the batch let go has not left yet, and does not: everything is held now.
+    fn keep_back(&mut self) {
+        let flights = &mut self.soft.in_flight;
+        self.out.retain(|action| match action {
+            Action::Post(post) => {
+                flights.retain(|flight| flight.attempt != post.attempt);
+                false
+            }
+            _ => true,
+        });
     }
 
     /// What is remembered of the store is read from it again; what is on its way and still known stays on its way.
@@ -67,6 +94,10 @@ impl Engine {
         let Some(loss) = self.soft.holds.iter().find(|hold| hold.key == LOSS && hold.strikes > 0).cloned() else {
             return Ok(());
         };
+        // Whose request is on its way gets no second one beside it: salvage does not know of it.
+        for flight in self.soft.in_flight.clone() {
+            self.refresh(flight.person)?;
+        }
         self.put_hold(Hold { strikes: 0, since: self.moment.wall.reading(), ..loss })?;
         let burst = self.pace.pair_interval.unwrap_or_default().saturating_mul(self.pace.pair_burst.max(1));
         self.put_hold(Hold {
@@ -104,15 +135,6 @@ impl Engine {
         self.outbox.accept_stops();
         self.tell_box(Reason::Due, format!("the loss is accepted: {reason}"), true);
         Ok(Reply::data(&LossReport { note: loss.note, since: loss.since, messages: waiting + parked, unknown }))
-    }
-}
-
-/// Why a batch cannot be done with this store, if that is it.
-pub(super) fn damage(failure: &Failure) -> Option<String> {
-    match failure {
-        Failure::Store(error) if error.is_damage() => Some(error.to_string()),
-        Failure::Open(error @ OpenError::Store { error: inner, .. }) if error.is_damage() => Some(inner.to_string()),
-        _ => None,
     }
 }
 

@@ -116,6 +116,9 @@ pub struct Engine {
     doubt: Option<Box<Soft>>,
     /// The last batch happened, though its commit failed; its actions are still here.
     happened: bool,
+    /// The store was salvaged and has taken no batch since: another damage would be found in what we write ourselves, and each
+    /// salvage would make one more copy.
+    salvaged: bool,
     /// Something other than an arrival came: the turn cannot be skipped.
     stirred: bool,
     nobody: Arc<str>,
@@ -167,6 +170,7 @@ impl Engine {
             rebuild: false,
             doubt: None,
             happened: false,
+            salvaged: false,
             stirred: true,
             nobody: Arc::from(""),
             out: Vec::new(),
@@ -197,7 +201,7 @@ impl Engine {
     pub fn ask(&mut self, now: Now, request: Request) -> Result<Reply, Failure> {
         match self.try_ask(now, &request) {
             Err(failure) => {
-                let Some(why) = loss::damage(&failure) else { return Err(failure) };
+                let Some(why) = self.damage(&failure) else { return Err(failure) };
                 self.salvage(&why)?;
                 self.try_ask(now, &request)
             }
@@ -239,7 +243,7 @@ impl Engine {
             Err(failure) => failure,
             done => return done,
         };
-        let Some(why) = loss::damage(&failure) else { return Err(failure) };
+        let Some(why) = self.damage(&failure) else { return Err(failure) };
         self.salvage(&why)?;
         self.try_batch(now, inputs)
     }
@@ -274,7 +278,7 @@ impl Engine {
             }
             return Ok(self.mend()?.unwrap_or_default());
         }
-        self.stirred = false;
+        (self.stirred, self.salvaged) = (false, false);
         self.count();
         Ok(std::mem::take(&mut self.out))
     }
@@ -289,7 +293,7 @@ impl Engine {
         if !self.outbox.is_attached() {
             let happened = match self.outbox.reopen().map_err(Failure::from) {
                 Ok(happened) => happened,
-                Err(failure) => match loss::damage(&failure) {
+                Err(failure) => match self.damage(&failure) {
                     Some(why) => {
                         self.salvage(&why)?;
                         false

@@ -45,7 +45,7 @@ impl Engine {
                 Ok(number) => self.consent_report(&number, false),
                 Err(why) => Ok(Reply::Refused(why)),
             },
-            Request::ConsentImport { rows, more } => self.consent_import(rows, *more),
+            Request::ConsentImport { rows, more, releases } => self.consent_import(rows, *more, *releases),
             Request::ConsentExport { after } => self.consent_export(*after),
             Request::Explain { topic, payload, at } => self.explain(topic, payload, *at),
             Request::Send(order) => self.send(order),

@@ -343,6 +343,9 @@ pub struct ImportReport {
     /// It also ended the hold after a damaged store.
     #[serde(default)]
     pub released: bool,
+    /// What is held since the store was damaged stays held: nobody said that this is the whole ledger.
+    #[serde(default)]
+    pub held: bool,
 }
 
 /// Answers `outbox accept-loss`.

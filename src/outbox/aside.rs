@@ -12,8 +12,6 @@ use std::path::{Path, PathBuf};
 const SALVAGED: &str = ".salvaged-";
 const DAMAGED: &str = "damaged";
 const REPLACED: &str = "replaced";
-/// More than these would fill the disk if the disk itself is what fails: each is as large as the store.
-const KEPT: usize = 2;
 
 /// The name of what is salvaged from a store, which says how the old one is to be named.
 pub(super) fn salvaged(path: &Path, since: BoxTime, foreign: bool) -> PathBuf {
@@ -58,11 +56,14 @@ pub fn set_aside(path: &Path) -> std::io::Result<Vec<(PathBuf, BoxTime)>> {
     Ok(found)
 }
 
-/// Deletes what was set aside before `before`, and all but the newest; how many.
+/// Deletes what was set aside before `before`, and of the rest all but the oldest, which holds the rows that the later ones lack,
+/// and the newest; how many. More would fill the disk if the disk itself is what fails: each is as large as the store.
 pub(super) fn forget(path: &Path, before: BoxTime) -> std::io::Result<usize> {
     let found = set_aside(path)?;
-    let over = found.len().saturating_sub(KEPT);
-    let gone: Vec<_> = found.into_iter().enumerate().filter(|(place, (_, at))| *place < over || *at < before).collect();
+    let late = found.partition_point(|(_, at)| *at < before);
+    let newest = found.len().saturating_sub(1);
+    let kept = |place: usize| place >= late && (place == late || place == newest);
+    let gone: Vec<_> = found.into_iter().enumerate().filter(|(place, _)| !kept(*place)).collect();
     for (_, (file, _)) in &gone {
         remove(&suffixed(file, "-wal"))?;
         remove(file)?;

@@ -6,9 +6,10 @@ use super::mark::Mark;
 use super::open::{self, Evidence, Opened, Trouble, leave_as_it_is};
 use super::salvage::{self, Known};
 use super::stops::{Found, Stops};
-use super::{OpenError, Outbox, Settings, StoreError, aside, schema, stopped};
+use super::{LIFT_ALL, LOSS, OpenError, Outbox, Settings, StoreError, aside, schema, stopped};
+use crate::message::Reason;
 use crate::time::{BoxTime, millis};
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use std::fmt;
 use std::fs::File;
 
@@ -45,7 +46,7 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
     open::finish_swap(&path)?;
     salvage::forget_unfinished(&path).map_err(|why| OpenError::File { path: path.clone(), why: why.to_string() })?;
     let mark = Mark::read(&lock);
-    let (mut stops, mut list) = Stops::load(&path);
+    let (mut stops, mut list) = Stops::load(&path)?;
     let evidence = Evidence { mark: mark.clone(), list: (list == Found::Intact).then_some(stops.commits) };
     let opened = match open::open(&settings, letters, &evidence) {
         Ok(opened) => opened,
@@ -57,6 +58,10 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
             again(&settings, letters)?
         }
     };
+    if list == Found::None && mark.is_some() {
+        // A store that had a list.
+        list = Found::Damaged;
+    }
     let ids = mark.map_or([0, 0], |mark| [mark.message, mark.attempt]);
     let mut outbox = Outbox::of(settings, opened, stops, lock);
     match outbox.settle_in(ids, list) {
@@ -125,9 +130,35 @@ impl Outbox {
             self.stops.incomplete = salvage::holds_all(&self.db)?;
             self.stops.write(self.row.commits).map_err(written)?;
             self.listed_again = (list == Found::Damaged).then(|| self.stops.len());
+            if list == Found::Damaged && self.was_salvaged()? {
+                self.hold_without_list()?;
+            }
         }
         self.forget_caches()?;
         self.mark();
+        Ok(())
+    }
+
+    /// Whether this store has lost lines before: then the list knew what the ledger does not.
+    fn was_salvaged(&self) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM message WHERE reason = ?1) OR EXISTS (SELECT 1 FROM hold WHERE key = ?2)";
+        let told = self.db.query_row(sql, params![Reason::StoreDamaged.code(), LOSS], |row| row.get(0))?;
+        Ok(told || !aside::set_aside(&self.settings.path).map_err(|error| StoreError::of_file(&error))?.is_empty())
+    }
+
+    /// Nobody knows who said no: as after a loss, and strictly.
+    fn hold_without_list(&self) -> Result<(), StoreError> {
+        let note = format!(
+            "the list of who took consent back is lost, after an earlier damage whose lost lines only it knew; {} stops on \
+             the list, WHICH MAY LACK SOME: import the ledger before anything is released",
+            self.stops.len()
+        );
+        self.db.execute(
+            "INSERT OR REPLACE INTO hold (key, reason, since, since_wall, until, strikes, lift, note, loud)
+             SELECT ?1, ?2, boxed, wall, NULL, 1, ?3, ?4, 1 FROM box",
+            params![LOSS, Reason::StoreDamaged.code(), LIFT_ALL, note],
+        )?;
         Ok(())
     }
 

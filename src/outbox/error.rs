@@ -34,6 +34,8 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full(error),
+            // What was read, not what was to be written: trying again does not bring it back.
+            Some(ErrorCode::SystemIoFailure) if is_lost(&error) => StoreError::Damaged(error),
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => StoreError::Disk(error),
             // Values that are not what we wrote: SQLite keeps types and constraints, so it was not we who wrote them.
             Some(
@@ -48,6 +50,13 @@ impl From<rusqlite::Error> for StoreError {
             None => StoreError::Statement(error),
         }
     }
+}
+
+/// A part of the file that the disk does not give any more.
+fn is_lost(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi;
+    let lost = [ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_SHORT_READ, ffi::SQLITE_IOERR_CORRUPTFS];
+    error.sqlite_error().is_some_and(|code| lost.contains(&code.extended_code))
 }
 
 /// A value of another type than the column's, or a row that is always there and is not.
@@ -138,4 +147,27 @@ pub enum OpenError {
         /// Why.
         error: StoreError,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    #[test]
+    fn what_cannot_be_read_is_damage_and_what_cannot_be_written_is_the_disk() {
+        for (code, damage) in [
+            (ffi::SQLITE_IOERR_READ, true),
+            (ffi::SQLITE_IOERR_SHORT_READ, true),
+            (ffi::SQLITE_IOERR_CORRUPTFS, true),
+            (ffi::SQLITE_CORRUPT, true),
+            (ffi::SQLITE_IOERR_WRITE, false),
+            (ffi::SQLITE_IOERR_FSYNC, false),
+            (ffi::SQLITE_IOERR, false),
+            (ffi::SQLITE_CANTOPEN, false),
+        ] {
+            let error: StoreError = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into();
+            assert_eq!((error.is_damage(), matches!(error, StoreError::Disk(_))), (damage, !damage), "{code}");
+        }
+    }
 }

@@ -160,7 +160,12 @@ impl Outbox {
             self.fault.opens -= 1;
             return Err(OpenError::File { path, why: "as the test asked".to_owned() });
         }
+        // SQLite would make a new one.
+        if std::fs::metadata(&path).map_or(0, |found| found.len()) == 0 {
+            return Err(failed(StoreError::contradiction("the file is gone or empty")));
+        }
         self.db = connect(&path, self.settings.max_bytes)?;
+        open::schema_is_ours(&self.db).map_err(failed)?;
         let known = std::mem::replace(&mut self.row, read_box(&self.db).map_err(failed)?);
         if let Err(error) = self.forget_caches() {
             self.row = known;

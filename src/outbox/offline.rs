@@ -28,7 +28,7 @@ pub fn check(path: &Path) -> Result<StoreCheck, OpenError> {
     if suffixed(path, "-journal").exists() {
         report.wrong.push("a rollback journal lies beside it, which no store of ours has".to_owned());
     }
-    let (stops, list) = Stops::load(path);
+    let (stops, list) = Stops::load(path)?;
     match list {
         Found::Intact => report.stops = Some(stops.len() as u64),
         Found::Damaged => {

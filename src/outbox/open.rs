@@ -107,9 +107,11 @@ fn look(path: &Path, evidence: &Evidence) -> Result<(), Trouble> {
     }
     // The store has no rollback journal but while it is made: one that lies here would be played back into it.
     remove(&suffixed(path, "-journal")).map_err(io)?;
-    match pages::examine(path).map_err(io)? {
-        Some(what) => Err(Trouble::Damage(what)),
-        None => Ok(()),
+    match pages::examine(path) {
+        Ok(Some(what)) => Err(Trouble::Damage(what)),
+        Ok(None) => Ok(()),
+        Err(error) if is_lost(&error) => Err(Trouble::Damage(Damage::Content(format!("it cannot be read: {error}")))),
+        Err(error) => Err(Trouble::Open(io(error))),
     }
 }
 
@@ -168,7 +170,7 @@ pub(super) fn leave_as_it_is(db: &Connection) {
 }
 
 /// Whether the tables are exactly those that we made, as of the version that the header names; which it returns.
-fn schema_is_ours(db: &Connection) -> Result<usize, StoreError> {
+pub(super) fn schema_is_ours(db: &Connection) -> Result<usize, StoreError> {
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let version = usize::try_from(version).unwrap_or(usize::MAX).min(schema::STEPS.len());
     let fresh = Connection::open_in_memory()?;
@@ -228,6 +230,13 @@ pub(super) fn finish_swap(path: &Path) -> Result<(), OpenError> {
         std::fs::rename(&whole, path).and_then(|()| sync_folder(path)).map_err(io)?;
     }
     aside::swap(path).map_err(io)
+}
+
+/// Whether reading failed because of what it was read from: a broken sector, or a file system that contradicts itself.
+pub(super) fn is_lost(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let lost = [Errno::IO, Errno::NXIO, Errno::RANGE, Errno::BADMSG, Errno::UCLEAN];
+    error.raw_os_error().is_some_and(|code| lost.iter().any(|lost| lost.raw_os_error() == code))
 }
 
 /// Gone, whether or not it was there.

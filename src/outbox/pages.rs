@@ -29,8 +29,8 @@ pub(super) fn examine(path: &Path) -> std::io::Result<Option<Damage>> {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    // The newest first page may be in the log, and the file's own that of an empty store.
-    let newest = !log.as_ref().is_some_and(|log| log.holds.contains(&1));
+    // The newest first page may be in the log, perhaps behind where that is broken, and the file's own that of an empty store.
+    let newest = !log.as_ref().is_some_and(|log| log.wrong.is_some() || log.holds.contains(&1));
     let head = header_wrong(&header, newest);
     if let Some(wrong) = log.as_ref().and_then(|log| log.wrong.clone()) {
         return Ok(Some(Damage::Log(head.map_or(wrong.clone(), |head| format!("{head}; {wrong}")))));

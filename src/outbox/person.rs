@@ -5,6 +5,7 @@
 use super::{Outbox, StoreError};
 use crate::message::{Number, PersonId, Source};
 use rusqlite::{OptionalExtension, params};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const DIGITS: i64 = 0;
@@ -47,7 +48,7 @@ impl Outbox {
 
     /// Learns that the platform knows a person as `wa_id` (digits) or by a user id.
     ///
-    /// Should the name belong to somebody else already, the two rows are one person and become one: whether that happened is
+    /// Should the name, or another form of the number, belong to somebody else already, the two rows are one person and become one: whether that happened is
     /// the second part of the result.
     pub fn learn(
         &mut self,
@@ -57,13 +58,16 @@ impl Outbox {
     ) -> Result<(PersonId, bool), StoreError> {
         let (mut person, mut united, mut named) = (person, false, false);
         for (value, kind) in wa_id.map(|value| (value, DIGITS)).into_iter().chain(user.map(|value| (value, USER))) {
-            match self.alias(value, kind)? {
-                None => {
-                    self.add_alias(value, kind, person)?;
-                    named = true;
-                }
-                Some(known) if known == person => {}
-                Some(known) => {
+            if self.alias(value, kind)?.is_none() {
+                self.add_alias(value, kind, person)?;
+                named = true;
+            }
+            let known = match Number::of_digits(value) {
+                Ok(number) if kind == DIGITS => self.known_by_number(&number)?,
+                _ => self.alias(value, kind)?.into_iter().collect(),
+            };
+            for known in known {
+                if known != person {
                     person = self.unite(person.min(known), person.max(known))?;
                     united = true;
                 }
@@ -73,6 +77,15 @@ impl Outbox {
             self.list_again(person)?;
         }
         Ok((person, united))
+    }
+
+    /// Everybody who is known by any form of a number.
+    pub(super) fn known_by_number(&self, number: &Number) -> Result<BTreeSet<PersonId>, StoreError> {
+        let mut known = BTreeSet::new();
+        for form in number.forms() {
+            known.extend(self.alias(form.digits(), DIGITS)?);
+        }
+        Ok(known)
     }
 
     fn alias(&self, value: &str, kind: i64) -> Result<Option<PersonId>, StoreError> {

@@ -17,8 +17,18 @@ impl Outbox {
     pub fn standing_for(&self, lane: &Lane, message: &Stored) -> Result<Standing, StoreError> {
         let mut standing = self.standing_of(lane, message.purpose())?;
         self.must_stand(message.id(), &[state::WAITING])?;
-        if self.find_person(message.to())? != Some(message.person()) {
+        let known = self.known_by_number(message.to())?;
+        if !known.contains(&message.person()) {
             return Err(StoreError::contradiction("a message's number is not its person's"));
+        }
+        // Two people may be known by two forms of one number: what either of them took back holds.
+        for other in known.into_iter().filter(|known| *known != message.person()) {
+            let theirs = self.standing_of(&self.lane(other)?, message.purpose())?;
+            if theirs.revoked.is_some_and(|seq| theirs.grant.is_none_or(|grant| grant.seq < seq)) {
+                let granted = standing.grant.map_or(0, |grant| grant.seq);
+                standing.revoked = Some(standing.revoked.unwrap_or(0).max(granted + 1));
+            }
+            standing.marketing_stopped |= theirs.marketing_stopped;
         }
         self.stop_number(&mut standing, message.to(), message.purpose());
         Ok(standing)
@@ -137,15 +147,21 @@ fn list(db: &Connection, stops: &mut Stops, person: i64, anew: bool) -> Result<(
             row.get(0)
         })?;
     let has = |kind: Kind, purpose: &str| names.iter().any(|digits| stops.has(kind, digits, purpose));
-    // What the list knows and the ledger lost.
-    said.all |= has(Kind::All, "");
+    // What the list knows and the ledger lost: there an operator's grant is known by the list alone.
+    let by_list_alone = !said.all && has(Kind::All, "");
+    said.all |= by_list_alone;
+    let lifted_by_list = |purpose: &str| {
+        let mut stopped = names.iter().filter(|digits| stops.has(Kind::All, digits, ""));
+        by_list_alone && stopped.all(|digits| stops.has(Kind::Lifted, digits, purpose))
+    };
     let marketing = marketing || has(Kind::Marketing, "");
     let purposes: Vec<String> = purposes_of(db, person)?;
     let stopped: BTreeMap<&String, (bool, bool)> = purposes
         .iter()
         .map(|purpose| {
             let stopped = said.purposes.contains(purpose) || has(Kind::Purpose, purpose);
-            let lifted = said.lifted.contains(purpose) && !stopped && (anew || has(Kind::Lifted, purpose));
+            let given = said.lifted.contains(purpose) && (anew || has(Kind::Lifted, purpose));
+            let lifted = !stopped && (given || lifted_by_list(purpose));
             (purpose, (stopped, lifted))
         })
         .collect();

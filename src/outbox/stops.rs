@@ -10,11 +10,12 @@
 //! "BRLNSTOP" │ version, flags │ entries │ commits │ entries, sorted, 16 bytes each │ HMAC-SHA256 of all before
 //! ```
 
-use super::open::{beside, remove, sync_folder};
+use super::OpenError;
+use super::open::{beside, is_lost, remove, sync_folder};
 use ring::hmac;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"BRLNSTOP";
@@ -48,7 +49,7 @@ pub(super) enum Found {
     Intact,
     /// Neither list nor key: a new store, or one of a version that had no list.
     None,
-    /// One of them is missing, cannot be read, or does not fit the other.
+    /// One of them is missing, lies on a broken part of the disk, or does not fit the other.
     Damaged,
 }
 
@@ -73,18 +74,21 @@ pub(super) struct Stops {
 
 impl Stops {
     /// The list as it lies beside `store`. What is not intact comes back empty, with a new key that nothing holds yet.
-    pub fn load(store: &Path) -> (Stops, Found) {
+    ///
+    /// A list that only this user may not read is not lost: making it anew would drop what it alone knows.
+    pub fn load(store: &Path) -> Result<(Stops, Found), OpenError> {
         let path = beside(store, "stops");
-        let (list, key) = (read(&path), read(&key_path(&path)));
-        let none = matches!((&list, &key), (Ok(None), Ok(None)));
-        if let (Ok(Some(list)), Ok(Some(key))) = (list, key)
+        let (list, key) = (read(&path)?, read(&key_path(&path))?);
+        let none = matches!((&list, &key), (Bytes::None, Bytes::None));
+        if let (Bytes::Some(list), Bytes::Some(key)) = (list, key)
             && let Some(key) = key_of(&key)
             && let Some((kept, commits, incomplete)) = parse(&list, &key)
         {
-            return (Stops { kept, commits, incomplete, stale: false, ..Stops::empty(path, key) }, Found::Intact);
+            let stops = Stops { kept, commits, incomplete, stale: false, ..Stops::empty(path, key) };
+            return Ok((stops, Found::Intact));
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, &[0; SUM]);
-        (Stops::empty(path, key), if none { Found::None } else { Found::Damaged })
+        Ok((Stops::empty(path, key), if none { Found::None } else { Found::Damaged }))
     }
 
     fn empty(path: PathBuf, key: hmac::Key) -> Stops {
@@ -253,12 +257,29 @@ fn key_path(list: &Path) -> PathBuf {
     beside(list, "key")
 }
 
-fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+/// What a file holds.
+enum Bytes {
+    Some(Vec<u8>),
+    None,
+    /// On a broken part of the disk.
+    Lost,
+}
+
+fn read(path: &Path) -> Result<Bytes, OpenError> {
     let mut bytes = Vec::new();
     match std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-        Ok(_) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Ok(_) => Ok(Bytes::Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Bytes::None),
+        Err(error) if is_lost(&error) => Ok(Bytes::Lost),
+        Err(error) => {
+            let why = format!(
+                "{error}: it says who took consent back, and nothing is sent without it; give it back to the user that runs \
+                 branchline (as root: chown --reference={} {})",
+                path.with_file_name("").display(),
+                path.display()
+            );
+            Err(OpenError::File { path: path.to_owned(), why })
+        }
     }
 }
 
@@ -280,11 +301,28 @@ fn parse(list: &[u8], key: &hmac::Key) -> Option<(Vec<Entry>, i64, bool)> {
     whole.then(|| (entries.to_vec(), commits, version & INCOMPLETE != 0))
 }
 
+/// Whose a file is, or where there is none yet, whose it belongs to: the list's for `outbox.db.stops.key`, the store's for that.
+fn owner(path: &Path) -> Option<std::fs::Metadata> {
+    let mut path = path.to_owned();
+    loop {
+        match std::fs::metadata(&path) {
+            Ok(found) => return Some(found),
+            Err(_) if path.extension().is_some() => path.set_extension(""),
+            Err(_) => return None,
+        };
+    }
+}
+
 /// A new file takes the place of the old one: after a crash there is the one or the other, whole.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let new = beside(path, "new");
     remove(&new)?;
     let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+    // Whoever runs a command while the daemon is stopped, root perhaps: the file stays the daemon's.
+    if let Some(owner) = owner(path) {
+        // Only root may give a file away; for all others it is theirs already, or was not readable.
+        let _ = std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()));
+    }
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&new, path)?;

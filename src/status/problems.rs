@@ -96,7 +96,7 @@ fn remedy(reason: Reason) -> &'static str {
         }
         Reason::DiskReserve | Reason::StoreFull => "free space on the file system of outbox.path: it goes on by itself",
         Reason::StoreDamaged => {
-            "import the ledger (branchline consent import FILE), or accept what is lost: branchline outbox accept-loss --reason ..."
+            "import the ledger (branchline consent import FILE --releases), or accept what is lost: branchline outbox accept-loss --reason ..."
         }
         Reason::Paused | Reason::RulePaused | Reason::CategoryPaused | Reason::TemplatePaused => {
             "when it may go on: branchline resume with the same target"

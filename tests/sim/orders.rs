@@ -35,7 +35,11 @@ impl World {
     pub fn done(&mut self, ticket: u64, reply: &Reply) {
         let Some(order) = self.orders.get(&ticket).cloned() else { return };
         if let Reply::Refused(why) = reply {
-            assert!(matches!(order, Order::Other | Order::Look | Order::Send(_)), "seed {}: {order:?} is refused: {why}", self.seed);
+            assert!(
+                matches!(order, Order::Other | Order::Look | Order::Send(_)),
+                "seed {}: {order:?} is refused: {why}",
+                self.seed
+            );
             return;
         }
         match order {
@@ -193,7 +197,7 @@ impl World {
             wording: String::new(),
             expires: String::new(),
         };
-        self.order(Order::Other, Request::ConsentImport { rows: vec![line], more: false });
+        self.order(Order::Other, Request::ConsentImport { rows: vec![line], more: false, releases: false });
     }
 
     pub fn looks(&mut self) {

@@ -127,7 +127,9 @@ impl Lines<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::api::{AccountChange, Aim, Between, Change, Clear, Fault, Inbound, Order, Reports, Said, TemplateChange, Told};
+    use crate::demo::api::{
+        AccountChange, Aim, Between, Change, Clear, Fault, Inbound, Order, Reports, Said, TemplateChange, Told,
+    };
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -2,8 +2,8 @@
 //!
 //! Floor: demo. Knows no step.
 
-use super::{account, message};
 use super::webhook::Between;
+use super::{account, message};
 use serde_json::{Map, Value};
 use std::time::Duration;
 

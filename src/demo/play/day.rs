@@ -110,7 +110,8 @@ impl<'a> Day<'a> {
             wording: String::new(),
             expires: String::new(),
         };
-        let report: ImportReport = self.watch.data(Request::ConsentImport { rows: vec![line], more: false }).await?;
+        let report: ImportReport =
+            self.watch.data(Request::ConsentImport { rows: vec![line], more: false, releases: false }).await?;
         if report.recorded != 1 {
             return Err(format!("the ledger took nothing: {:?}", report.problems));
         }

@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// All lines, or none if any is wrong. A grant that is older than what the person took back changes nothing.
-    pub(super) fn consent_import(&mut self, lines: &[LedgerLine], more: bool) -> Answered {
+    pub(super) fn consent_import(&mut self, lines: &[LedgerLine], more: bool, releases: bool) -> Answered {
         let mut report = ImportReport::default();
         let mut read = Vec::new();
         for line in lines {
@@ -102,10 +102,11 @@ impl Engine {
                 report.recorded += 1;
             }
         }
-        // The ledger is whole again: what its loss held goes on.
-        if !more && self.soft.holds.iter().any(|hold| hold.key == outbox::LOSS) {
+        // The ledger is whole again, as the operator says: what its loss held goes on.
+        report.held = self.soft.holds.iter().any(|hold| hold.key == outbox::LOSS);
+        if !more && releases && report.held {
             self.accept_loss("the ledger was imported")?;
-            report.released = true;
+            (report.held, report.released) = (false, true);
         }
         Ok(Reply::data(&report))
     }

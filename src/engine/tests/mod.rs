@@ -1,5 +1,6 @@
 //! The engine on a real store, in virtual time: timetables, crashes, failed commits. The seeded simulation is `tests/sim`.
 
+mod broken;
 mod contradictions;
 mod damage;
 mod drive;

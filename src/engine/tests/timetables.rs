@@ -713,7 +713,7 @@ fn an_import_lifts_a_revocation_only_by_a_later_date() {
             wording: String::new(),
             expires: String::new(),
         };
-        match kit.ask(Request::ConsentImport { rows: vec![line], more: false }) {
+        match kit.ask(Request::ConsentImport { rows: vec![line], more: false, releases: false }) {
             Reply::Data(report) => (report["recorded"].as_u64().unwrap(), report["problems"].as_array().unwrap().len()),
             other => panic!("{other:?}"),
         }

@@ -33,6 +33,9 @@ fn a_damaged_store_is_set_aside_told_held_and_released() {
     house.publish((1..=5).map(order));
     house.wait_for_accepted(5, LONG);
     house.wait("all are settled", |house| house.backlog() == 0);
+    // Now the file holds it all, and the log what comes.
+    assert!(house.stop().success());
+    house.start();
     house.said(&["consent", "revoke", &customer(2)]);
     let busy = house.refused(74, &["outbox", "check"]);
     assert!(busy.contains("branchline status"), "{busy}");
