@@ -217,7 +217,7 @@ impl Outbox {
         )
     }
 
-    /// An operator accepts a loss: whoever is not on the list of stops said no to nobody's knowledge.
+    /// An operator accepts a loss: with the next commit the list of stops counts as whole again.
     pub fn accept_stops(&mut self) {
         self.stops.accept();
     }
