@@ -147,7 +147,7 @@ impl Outbox {
         Ok(told || !aside::set_aside(&self.settings.path).map_err(|error| StoreError::of_file(&error))?.is_empty())
     }
 
-    /// Nobody knows who said no: as after a loss, and strictly.
+    /// Nobody knows who said no: as after a loss, and strictly. What a hold that stands already says is kept.
     fn hold_without_list(&self) -> Result<(), StoreError> {
         let note = format!(
             "the list of who took consent back is lost, after an earlier damage whose lost lines only it knew; {} stops on \
@@ -155,8 +155,10 @@ impl Outbox {
             self.stops.len()
         );
         self.db.execute(
-            "INSERT OR REPLACE INTO hold (key, reason, since, since_wall, until, strikes, lift, note, loud)
-             SELECT ?1, ?2, boxed, wall, NULL, 1, ?3, ?4, 1 FROM box",
+            "INSERT INTO hold (key, reason, since, since_wall, until, strikes, lift, note, loud)
+             SELECT ?1, ?2, boxed, wall, NULL, 1, ?3, ?4, 1 FROM box WHERE true
+             ON CONFLICT (key) DO UPDATE SET lift = excluded.lift, note = note || '; ' || excluded.note
+             WHERE lift <> excluded.lift",
             params![LOSS, Reason::StoreDamaged.code(), LIFT_ALL, note],
         )?;
         Ok(())

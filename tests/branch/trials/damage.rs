@@ -37,6 +37,11 @@ fn a_damaged_store_is_set_aside_told_held_and_released() {
     assert!(house.stop().success());
     house.start();
     house.said(&["consent", "revoke", &customer(2)]);
+    // More commits: a broken place with nothing behind it looks like the end of a log.
+    for _ in 0..4 {
+        house.said(&["pause", "--rule", "ready", "--reason", "inventory"]);
+        house.said(&["resume", "--rule", "ready", "--reason", "inventory"]);
+    }
     let busy = house.refused(74, &["outbox", "check"]);
     assert!(busy.contains("branchline status"), "{busy}");
     let rows = house.said(&["outbox", "export"]);
