@@ -46,7 +46,7 @@ fn hot(bencher: Bencher, case: &Case) {
     match case.kind {
         Kind::Again => {
             let mut run = (case.prepare)(crowd);
-            bencher.bench_local(|| run());
+            bencher.bench_local(&mut run);
         }
         Kind::Once => bencher.with_inputs(|| (case.prepare)(crowd)).bench_local_refs(|run| run()),
     }

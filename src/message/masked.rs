@@ -48,7 +48,7 @@ fn runs(text: &str, least: usize) -> Vec<Range<usize>> {
             at += 1;
             continue;
         }
-        if is_date(&bytes[at..]) && !at.checked_sub(1).is_some_and(|before| bytes[before] == b'+') {
+        if is_date(&bytes[at..]) && at.checked_sub(1).is_none_or(|before| bytes[before] != b'+') {
             at += DATE;
             continue;
         }

@@ -186,7 +186,7 @@ impl World {
         rooms.outbox.when_full = self.when_full;
         rooms.outbox.max_bytes = if self.troubles.small { 1 << 20 } else { 16 << 20 };
         // In some worlds texts are forgotten while their messages still matter.
-        rooms.outbox.keep_content = Duration::from_secs(if self.seed % 3 == 0 { 600 } else { 172_800 });
+        rooms.outbox.keep_content = Duration::from_secs(if self.seed.is_multiple_of(3) { 600 } else { 172_800 });
         rooms.policy.unknown_wait = Duration::from_secs(30);
         rooms.pace.max_in_flight = IN_FLIGHT;
         rooms.pace.sender_per_second = Some(self.books.per_second as u32);

@@ -25,6 +25,7 @@ pub struct Step {
 }
 
 /// What can be asked of the simulator.
+#[expect(clippy::large_enum_variant, reason = "a step is read one at a time and kept nowhere in numbers")]
 #[derive(Clone, PartialEq, Debug)]
 pub enum Order {
     /// Something goes wrong.
