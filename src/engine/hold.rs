@@ -88,6 +88,10 @@ impl Engine {
         if wait.is_some() && known.is_some_and(|known| known.until.is_none()) {
             return Ok(());
         }
+        // Nor does a new token lift what a person must look at.
+        if lift.starts_with("token:") && known.is_some_and(|known| known.until.is_none() && known.lift == BY_OPERATOR) {
+            return Ok(());
+        }
         // What was on its way when the hold began is told by the same outage: it counts once.
         let holding = known.filter(|known| in_force(known, self.moment.boxed));
         let strikes = known.map_or(0, |known| known.strikes) + u32::from(holding.is_none());

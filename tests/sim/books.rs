@@ -99,6 +99,15 @@ struct Try {
     kept: bool,
 }
 
+impl Try {
+    /// Its answer, if one came, went with the power.
+    fn forget(&mut self) {
+        if !std::mem::replace(&mut self.kept, true) && !matches!(self.ended, Ended::Nothing | Ended::Later) {
+            self.ended = Ended::Unknown(None);
+        }
+    }
+}
+
 /// One row of the box's file.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -301,9 +310,10 @@ impl Books {
         for earlier in before {
             match earlier.ended {
                 Ended::Nothing | Ended::Later => {}
+                // "Once" is what the last answer says, about what may come of another try.
                 Ended::Unknown(limit) => {
                     unknown += 1;
-                    most = most.min(limit.unwrap_or(most));
+                    most = repeats(event.rule).min(limit.unwrap_or(u32::MAX));
                 }
                 ended => panic!("{what} leaves again though attempt {} is {ended:?}", earlier.attempt),
             }
@@ -398,15 +408,20 @@ impl Books {
         revoked.into_iter().for_each(|purpose| self.consent(numbers[0], purpose, false));
     }
 
-    /// The box is gone. What it did not keep it cannot know.
+    /// The box is gone. What it did not keep it cannot know; what it was just told is told by its file.
     pub fn crashed(&mut self, now: u64) {
-        self.unkept.clear();
         self.left.iter_mut().filter(|gone| gone.until.is_none()).for_each(|gone| gone.until = Some(now));
-        for one in self.tries.values_mut().flatten() {
-            if !std::mem::replace(&mut one.kept, true) && !matches!(one.ended, Ended::Nothing | Ended::Later) {
-                one.ended = Ended::Unknown(None);
-            }
-        }
+        let told: Vec<i64> = self.unkept.iter().map(|one| one.0).collect();
+        self.tries.values_mut().flatten().filter(|one| !told.contains(&one.attempt)).for_each(Try::forget);
+    }
+
+    /// The box is back: which of the answers that it was being told stand in its file.
+    pub fn found(&mut self, now: u64, answered: impl Fn(i64) -> bool) {
+        let (kept, lost): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.unkept).into_iter().partition(|one| answered(one.0));
+        lost.into_iter().for_each(|one| self.the_try(one.0).into_iter().for_each(Try::forget));
+        self.unkept = kept;
+        self.kept(now);
     }
 
     /// Somebody lifts what the platform stopped, also what the box is only being told of.

@@ -170,6 +170,8 @@ impl World {
         self.inbox = Some(inbox);
         (self.given, self.dead, self.commits) = (0, false, -1);
         self.tell(Input::Link(Link::Token(Some([self.token; 8]))));
+        let answered = self.query("SELECT id, answered FROM attempt WHERE answered IS NOT NULL");
+        self.books.found(self.real, |attempt| answered.contains_key(&attempt));
         let kept = self.states();
         for (id, row) in &self.books.rows {
             let state = kept.get(id).unwrap_or_else(|| panic!("seed {}: message {id} is gone: {row:?}", self.seed));

@@ -1,6 +1,7 @@
 //! What the simulation found: one test for each bug, named for it.
 
 use super::kit::*;
+use crate::engine::{Input, Link};
 use crate::message::{Outcome, Reason};
 use crate::operate::Request;
 
@@ -78,4 +79,26 @@ fn below_the_reserve_of_the_disk_events_wait_and_answers_settle() {
     kit.engine().free_space(Some(1 << 30));
     kit.run(60_000);
     assert_eq!(kit.acked.len(), 5);
+}
+
+/// Simulation, seed 1632: the account was locked for a person to look at, a late 190 took the place of that hold, and the next
+/// token lifted both.
+#[test]
+fn a_refused_token_does_not_soften_a_lock() {
+    for (answers, stays) in [([131031, 190], true), ([190, 131031], true), ([190, 190], false)] {
+        let mut kit = Kit::new();
+        kit.give(vec![Input::Link(Link::Token(Some([1; 8])))]);
+        // The first goes alone: it tries the line.
+        kit.order("pos/1/ready", ANA, "0");
+        kit.answer_last(taken());
+        kit.order("pos/1/ready", BIA, "1");
+        kit.order("pos/1/ready", CAIO, "2");
+        let attempts: Vec<_> = kit.sent[1..].iter().map(|sent| sent.attempt).collect();
+        assert_eq!(attempts.len(), 2, "both are on their way");
+        attempts.iter().zip(answers).for_each(|(attempt, number)| drop(kit.answer(*attempt, code(number))));
+        let sent = kit.sent.len();
+        kit.give(vec![Input::Link(Link::Token(Some([2; 8])))]);
+        kit.run(60_000);
+        assert_eq!(kit.sent.len() == sent, stays, "{answers:?}");
+    }
 }
