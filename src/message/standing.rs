@@ -4,6 +4,9 @@
 
 use crate::time::{BoxTime, Wall};
 
+/// The purpose of a revocation of everything.
+pub const ALL: &str = "all";
+
 /// What the ledger says about one person and one purpose, and what the platform said about the person.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Standing {
@@ -19,6 +22,20 @@ pub struct Standing {
     pub not_before: Option<BoxTime>,
     /// The 24-hour service window is open until then.
     pub window_until: Option<Wall>,
+}
+
+impl Standing {
+    /// What was said last is a revocation. Equal places do not occur in one ledger; if they did, the revocation would win.
+    pub fn is_revoked(&self) -> bool {
+        self.revoked.is_some_and(|seq| self.grant.is_none_or(|grant| grant.seq <= seq))
+    }
+
+    /// As if the last line of the ledger were a revocation: for what is known from elsewhere.
+    pub fn revoke(&mut self) {
+        if !self.is_revoked() {
+            self.revoked = Some(self.grant.map_or(0, |grant| grant.seq) + 1);
+        }
+    }
 }
 
 /// One grant in the ledger.

@@ -3,12 +3,9 @@
 //! Floor: rooms. What follows from it is decided by `policy`.
 
 use super::{Lane, Outbox, StoreError};
-use crate::message::{GrantFact, LedgerAction, LedgerEntry, PersonId, Standing};
+use crate::message::{ALL, GrantFact, LedgerAction, LedgerEntry, PersonId, Standing};
 use crate::time::{BoxTime, Moment, Wall};
 use rusqlite::params;
-
-/// The purpose of a revocation that takes everything back.
-const ALL: &str = "all";
 
 /// One line of the ledger as it is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,12 +4,9 @@
 
 use super::stops::{Kind, Stops};
 use super::{Lane, Outbox, StoreError, schema::state};
-use crate::message::{LedgerAction, LedgerEntry, Number, PersonId, Standing, Stored};
+use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, Standing, Stored};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The purpose of a revocation that takes everything back.
-const ALL: &str = "all";
 
 impl Outbox {
     /// Where the person of a message stands, the number that it goes to being asked besides: whatever the rows about the person
@@ -24,9 +21,8 @@ impl Outbox {
         // Two people may be known by two forms of one number: what either of them took back holds.
         for other in known.into_iter().filter(|known| *known != message.person()) {
             let theirs = self.standing_of(&self.lane(other)?, message.purpose())?;
-            if theirs.revoked.is_some_and(|seq| theirs.grant.is_none_or(|grant| grant.seq < seq)) {
-                let granted = standing.grant.map_or(0, |grant| grant.seq);
-                standing.revoked = Some(standing.revoked.unwrap_or(0).max(granted + 1));
+            if theirs.is_revoked() {
+                standing.revoke();
             }
             standing.marketing_stopped |= theirs.marketing_stopped;
         }
@@ -52,9 +48,8 @@ impl Outbox {
             return;
         }
         for form in number.forms() {
-            let granted = standing.grant.map_or(0, |grant| grant.seq);
-            if self.stops.stops(form.digits(), purpose) && standing.revoked.is_none_or(|seq| seq <= granted) {
-                standing.revoked = Some(granted + 1);
+            if self.stops.stops(form.digits(), purpose) {
+                standing.revoke();
             }
             standing.marketing_stopped |= self.stops.has(Kind::Marketing, form.digits(), "");
         }
@@ -65,8 +60,7 @@ impl Outbox {
     pub fn stopped_by_list_alone(&self, person: PersonId, purpose: &str) -> Result<bool, StoreError> {
         let lane = self.lane(person)?;
         let ledger = self.standing_in_ledger(&lane, purpose)?;
-        let revoked = |of: &Standing| of.revoked.is_some_and(|seq| of.grant.is_none_or(|grant| grant.seq < seq));
-        Ok(!revoked(&ledger) && revoked(&self.standing_of(&lane, purpose)?))
+        Ok(!ledger.is_revoked() && self.standing_of(&lane, purpose)?.is_revoked())
     }
 
     /// A line of the ledger changes the list with the same commit.

@@ -3,12 +3,9 @@
 //! Floor: rooms. Only an operator's grant with `after_revocation` lifts a revocation; no event and no configuration does.
 
 use super::{Consent, Settings, consent};
-use crate::message::{LedgerAction, LedgerEntry, Standing};
+use crate::message::{ALL, LedgerAction, LedgerEntry, Standing};
 use crate::operate::Grant;
 use crate::time::{Moment, Wall};
-
-/// The purpose of a revocation of everything.
-pub const ALL: &str = "all";
 
 /// Why an operator's order is not carried out.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

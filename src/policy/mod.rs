@@ -14,7 +14,7 @@ mod tests;
 mod unknown;
 
 pub use decide::{Verdict, confirm, permit, waits_for_clock};
-pub use ledger::{ALL, Refusal, grant, opt_in, revoke, stated};
+pub use ledger::{Refusal, grant, opt_in, revoke, stated};
 pub use settings::*;
 pub use unknown::{Next, after_unknown};
 
@@ -33,13 +33,11 @@ enum Consent {
 }
 
 fn consent(standing: &Standing, wall: Clock) -> Consent {
-    match (standing.grant, standing.revoked) {
-        // Equal places do not occur in one ledger; if they did, the revocation would win.
-        (Some(grant), Some(revoked)) if revoked >= grant.seq => Consent::Revoked,
-        (None, Some(_)) => Consent::Revoked,
-        (None, None) => Consent::None,
-        (Some(GrantFact { expires: None, .. }), _) => Consent::Granted,
-        (Some(GrantFact { expires: Some(end), .. }), _) => match wall.trusted() {
+    match standing.grant {
+        _ if standing.is_revoked() => Consent::Revoked,
+        None => Consent::None,
+        Some(GrantFact { expires: None, .. }) => Consent::Granted,
+        Some(GrantFact { expires: Some(end), .. }) => match wall.trusted() {
             Some(now) if end <= now => Consent::Expired,
             Some(_) => Consent::Granted,
             None => Consent::Unclear,

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::message::{
-    Body, Category, Content, Draft, LedgerAction, LedgerEntry, MessageId, Number, PersonId, Priority, Reason, Source,
-    Stored, Template, Terms,
+    ALL, Body, Category, Content, Draft, LedgerAction, LedgerEntry, MessageId, Number, PersonId, Priority, Reason,
+    Source, Stored, Template, Terms,
 };
 use crate::operate::Grant;
 use crate::time::{BoxTime, Moment, Wall};

@@ -4,7 +4,7 @@
 
 use super::Answered;
 use crate::engine::Engine;
-use crate::message::{LedgerAction, LedgerEntry, Number, PersonId, Standing};
+use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, Standing};
 use crate::operate::{
     ConsentNow, ConsentReport, Grant, ImportReport, LedgerLine, LedgerPage, LedgerRow, LineProblem, Reply,
 };
@@ -117,7 +117,7 @@ impl Engine {
             .ok_or_else(|| format!("action is \"{}\": write grant or revoke", line.action))?;
         let at = instant(&line.at, "at")?;
         let expires = instant(&line.expires, "expires")?;
-        let purpose = (line.purpose != policy::ALL).then_some(line.purpose.as_str());
+        let purpose = (line.purpose != ALL).then_some(line.purpose.as_str());
         let entry = match action {
             LedgerAction::Revoke => policy::revoke(&self.policy, purpose, &line.source),
             LedgerAction::Grant => {
@@ -159,7 +159,7 @@ impl Engine {
         let taken_back_later = entry.action == LedgerAction::Grant
             && known.iter().any(|row| {
                 row.entry.action == LedgerAction::Revoke
-                    && (row.entry.purpose == policy::ALL || row.entry.purpose == entry.purpose)
+                    && (row.entry.purpose == ALL || row.entry.purpose == entry.purpose)
                     && !(row.at.is_some() && row.at < at)
             });
         Ok(same || taken_back_later)
