@@ -4,7 +4,7 @@
 
 use super::Engine;
 use super::soft::{Flight, in_force};
-use crate::message::{Content, MessageId, Number, PersonId, Reason};
+use crate::message::{Content, MessageId, Number, PersonId, Reason, hex};
 use crate::outbox::{Hold, StoreError};
 use crate::pace::{self, Class};
 use crate::time::BoxTime;
@@ -233,8 +233,4 @@ pub(super) fn stopped_words(key: &str) -> String {
         None => "everything waits".to_owned(),
         Some((kind, name)) => format!("{kind} {name} waits"),
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -30,6 +30,11 @@ pub use wire::{Answer, Filter, Lost, NotSent, Notice};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Bytes as small hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 macro_rules! row_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

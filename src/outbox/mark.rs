@@ -6,6 +6,7 @@
 
 use super::BoxRow;
 use super::damage::Damage;
+use crate::message::hex;
 use crate::time::Clock;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -94,7 +95,7 @@ fn digest_of(row: &BoxRow) -> String {
 /// Eight bytes of SHA-256, in hex: against accidents, not against people.
 fn digest(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.as_ref()[..8])
 }
 
 #[cfg(test)]

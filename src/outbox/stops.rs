@@ -12,6 +12,7 @@
 
 use super::OpenError;
 use super::open::{beside, is_lost, remove, sync_folder};
+use crate::message::hex;
 use ring::hmac;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -110,8 +111,7 @@ impl Stops {
         let mut bytes = [0; SUM];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
             .map_err(|_| std::io::Error::other("the system gives no random numbers"))?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        replace(&key_path(&self.path), format!("{text}\n").as_bytes())?;
+        replace(&key_path(&self.path), format!("{}\n", hex(&bytes)).as_bytes())?;
         self.key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
         self.kept.clear();
         self.pending.clear();

@@ -9,7 +9,7 @@ use super::settings::{Format, Languages};
 use super::texts::{Failure, Texts};
 use super::{Applied, Effect};
 use crate::limits;
-use crate::message::{Arrival, Country, Draft, Number, Payload, Reason, Source, Terms, masked};
+use crate::message::{Arrival, Country, Draft, Number, Payload, Reason, Source, Terms, hex, masked};
 use crate::time::Wall;
 use minijinja::value::Value;
 use std::collections::BTreeMap;
@@ -116,13 +116,6 @@ fn short_id(id: &str) -> Arc<str> {
         return id.into();
     }
     hex(ring::digest::digest(&ring::digest::SHA256, id.as_bytes()).as_ref()).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 impl Event<'_> {

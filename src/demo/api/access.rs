@@ -36,7 +36,7 @@ pub(super) fn admit(state: &State, request: &Request, body: Option<&Value>) -> C
         match sent {
             None if !state.settings.require_proof => {}
             None => return Err(Refusal::no_proof("API calls from the server require an appsecret_proof argument")),
-            Some(sent) if sent != proof(secret, &token) => {
+            Some(sent) if sent != signed(secret, token.as_bytes()) => {
                 return Err(Refusal::no_proof("Invalid appsecret_proof provided in the API argument"));
             }
             Some(_) => {}
@@ -116,10 +116,10 @@ impl Inner {
     }
 }
 
-/// Facts 5: hex HMAC-SHA256 of the token, keyed by the app secret.
-fn proof(secret: &str, token: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    hmac::sign(&key, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+/// Hex HMAC-SHA256 keyed by the app secret: of the token it is the proof (facts 5), of a body the signature (facts 4.1).
+pub(super) fn signed(app_secret: &str, what: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, app_secret.as_bytes());
+    hmac::sign(&key, what).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One value of a query; an empty one counts as none.

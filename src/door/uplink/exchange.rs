@@ -9,13 +9,12 @@ use crate::door::secret::Secret;
 use crate::door::tls;
 use crate::engine::Post;
 use crate::limits;
-use crate::message::Answer;
+use crate::message::{Answer, hex};
 use crate::time::Wall;
 use bytes::BytesMut;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url};
 use ring::hmac;
-use std::fmt::Write;
 use std::time::Duration;
 
 /// A connection that was idle so long is given up: the next request opens a fresh one instead of finding out that a router forgot
@@ -136,11 +135,7 @@ fn client(settings: &Settings, tls: rustls::ClientConfig) -> Result<Client, Prob
 /// `appsecret_proof=` and the hex HMAC-SHA256 of the token under the app secret (facts 5).
 fn appsecret_proof(secret: &Secret, token: &Secret) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
-    let mut proof = "appsecret_proof=".to_owned();
-    for byte in hmac::sign(&key, token.reveal().as_bytes()).as_ref() {
-        write!(proof, "{byte:02x}").expect("writing to a string does not fail");
-    }
-    proof
+    format!("appsecret_proof={}", hex(hmac::sign(&key, token.reveal().as_bytes()).as_ref()))
 }
 
 /// The instant of a `Date` header, an IMF-fixdate of whole seconds (RFC 9110, 6.6.1).

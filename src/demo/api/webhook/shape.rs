@@ -2,12 +2,12 @@
 //!
 //! Floor: demo. A second reading of the facts, apart from the daemon's own.
 
+use super::super::access::signed;
 use super::super::message::user_id;
 use super::super::refusal::title;
 use super::Report;
 use super::plan::Stands;
 use jiff::Timestamp;
-use ring::hmac;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -211,9 +211,7 @@ pub(in super::super) fn template(field: &str, entry: &Value, more: Value) -> Rep
 
 /// `X-Hub-Signature-256` of a body (facts 4.1).
 pub(super) fn signature(app_secret: &str, body: &[u8]) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, app_secret.as_bytes());
-    let hex: String = hmac::sign(&key, body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256={hex}")
+    format!("sha256={}", signed(app_secret, body))
 }
 
 #[cfg(test)]
