@@ -10,7 +10,7 @@ use crate::door::tls::TlsProblem;
 use crate::door::uplink::{self, Uplink};
 use crate::engine::{self, Action, Engine, Failure, Inbox, Input, Link, Rooms, Told, World};
 use crate::message::{Answer, Arrival, AttemptId, ReceiptId};
-use crate::outbox::{OpenError, Outbox};
+use crate::outbox::{self, OpenError, Outbox};
 use crate::rules::Rules;
 use crate::time::{Now, Wall};
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ impl Daemon {
             reloads: incoming,
             trouble: String::new(),
             store,
-            folder: folder(&config),
+            folder: outbox::folder(&config.rooms.outbox.path).to_owned(),
         };
         let mut engine = engine;
         let engine = std::thread::Builder::new()
@@ -292,11 +292,6 @@ fn warn_all(warnings: &[Problem]) {
     }
 }
 
-fn folder(config: &Config) -> PathBuf {
-    let folder = config.rooms.outbox.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new(".")).to_owned()
-}
-
 fn desk(inbox: &Inbox) -> Desk {
     let inbox = inbox.clone();
     Desk::new(
@@ -395,7 +390,7 @@ impl World for Outside {
     }
 
     fn free_space(&mut self) -> Option<u64> {
-        rustix::fs::statvfs(&self.folder).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+        outbox::free_space(&self.folder).ok()
     }
 
     fn stopwatch(&mut self) -> Duration {

@@ -86,14 +86,12 @@ impl Engine {
             self.tell_box(Reason::StoreDamaged, detail, true);
         }
         if !std::mem::replace(&mut self.soft.loss_told, true)
-            && let Some(loss) = self.soft.holds.iter().find(|hold| hold.key == LOSS)
+            && let Some(loss) = self.loss()
         {
             let detail = format!("the store was damaged and is set aside: {}", loss.note);
             self.tell_box(Reason::StoreDamaged, detail, true);
         }
-        let Some(loss) = self.soft.holds.iter().find(|hold| hold.key == LOSS && hold.strikes > 0).cloned() else {
-            return Ok(());
-        };
+        let Some(loss) = self.loss().filter(|loss| loss.strikes > 0).cloned() else { return Ok(()) };
         // Whose request is on its way gets no second one beside it: salvage does not know of it.
         for flight in self.soft.in_flight.clone() {
             self.refresh(flight.person)?;
@@ -112,21 +110,22 @@ impl Engine {
         })
     }
 
-    pub(super) fn is_loss_held(&self) -> bool {
-        self.soft.holds.iter().any(|hold| hold.key == LOSS)
+    /// The hold that a loss left behind, until somebody accepts it.
+    pub(super) fn loss(&self) -> Option<&Hold> {
+        self.soft.holds.iter().find(|hold| hold.key == LOSS)
     }
 
     /// The hold of a loss, where it stops such a message. Critical ones to configured contacts pass, unless it is not known who
     /// said no.
     pub(super) fn held_by_loss(&self, to: &Number, priority: Priority) -> Option<&Hold> {
-        let loss = self.soft.holds.iter().find(|hold| hold.key == LOSS)?;
+        let loss = self.loss()?;
         let passes = loss.lift != LIFT_ALL && priority == Priority::Critical && self.contacts.contains(to);
         (!passes).then_some(loss)
     }
 
     /// An operator accepts the loss: what was held goes on, as the rules and what is left of the ledger allow.
     pub(super) fn accept_loss(&mut self, reason: &str) -> Result<Reply, StoreError> {
-        let Some(loss) = self.soft.holds.iter().find(|hold| hold.key == LOSS).cloned() else {
+        let Some(loss) = self.loss().cloned() else {
             let text = "there is no loss to accept: the store was not damaged, or its loss was accepted before";
             return Ok(Reply::Refused(text.to_owned()));
         };

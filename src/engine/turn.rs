@@ -173,7 +173,7 @@ impl Engine {
 
     fn resolve_due(&mut self) -> Result<bool, StoreError> {
         // What a loss made unknown is decided by whoever accepts it; and nothing leaves before.
-        if self.is_loss_held() {
+        if self.loss().is_some() {
             return Ok(false);
         }
         let due = self.outbox.unknown_due(self.moment.boxed, limits::BATCH)?;
@@ -323,7 +323,7 @@ impl Engine {
         };
         let candidates = [
             turn,
-            self.outbox.next_deadline(!self.is_loss_held())?,
+            self.outbox.next_deadline(!self.loss().is_some())?,
             self.outbox.next_parked(UNTIL)?,
             self.next_hold_end(),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),

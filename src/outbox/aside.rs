@@ -4,7 +4,7 @@
 //! 7,300,000; `replaced-` in place of `damaged-` is a file of another program that lay where the store should be: it is nobody's
 //! to delete.
 
-use super::open::{remove, suffixed, sync_folder};
+use super::open::{folder, remove, suffixed, sync_folder};
 use crate::time::BoxTime;
 use std::path::{Path, PathBuf};
 
@@ -77,10 +77,9 @@ fn named(path: &Path, kind: &str, at: i64) -> PathBuf {
 
 /// Files beside the store whose names go on with `prefix`: with the kind and the number that follow.
 fn siblings(path: &Path, prefix: &str) -> std::io::Result<Vec<(PathBuf, String, i64)>> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for file in std::fs::read_dir(folder)? {
+    for file in std::fs::read_dir(folder(path))? {
         let file = file?.file_name();
         let Some(rest) = file.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix(prefix)) else { continue };
         let (kind, at) = rest.rsplit_once('-').unwrap_or((DAMAGED, rest));

@@ -154,14 +154,7 @@ impl Outbox {
              the list, WHICH MAY LACK SOME: import the ledger before anything is released",
             self.stops.len()
         );
-        self.db.execute(
-            "INSERT INTO hold (key, reason, since, since_wall, until, strikes, lift, note, loud)
-             SELECT ?1, ?2, boxed, wall, NULL, 1, ?3, ?4, 1 FROM box WHERE true
-             ON CONFLICT (key) DO UPDATE SET lift = excluded.lift, note = note || '; ' || excluded.note
-             WHERE lift <> excluded.lift",
-            params![LOSS, Reason::StoreDamaged.code(), LIFT_ALL, note],
-        )?;
-        Ok(())
+        salvage::hold(&self.db, LIFT_ALL, &note)
     }
 
     /// After a commit: what it was.

@@ -49,6 +49,7 @@ pub use lane::Lane;
 pub use ledger::LedgerRow;
 pub use look::Looked;
 pub use message::{Attempt, Found, Recorded, Settling, Spent};
+pub use open::{folder, free_space};
 pub use receipt::Receipt;
 pub use salvage::{LIFT_ALL, LOSS};
 pub use settings::*;

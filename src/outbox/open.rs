@@ -210,11 +210,22 @@ pub(super) fn page_count(max_bytes: u64) -> u64 {
     (max_bytes / PAGE).max(64)
 }
 
+/// The folder that a store lies in.
+pub fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Bytes that a user without privileges may still write in `folder`.
+///
+/// # Errors
+/// The folder is not there.
+pub fn free_space(folder: &Path) -> std::io::Result<u64> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => File::open(".")?.sync_all(),
-    }
+    File::open(folder(path))?.sync_all()
 }
 
 /// Puts a finished copy (see `rebuild`) into the place of the store, or what was salvaged (see `salvage`). Whatever stopped it

@@ -14,7 +14,7 @@ mod mend;
 mod report;
 
 use super::damage::Damage;
-use super::open::{Evidence, beside, leave_as_it_is, remove, suffixed, sync_folder};
+use super::open::{Evidence, beside, folder, free_space, leave_as_it_is, remove, suffixed, sync_folder};
 use super::rows::Table;
 use super::stops::{Found, Stops};
 use super::{OpenError, PAGE, Settings, StoreError, aside, schema, stopped, tables};
@@ -85,7 +85,7 @@ pub(super) fn salvage(
     let io = |why: std::io::Error| OpenError::File { path: path.clone(), why: why.to_string() };
     forget_unfinished(path).map_err(io)?;
     // Room for it: whatever was set aside before is of less use now.
-    if let (Ok(stat), Ok(free)) = (std::fs::metadata(path), free_space(path))
+    if let (Ok(stat), Ok(free)) = (std::fs::metadata(path), free_space(folder(path)))
         && free < stat.len() + 1024 * PAGE
     {
         aside::forget(path, BoxTime(i64::MAX)).map_err(io)?;
@@ -259,12 +259,6 @@ fn connection(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)
 }
 
-fn free_space(path: &Path) -> std::io::Result<u64> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let stat = rustix::fs::statvfs(folder)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
 fn fresh(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open(path)?;
     #[cfg(test)]
@@ -285,12 +279,18 @@ fn fresh(path: &Path) -> Result<Connection, StoreError> {
 impl Work<'_> {
     /// Everything is held from the first moment on. The strike says that the limits are still to be counted as spent.
     fn hold(&self) -> Result<(), StoreError> {
-        let lift = if self.done.stops_known { LIFT } else { LIFT_ALL };
-        self.new.execute(
-            "INSERT OR REPLACE INTO hold (key, reason, since, since_wall, until, strikes, lift, note, loud)
-             SELECT ?1, ?2, boxed, wall, NULL, 1, ?3, ?4, 1 FROM box",
-            params![LOSS, Reason::StoreDamaged.code(), lift, self.done.to_string()],
-        )?;
-        Ok(())
+        hold(self.new, if self.done.stops_known { LIFT } else { LIFT_ALL }, &self.done.to_string())
     }
+}
+
+/// Sets the hold of a loss. Where one stands already with another lift it gets this one, and what it says is kept.
+pub(super) fn hold(db: &Connection, lift: &str, note: &str) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO hold (key, reason, since, since_wall, until, strikes, lift, note, loud)
+         SELECT ?1, ?2, boxed, wall, NULL, 1, ?3, ?4, 1 FROM box WHERE true
+         ON CONFLICT (key) DO UPDATE SET lift = excluded.lift, note = note || '; ' || excluded.note
+         WHERE lift <> excluded.lift",
+        params![LOSS, Reason::StoreDamaged.code(), lift, note],
+    )?;
+    Ok(())
 }

@@ -4,7 +4,8 @@
 
 use super::online::{Said, Trial};
 use crate::config::Config;
-use crate::door::trial::{free, syncs};
+use crate::door::trial::syncs;
+use crate::outbox::free_space;
 use crate::status::show;
 use crate::time::Wall;
 use std::io;
@@ -75,7 +76,7 @@ async fn disk(folder: PathBuf) -> Result<((), Said), Said> {
 
 /// `size` is what the store takes already.
 fn space(folder: &Path, config: &Config, size: u64) -> Result<Said, Said> {
-    let free = free(folder).map_err(|why| Said::no(format!("{}: {why}", folder.display()), ""))?;
+    let free = free_space(folder).map_err(|why| Said::no(format!("{}: {why}", folder.display()), ""))?;
     let most = config.rooms.outbox.max_bytes;
     let found = format!("{} free, and the store may grow to {}", show::bytes(free), show::bytes(most));
     let fix = "Free some space, or lower outbox.max_bytes: on a full disk nothing is acknowledged and nothing is sent.";

@@ -1,4 +1,4 @@
-//! How long the store's disk takes to make a write safe, and how much room it has.
+//! How long the store's disk takes to make a write safe.
 //!
 //! Floor: doors. Never touches the store: what is written is a file of its own beside it, which has no name any more before its
 //! first byte, so that nothing is left behind whatever happens.
@@ -31,15 +31,6 @@ pub fn syncs(folder: &Path, count: usize) -> io::Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// Bytes that a user without privileges may still write in `folder`.
-///
-/// # Errors
-/// The folder is not there.
-pub fn free(folder: &Path) -> io::Result<u64> {
-    let stat = rustix::fs::statvfs(folder)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,7 +41,7 @@ mod tests {
         let times = syncs(folder.path(), 3).unwrap();
         assert!(times.len() == 3 && times.is_sorted());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        assert!(free(folder.path()).unwrap() > 0);
+        assert!(crate::outbox::free_space(folder.path()).unwrap() > 0);
         assert!(syncs(&folder.path().join("absent"), 1).is_err());
     }
 }

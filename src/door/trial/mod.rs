@@ -6,7 +6,7 @@
 mod disk;
 mod line;
 
-pub use disk::{free, syncs};
+pub use disk::syncs;
 pub use line::{Handshake, Line, connect, handshake, look_up, tunnel};
 
 use std::future::Future;

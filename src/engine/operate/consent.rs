@@ -103,7 +103,7 @@ impl Engine {
             }
         }
         // The ledger is whole again, as the operator says: what its loss held goes on.
-        report.held = self.soft.holds.iter().any(|hold| hold.key == outbox::LOSS);
+        report.held = self.loss().is_some();
         if !more && releases && report.held {
             self.accept_loss("the ledger was imported")?;
             (report.held, report.released) = (false, true);
