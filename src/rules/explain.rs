@@ -10,6 +10,7 @@ use super::settings::Format;
 use super::texts::{Failure, Text, Texts};
 use super::{Applied, Effect};
 use crate::message::{Arrival, Body, Button, Content, Delivery, Draft, Header, Number, Payload, Reason, masked};
+use crate::operate::Trouble;
 use crate::time::Wall;
 use bytes::Bytes;
 use minijinja::value::Value;
@@ -57,19 +58,6 @@ pub struct Step {
     pub name: String,
     /// Its value.
     pub value: String,
-}
-
-/// A place that something went wrong at.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Trouble {
-    /// `rules.order-ready.message.body.1`, or `payload`.
-    pub key: String,
-    /// File and line of the key; empty where they are not known.
-    pub origin: String,
-    /// What went wrong, masked.
-    pub detail: String,
-    /// The text with a caret under the place, masked.
-    pub excerpt: String,
 }
 
 /// One message as a person would read it.

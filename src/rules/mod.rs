@@ -28,7 +28,7 @@ mod texts;
 
 pub use compare::{Change, Difference, compare};
 pub use compile::Problem;
-pub use explain::{Explained, Preview, Step, Trouble};
+pub use explain::{Explained, Preview, Step};
 pub use settings::*;
 
 use crate::message::{Arrival, Category, Draft, Filter, Number, Priority, Reason};

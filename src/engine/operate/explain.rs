@@ -6,7 +6,7 @@ use super::consent::consent_now;
 use super::{Answered, wall_of};
 use crate::engine::Engine;
 use crate::message::{Content, Draft, GrantFact, Outcome, PersonId, Reason, Standing, masked};
-use crate::operate::{Basis, DraftExplained, Explanation, Length, Part, Reply, RuleExplained, Trouble};
+use crate::operate::{Basis, DraftExplained, Explanation, Length, Part, Reply, RuleExplained};
 use crate::outbox::StoreError;
 use crate::policy;
 use crate::rules::{Explained, Preview, Step};
@@ -41,12 +41,6 @@ impl Engine {
         let drafts = explained.drafts.iter().zip(&explained.messages);
         let drafts =
             drafts.map(|(draft, preview)| self.explain_draft(draft, preview, now)).collect::<Result<_, _>>()?;
-        let troubles = explained.troubles.into_iter().map(|trouble| Trouble {
-            key: trouble.key,
-            origin: trouble.origin,
-            detail: trouble.detail,
-            excerpt: trouble.excerpt,
-        });
         Ok(RuleExplained {
             rule: explained.rule,
             pattern: explained.topic,
@@ -56,7 +50,7 @@ impl Engine {
             detail: explained.detail.unwrap_or_default(),
             captures: explained.captures,
             values,
-            troubles: troubles.collect(),
+            troubles: explained.troubles,
             drafts,
         })
     }
