@@ -389,3 +389,16 @@ pub(super) fn read_box(db: &Connection) -> Result<BoxRow, StoreError> {
     )?;
     Ok(BoxRow { filters: serde_json::from_str(&filters)?, ..row })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_free_space_if_it_is_there() {
+        let here = tempfile::tempdir().unwrap();
+        assert!(free_space(folder(&here.path().join("outbox.db"))).unwrap() > 0);
+        assert!(free_space(folder(Path::new("outbox.db"))).unwrap() > 0);
+        assert!(free_space(&here.path().join("absent")).is_err());
+    }
+}
