@@ -10,18 +10,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 const EPOCH: Epoch = Epoch(1);
-const INSIDE: &str = r#"
-[limits]
-sender_per_second = "off"
-pair_interval = "off"
-[rules.quiet]
-inherit = "order"
-topic = "pos/{till}/quiet"
-when = "payload.total > 1000"
-[rules.quiet.message]
-template = "order_ready"
-body = ["{{ payload.customer.name | first_name }}", "{{ payload.event_id }}"]
-"#;
+const INSIDE: &str = include_str!("../unlimited.toml");
 
 /// An engine on a store in a folder, and the clock that it is told.
 pub struct Inside {

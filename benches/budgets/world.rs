@@ -20,20 +20,8 @@ use std::time::{Duration, Instant};
 /// Longer than anything here takes on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
-/// No limit of the box or the platform in the way, the page on, and a rule whose condition never holds.
-const BENCH: &str = r#"
-[limits]
-sender_per_second = "off"
-pair_interval = "off"
-[rules.quiet]
-inherit = "order"
-topic = "pos/{till}/quiet"
-when = "payload.total > 1000"
-[rules.quiet.message]
-template = "order_ready"
-body = ["{{ payload.customer.name | first_name }}", "{{ payload.event_id }}"]
-[operate]
-"#;
+/// The page is on.
+const BENCH: &str = concat!(include_str!("../unlimited.toml"), "[operate]\n");
 
 /// A house and where its page listens.
 pub struct Bench {

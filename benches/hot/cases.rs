@@ -97,19 +97,7 @@ struct Inside {
     _folder: TempDir,
 }
 
-/// Without any limit in the way; `quiet` never says yes.
-const MORE: &str = r#"
-[limits]
-sender_per_second = "off"
-pair_interval = "off"
-[rules.quiet]
-inherit = "order"
-topic = "pos/{till}/quiet"
-when = "payload.total > 1000"
-[rules.quiet.message]
-template = "order_ready"
-body = ["{{ payload.customer.name | first_name }}", "{{ payload.event_id }}"]
-"#;
+const MORE: &str = include_str!("../unlimited.toml");
 
 /// A folder in memory: what is measured is the program, not this machine's disk.
 fn folder() -> TempDir {
