@@ -200,6 +200,15 @@ fn bad_certificates_of_a_broker() {
     check(&house).expect(1, &no, "broker", "TLS", &["mqtt.ca_file"]);
 }
 
+/// What is not tried where the platform cannot be reached.
+const AWAY: [&str; 5] = [
+    "uplink TLS not tried",
+    "uplink token not tried",
+    "uplink number not tried",
+    "uplink templates not tried",
+    "box clock not tried",
+];
+
 const OPEN: [&str; 2] = ["broker TLS not tried", "broker strangers warning"];
 
 fn with_open<'a>(odd: &[&'a str]) -> Vec<&'a str> {
@@ -282,14 +291,7 @@ fn what_the_platform_says_of_token_number_and_templates() {
 fn an_uplink_that_is_not_there_and_a_configuration_with_problems() {
     let house = House::new("");
     house.layer("away", &format!("[uplink]\nbase_url = \"https://127.0.0.1:{}\"\n", Port::reserve().number()));
-    let rest = [
-        "uplink TLS not tried",
-        "uplink token not tried",
-        "uplink number not tried",
-        "uplink templates not tried",
-        "box clock not tried",
-    ];
-    let odd = with_open(&[&["uplink connection unreachable"][..], &rest].concat());
+    let odd = with_open(&[&["uplink connection unreachable"][..], &AWAY].concat());
     check(&house).expect(69, &odd, "uplink", "connection", &["refuses the connection", "uplink.base_url"]);
     house.layer("away", "[uplnk]\n");
     let said = house.refused(1, &["check", "--online"]);
@@ -503,14 +505,7 @@ fn through_a_proxy_or_not() {
     checked.expect(0, &OPEN, "uplink", "proxy", &["lets us through to 127.0.0.1:"]);
     assert!(checked.step("uplink", "templates").1.contains("all as in the file"));
 
-    let rest = [
-        "uplink TLS not tried",
-        "uplink token not tried",
-        "uplink number not tried",
-        "uplink templates not tried",
-        "box clock not tried",
-    ];
-    let no = with_open(&[&["uplink proxy no"][..], &rest].concat());
+    let no = with_open(&[&["uplink proxy no"][..], &AWAY].concat());
     house.layer("proxy", &proxy(Some("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")));
     check(&house).expect(1, &no, "uplink", "proxy", &["it answers 407", "a password is not supported"]);
     house.layer("proxy", &proxy(Some("SSH-2.0-OpenSSH_9.2\r\n\r\n")));

@@ -52,6 +52,7 @@ impl Branch {
             ("branchline.toml", rule),
             ("whatsapp-token", "not-a-real-token\n"),
             ("customers.csv", customers),
+            ("ledger.csv", customers),
         ] {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
