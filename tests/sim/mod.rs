@@ -32,8 +32,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use world::World;
 
-/// Seeds of every test run. Seed 1925 fails and is not understood yet (a message leaves though consent was taken back, or the
-/// books are wrong): `tests/simulate --seed 1925`. It is to be mended first, and then this is 2,000 or more.
+/// Seeds of every test run. Seed 1925 fails: an event that waited for room, a STOP there, is let go when the broker resumes the
+/// session, for the broker has it too; then the broker forgets the session before it has sent it again, and nobody has it. It was
+/// never acknowledged, and still it was here. When that is mended (a copy goes when its like comes, not before) this is 2,000 again.
 const SEEDS: u64 = 1_900;
 
 fn number(name: &str) -> Option<u64> {
