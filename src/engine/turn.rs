@@ -323,7 +323,7 @@ impl Engine {
         };
         let candidates = [
             turn,
-            self.outbox.next_deadline(!self.loss().is_some())?,
+            self.outbox.next_deadline(self.loss().is_none())?,
             self.outbox.next_parked(UNTIL)?,
             self.next_hold_end(),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),
