@@ -222,20 +222,20 @@ pub struct OutboxDetail {
     pub row: OutboxRow,
     /// The event's id.
     pub event: Option<String>,
-    /// The topic it came on.
+    /// The topic it came on. Numbers masked.
     pub topic: String,
     /// The purpose of the consent it needs.
     pub purpose: String,
-    /// What newer messages replace it by.
+    /// What newer messages replace it by. Numbers masked.
     pub subject: Option<String>,
     /// The template and its language, `order_ready pt_BR`; none for free text.
     pub template: Option<String>,
-    /// As the person reads it; none after `outbox.keep_content`.
+    /// As the person reads it, numbers masked; none after `outbox.keep_content`.
     pub text: Option<String>,
     /// Something was cut to the platform's length.
     #[serde(default)]
     pub cut: bool,
-    /// What the platform, or the box, said about it last; may be empty.
+    /// What the platform, or the box, said about it last; may be empty. Numbers masked.
     #[serde(default)]
     pub detail: String,
     /// When it is of no use any more.
