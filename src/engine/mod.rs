@@ -72,6 +72,14 @@ impl Failure {
     pub fn is_full(&self) -> bool {
         matches!(self, Failure::Store(StoreError::Full(_)))
     }
+
+    /// The store is whole and refused all the same: our bug.
+    pub fn is_bug(&self) -> bool {
+        match self {
+            Failure::Store(error) => error.is_bug(),
+            Failure::Open(error) => error.is_bug(),
+        }
+    }
 }
 
 /// What the counters will be told once the batch is true.
@@ -404,13 +412,12 @@ impl Engine {
     }
 
     fn give_up(&mut self, error: StoreError) -> Failure {
-        match self.outbox.rollback() {
-            Ok(()) => error.into(),
-            Err(_) => match self.outbox.reopen() {
-                Ok(_) => error.into(),
-                Err(open) => open.into(),
-            },
+        if self.outbox.rollback().is_err()
+            && let Err(open) = self.outbox.reopen()
+        {
+            return open.into();
         }
+        self.outbox.judged(error).into()
     }
 
     fn count(&mut self) {
