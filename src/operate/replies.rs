@@ -426,6 +426,24 @@ pub enum Basis {
     Configuration,
 }
 
+/// The configuration that a daemon goes by.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct InForce {
+    /// Since when: the daemon's start, or its last reload.
+    pub since: Wall,
+    /// Tells it from another one.
+    pub fingerprint: String,
+    /// Whether the files hold another one by now; none where the command could not read them.
+    pub differs: Option<bool>,
+}
+
+impl InForce {
+    /// One that is in force from now on. Whether the files differ is for the command to say.
+    pub fn new(since: Wall, fingerprint: String) -> InForce {
+        InForce { since, fingerprint, differs: None }
+    }
+}
+
 /// Answers `explain`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Explanation {
@@ -436,6 +454,9 @@ pub struct Explanation {
     /// What the answer rests on.
     #[serde(default)]
     pub basis: Basis,
+    /// What a running daemon's answer goes by; none without one.
+    #[serde(default)]
+    pub configuration: Option<InForce>,
     /// Every rule: matching ones first, then the nearest misses.
     pub rules: Vec<RuleExplained>,
 }

@@ -286,7 +286,7 @@ fn explain_says_the_same_with_a_daemon_and_on_the_store() {
     let now = kit.now();
     let on_store = read(kit.engine().ask(now, request.clone()).unwrap());
     assert_eq!((by_daemon.basis, on_store.basis), (Basis::Daemon, Basis::Store));
-    assert_eq!(on_store, Explanation { basis: Basis::Store, ..by_daemon });
+    assert_eq!(on_store, Explanation { basis: Basis::Store, configuration: None, ..by_daemon });
     let draft = &on_store.rules[0].drafts[0];
     assert_eq!((draft.outcome, draft.reason), (Outcome::Stored, Reason::RulePaused));
 
