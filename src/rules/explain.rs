@@ -14,11 +14,10 @@ use crate::operate::Trouble;
 use crate::time::Wall;
 use bytes::Bytes;
 use minijinja::value::Value;
-use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// One rule and one event.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Explained {
     /// The rule.
     pub rule: String,
@@ -46,13 +45,12 @@ pub struct Explained {
     pub failed: Vec<Step>,
     /// Where in the configuration, or in the payload, something went wrong.
     pub troubles: Vec<Trouble>,
-    /// The drafts themselves, for policy and limits; not printed.
-    #[serde(skip)]
+    /// The drafts themselves, for policy and limits.
     pub drafts: Vec<Draft>,
 }
 
 /// A name and a value, masked.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
     /// What.
     pub name: String,
@@ -61,7 +59,7 @@ pub struct Step {
 }
 
 /// One message as a person would read it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Preview {
     /// The number, masked.
     pub to: String,

@@ -21,7 +21,9 @@ impl Engine {
             rules.push(self.explain_rule(explained, now)?);
         }
         rules.sort_by_key(|rule| !rule.matched);
-        Ok(Reply::data(&Explanation { topic: masked(topic), at: now.wall.reading(), basis: self.basis(), rules }))
+        let configuration = self.running.then(|| self.in_force.clone());
+        let (topic, at, basis) = (masked(topic), now.wall.reading(), self.basis());
+        Ok(Reply::data(&Explanation { topic, at, basis, configuration, rules }))
     }
 
     /// What the answer rests on.
