@@ -24,7 +24,7 @@ pub use draft::{Cleared, Confirmed, Draft, Permitted, Source, Stored, Terms, Tok
 pub use masked::{dotted, masked, masked_from};
 pub use number::{Country, Number, NumberProblem};
 pub use outcome::{Outcome, Reason};
-pub use standing::{ALL, GrantFact, LedgerAction, LedgerEntry, Pair, Standing};
+pub use standing::{ALL, GrantFact, LedgerAction, LedgerEntry, Pair, STAFF, Standing};
 pub use wire::{Answer, Filter, Lost, NotSent, Notice};
 
 use serde::{Deserialize, Serialize};
