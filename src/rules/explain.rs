@@ -14,10 +14,11 @@ use crate::operate::Trouble;
 use crate::time::Wall;
 use bytes::Bytes;
 use minijinja::value::Value;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// One rule and one event.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Explained {
     /// The rule.
     pub rule: String,
@@ -45,12 +46,13 @@ pub struct Explained {
     pub failed: Vec<Step>,
     /// Where in the configuration, or in the payload, something went wrong.
     pub troubles: Vec<Trouble>,
-    /// The drafts themselves, for policy and limits.
+    /// The drafts themselves, for policy and limits; not printed.
+    #[serde(skip)]
     pub drafts: Vec<Draft>,
 }
 
 /// A name and a value, masked.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Step {
     /// What.
     pub name: String,
@@ -59,7 +61,7 @@ pub struct Step {
 }
 
 /// One message as a person would read it.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Preview {
     /// The number, masked.
     pub to: String,

@@ -749,8 +749,8 @@ fn explain_shows_each_value_and_masks_numbers() {
     );
     assert_eq!(message.lengths, [("body".into(), 51, 1024), ("button 1".into(), 24, 2000)]);
     assert_eq!((message.country.as_deref(), explained[0].drafts.len()), (Some("BR"), 1));
-    let printed = format!("{explained:?}");
-    assert!(!printed.contains("987654321") && printed.contains("Maria"), "{printed}");
+    let json = serde_json::to_string(&explained).unwrap();
+    assert!(!json.contains("987654321") && json.contains("Maria"), "{json}");
     let failed = rules.explain("pos/3/order/A-7/ready", b"{}", None);
     assert_eq!((failed[0].verdict, failed[0].reason), ("passed", Some(Reason::WhenFalse)));
     assert_eq!(failed[0].detail.as_deref(), Some("payload.total > 0"));
@@ -889,6 +889,6 @@ proptest! {
         let topic = format!("a/{topic}");
         poison(&rules, &topic, &bytes);
         poison(&rules, &topic, json.as_bytes());
-        let _ = format!("{:?}", rules.explain(&topic, json.as_bytes(), None));
+        let _ = serde_json::to_string(&rules.explain(&topic, json.as_bytes(), None)).unwrap();
     }
 }
