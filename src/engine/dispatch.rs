@@ -96,6 +96,10 @@ impl Engine {
                     self.end(message.id(), Outcome::Withheld, reason, "", false)?;
                 }
                 Err(Verdict::Wait { reason, until: None }) => self.outbox.park(message.id(), CLOCK, reason, None)?,
+                Err(Verdict::Wait { reason: Reason::QuietHours, until: Some(until) }) => {
+                    let key = self.hold_quiet(&message, until)?;
+                    self.outbox.park(message.id(), &key, Reason::QuietHours, None)?;
+                }
                 Err(Verdict::Wait { reason, until }) => self.outbox.park(message.id(), UNTIL, reason, until)?,
             }
         }

@@ -50,6 +50,8 @@ pub(super) struct Soft {
     pub disk_full: bool,
     pub held_told: bool,
     pub clock_told: bool,
+    /// Milliseconds from box time to the trusted wall clock, when that was last looked at.
+    pub apart: Option<i64>,
     pub started: Wall,
     pub stopping: bool,
     /// Attempts of an earlier life are still to be looked at.
@@ -131,6 +133,7 @@ impl Soft {
             disk_full: false,
             held_told: false,
             clock_told: false,
+            apart: None,
             started: moment.wall.reading(),
             stopping: false,
             recover: true,

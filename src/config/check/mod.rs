@@ -32,14 +32,14 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let limits = store::limits(r, uplink.as_ref());
     let outbox = store::outbox(r, uplink.as_ref());
     let webhook = webhook::webhook(r, uplink.as_ref().map(|uplink| uplink.phone_number_id.as_str()));
-    let policy = policy::policy(r, webhook.is_some());
+    let mut policy = policy::policy(r, branch.as_ref(), webhook.is_some());
     let operate = operate(r);
     r.within("inbound", |r| {
         r.choice("numbers", &[("masked", ()), ("full", ())]);
         r.idle("numbers");
     });
     let country = branch.as_ref().and_then(|branch| branch.country);
-    let rules = rules::settings(r, branch.as_ref(), country, policy.as_ref())
+    let rules = rules::settings(r, branch.as_ref(), country, policy.as_mut())
         .map(|settings| crate::rules::Settings { origins: compiled::origins(root), ..settings });
     r.later(&LATER);
     let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
