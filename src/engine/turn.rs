@@ -106,21 +106,20 @@ impl Engine {
     fn broker(&mut self, link: &BrokerLink) -> Result<(), StoreError> {
         match link {
             BrokerLink::Connected { epoch, session_present } => {
-                self.soft.broker = Some((*epoch, *session_present));
+                self.soft.broker = Some(*epoch);
                 self.soft.broker_since = Some(self.moment.wall.reading());
                 self.soft.subscribed = false;
                 self.soft.filters_changed = true;
                 // Receipts that the old connection did not acknowledge are published again.
                 self.soft.published = self.soft.taken;
                 self.soft.state_shown.clear();
-                if *session_present {
-                    self.forget_held();
-                } else {
+                if !*session_present {
                     self.soft.session = Some(*epoch);
                 }
+                self.acknowledge();
             }
             BrokerLink::Subscribed { epoch, refused } => {
-                if self.soft.broker.is_some_and(|(current, _)| current == *epoch) {
+                if self.soft.broker == Some(*epoch) {
                     self.soft.subscribed = true;
                     self.soft.broker_why = refused
                         .iter()
@@ -136,6 +135,7 @@ impl Engine {
             }
             BrokerLink::Lost { why } => {
                 self.soft.broker = None;
+                self.acknowledge();
                 self.soft.subscribed = false;
                 self.soft.broker_since = Some(self.moment.wall.reading());
                 self.soft.broker_why.clone_from(why);
@@ -217,7 +217,7 @@ impl Engine {
     }
 
     fn subscribe(&mut self) -> Result<(), StoreError> {
-        let Some((epoch, _)) = self.soft.broker else { return Ok(()) };
+        let Some(epoch) = self.soft.broker else { return Ok(()) };
         if !std::mem::take(&mut self.soft.filters_changed) {
             return Ok(());
         }
