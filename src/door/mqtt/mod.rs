@@ -213,7 +213,10 @@ impl Shared {
             let (lost, loud) = match end {
                 End::Stopped => return,
                 End::Full => (FULL.to_owned(), false),
-                End::Failed(error) => self.explain(&error, kicks.ended(&error, brief)),
+                End::Failed(error) => {
+                    let listens = brief && why::closed(&error) && self.plan.listens().await;
+                    self.explain(&error, kicks.ended(&error, brief, listens))
+                }
             };
             self.leftovers(&mut events, epoch);
             drop(events);
