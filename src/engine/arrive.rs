@@ -8,7 +8,7 @@ use crate::limits;
 use crate::message::{
     Arrival, Delivery, Draft, MessageId, Outcome, Payload, PersonId, Priority, Reason, Source, Standing,
 };
-use crate::outbox::{Found, Outbox, Settling, StoreError};
+use crate::outbox::{Found, Outbox, Settling, Size, StoreError};
 use crate::policy;
 use crate::rules::{Applied, Effect};
 use crate::time::{BoxTime, millis};
@@ -151,8 +151,9 @@ impl Engine {
         }
         let urgent = applied.iter().map(|(_, applied)| most_urgent(applied)).min().unwrap_or_default();
         let barred = self.disk_is_short() || bar.is_some_and(|bar| urgent >= bar);
-        let fits = !barred && self.outbox.has_room(urgent)?;
-        if !fits && !self.all_known(&applied)? && (barred || !self.make_room(urgent)?) {
+        let size = if barred { Size::default() } else { applied.iter().map(|(_, applied)| size(applied)).sum() };
+        let fits = !barred && self.outbox.has_room(urgent, size)?;
+        if !fits && !self.all_known(&applied)? && (barred || !self.make_room(urgent, size)?) {
             return Ok(Some(urgent));
         }
         self.soft.claimed += applied.iter().map(|(_, applied)| claim(applied)).sum::<u64>();
@@ -388,9 +389,9 @@ impl Engine {
 
     /// Whether an arrival of this priority may be stored: there is room, or room is made by forgetting contents of settled
     /// messages early, or by what is less important giving way.
-    pub(super) fn make_room(&mut self, priority: Priority) -> Result<bool, StoreError> {
+    pub(super) fn make_room(&mut self, priority: Priority, size: Size) -> Result<bool, StoreError> {
         for _ in 0..DISPLACED_AT_ONCE {
-            if self.outbox.has_room(priority)? {
+            if self.outbox.has_room(priority, size)? {
                 return Ok(true);
             }
             if self.outbox.forget_early()? > 0 {
@@ -431,6 +432,19 @@ fn most_urgent(applied: &Applied) -> Priority {
         }
         Applied::Made { drafts, .. } => drafts.iter().map(|draft| draft.terms().priority).min().unwrap_or_default(),
         Applied::Passed(_) | Applied::Unreadable { .. } => Priority::Normal,
+    }
+}
+
+/// What storing it asks of the store.
+fn size(applied: &Applied) -> Size {
+    match applied {
+        Applied::Passed(_) => Size::default(),
+        Applied::Unreadable { detail, .. } => Size::of_row(detail.len()),
+        Applied::Made { effects, drafts, failed, .. } => {
+            let effects = effects.iter().map(|_| Size::of_row(0));
+            let failed = failed.iter().map(|(_, detail)| Size::of_row(detail.len()));
+            effects.chain(failed).chain(drafts.iter().map(Size::of)).sum()
+        }
     }
 }
 

@@ -50,6 +50,8 @@ pub(super) struct Soft {
     /// Posting stops until a batch with arrivals fits again.
     pub disk_full: bool,
     pub held_told: bool,
+    /// At the last look the store had no room for the outcome of anything more.
+    pub cramped: bool,
     pub clock_told: bool,
     pub started: Wall,
     pub stopping: bool,
@@ -131,6 +133,7 @@ impl Soft {
             ledger_looked_at: false,
             disk_full: false,
             held_told: false,
+            cramped: false,
             clock_told: false,
             started: moment.wall.reading(),
             stopping: false,
