@@ -197,6 +197,25 @@ fn what_was_held_and_stored_before_it_is_sent_again_is_known() {
     assert_eq!(stored_of(&mut kit, &event), 1);
 }
 
+/// The box connects once more after the broker forgot the session: what it held before belongs to no session, and stays.
+#[test]
+fn what_is_held_of_a_forgotten_session_stays_when_the_box_connects_again() {
+    let (mut kit, event) = full_and_held();
+    let owed = kit.acked.len();
+    for (connection, session_present) in [(2, false), (3, true)] {
+        let _ = kit.connected();
+        let link = BrokerLink::Connected { epoch: Epoch(connection), session_present };
+        kit.give(vec![Input::Link(Link::Broker(link))]);
+    }
+    // Another publish of the new session that reads the same and has its packet id is another event, marked or not.
+    let other = marked(&event, 3);
+    kit.give(vec![other]);
+    assert_eq!((kit.acked.len(), kit.engine().soft.held.len()), (owed, 2));
+    make_room(&mut kit);
+    assert_eq!(kit.acked.len(), owed + 2);
+    assert!(stored_of(&mut kit, &event) >= 1);
+}
+
 /// Two publishes that read the same are two events, also where the second has the packet id of the first: the second is new
 /// when it comes first, and stays new when it is sent again.
 #[test]
