@@ -21,6 +21,7 @@ mod broker;
 mod doors;
 mod orders;
 mod platform;
+mod power;
 mod reach;
 mod setup;
 mod steps;
