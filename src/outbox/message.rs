@@ -505,6 +505,16 @@ impl Outbox {
         Ok(())
     }
 
+    /// Where a message stands.
+    pub fn outcome(&self, id: MessageId) -> Result<Option<Outcome>, StoreError> {
+        let code: Option<String> = self
+            .db
+            .prepare_cached("SELECT outcome FROM message WHERE id = ?1")?
+            .query_row([id.0], |row| row.get(0))
+            .optional()?;
+        Ok(code.and_then(|code| Outcome::of_code(&code)))
+    }
+
     /// Ends a message.
     pub fn settle(&mut self, id: MessageId, settling: &Settling<'_>, now: Moment) -> Result<(), StoreError> {
         self.change(id, state::SETTLED, settling, now)
@@ -688,6 +698,11 @@ impl Outbox {
                 return Ok(fit);
             }
         }
+    }
+
+    /// Whether only the reserve is left: what a message's row grows by when it is parked would be taken from it.
+    pub fn is_tight(&self) -> Result<bool, StoreError> {
+        Ok(self.used_bytes()? >= self.settings.max_bytes / 100 * 90)
     }
 
     /// What gives way to a message of this priority when there is no room: the oldest of the lowest priority.

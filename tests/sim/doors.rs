@@ -195,6 +195,7 @@ impl Drives for World {
             }
             Action::Show(told) => self.reach.told(&told),
             Action::Done(ticket, reply) => self.done(ticket, &reply),
+            Action::Heard(..) => {}
         }
     }
 
@@ -213,6 +214,6 @@ impl Drives for World {
             self.books.stops.remove("the configuration");
         }
         let (rooms, rules) = self.rooms(version);
-        engine.reload(rooms, rules);
+        engine.reload(World::now(self), rooms, rules);
     }
 }

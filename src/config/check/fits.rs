@@ -10,7 +10,7 @@ use super::super::units;
 use super::policy::Policy;
 use super::store::Daily;
 use crate::limits;
-use crate::message::{Category, Number, Priority};
+use crate::message::{Category, Number, Priority, STAFF};
 use crate::rules::{Contact, Rule, Rules, Settings, To};
 use std::collections::BTreeSet;
 
@@ -130,9 +130,6 @@ fn known<'s>(settings: &'s Settings, rule: &Rule) -> BTreeSet<&'s Number> {
     }
     all
 }
-
-/// The purpose that `limits.caps.staff` and the reserve know.
-const STAFF: &str = "staff";
 
 /// Everybody in a group, once.
 fn people<'s>(settings: &'s Settings, contact: &'s Contact) -> BTreeSet<&'s Number> {

@@ -3,7 +3,7 @@
 use super::drive::Loop;
 use super::kit::*;
 use crate::engine::Input;
-use crate::message::{Lost, Notice, Outcome, Reason, ReceiptId};
+use crate::message::{Inbound, Lost, Notice, Notices, Outcome, Reason, ReceiptId, Who};
 use crate::operate::{LedgerLine, Reply, Request, Target};
 use crate::time::Wall;
 
@@ -164,7 +164,17 @@ fn answers_are_kept_though_the_news_beside_them_find_no_room() {
     db.execute("DELETE FROM junk WHERE rowid <= 8", []).unwrap();
     for n in 0..200 {
         let from = format!("5521970{n:06}");
-        assert!(it.inbox.tell(Input::Notice(Notice::Inbound { from, at: Wall(MONDAY) })));
+        let inbound = Inbound {
+            wamid: format!("wamid.{n}"),
+            who: Who { digits: Some(from), user: None },
+            at: Some(Wall(MONDAY)),
+            kind: "text".into(),
+            text: None,
+            payload: None,
+            context: None,
+        };
+        let body = Notices { notices: vec![Notice::Inbound(inbound)], skipped: 0 };
+        assert!(it.inbox.tell(Input::Notice(n, body)));
     }
     assert!(it.inbox.tell(it.answer()));
     it.round();
