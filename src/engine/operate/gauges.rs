@@ -4,6 +4,7 @@
 
 use super::wall_of;
 use crate::engine::Engine;
+use crate::engine::dispatch::CRAMPED;
 use crate::engine::hold::QUIET;
 use crate::engine::soft::in_force;
 use crate::message::{Outcome, Reason};
@@ -109,6 +110,16 @@ impl Engine {
                 since: None,
                 until: None,
                 note,
+                loud: true,
+            });
+        }
+        if self.soft.cramped {
+            holds.push(Hold {
+                what: "everything".to_owned(),
+                reason: Reason::StoreFull,
+                since: None,
+                until: None,
+                note: CRAMPED.to_owned(),
                 loud: true,
             });
         }

@@ -6,6 +6,7 @@ mod damage;
 mod drive;
 mod faults;
 mod found;
+mod full;
 mod hours;
 mod kit;
 mod limits;
