@@ -7,6 +7,7 @@ mod drive;
 mod faults;
 mod found;
 mod kit;
+mod limits;
 mod notices;
 mod plans;
 mod salvage;
