@@ -15,6 +15,7 @@ mod boxtime;
 mod dispatch;
 mod drive;
 mod hold;
+mod inbound;
 mod io;
 mod loss;
 mod notice;
@@ -91,6 +92,7 @@ enum Tally {
     Message(Category, Outcome, Reason),
     Answered(std::time::Duration),
     Overrun(u64),
+    Notice(&'static str, u64),
 }
 
 /// A repeat is recognised by the message that it repeats: settled ones are kept at least as long as any rule looks back.
@@ -435,6 +437,7 @@ impl Engine {
                 Tally::Message(category, outcome, reason) => self.status.message(category, outcome, reason),
                 Tally::Answered(took) => self.status.answered(took),
                 Tally::Overrun(dropped) => self.status.overrun(dropped),
+                Tally::Notice(kind, updates) => self.status.notices(kind, updates),
             }
         }
         let at = self.moment.wall.reading();
