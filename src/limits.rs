@@ -27,6 +27,10 @@ pub const MESSAGE_WRITES: u64 = 32 * 1024;
 pub const JOURNAL: u64 = 1024 * 1024;
 /// Bytes of an answer body that are read; the API's own are below 2 KiB.
 pub const ANSWER: usize = 64 * 1024;
+/// Bytes of a webhook's body (facts 4.1: 3 MB, with up to 1,000 updates).
+pub const NOTICE: usize = 3_000_000;
+/// Bodies of notices that may wait for the engine, of each way that they come by: 32 small ones and a large one at a time.
+pub const NOTICES: usize = 33;
 /// Bytes of an event id; longer ones are replaced by their hash.
 pub const EVENT_ID: usize = 128;
 /// Arrivals without an id that are remembered, to recognise what the broker marks as a repeat.

@@ -167,7 +167,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 pub(super) fn start_failure(error: StartError) -> Failure {
     let exit = match &error {
         StartError::Store(_) | StartError::Engine(_) => Exit::Storage,
-        StartError::Socket(_) | StartError::Listen(_) | StartError::Thread(_) => Exit::Unavailable,
+        StartError::Socket(_) | StartError::Listen(_) | StartError::Webhook(_) | StartError::Thread(_) => Exit::Unavailable,
         StartError::Ended => Exit::Bug,
         StartError::Mqtt(_) | StartError::Uplink(_) => Exit::Config,
     };

@@ -17,6 +17,7 @@ mod drive;
 mod hold;
 mod io;
 mod loss;
+mod notice;
 mod operate;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
@@ -380,7 +381,7 @@ impl Engine {
         match input {
             Input::Arrived(arrival) => self.arrived(arrival),
             Input::Answered(attempt, answer) => self.answered(*attempt, answer),
-            Input::Notice(notice) => self.noticed(notice),
+            Input::Notice(ticket, notices) => self.heard(*ticket, notices),
             Input::Operator(ticket, request) => self.operated(*ticket, request),
             Input::Link(link) => self.linked(link),
             Input::ReceiptTaken(id) => {

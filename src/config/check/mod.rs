@@ -10,6 +10,7 @@ mod people;
 mod policy;
 mod rules;
 mod store;
+mod webhook;
 
 use super::reader::Reader;
 use super::tree::Table;
@@ -20,7 +21,7 @@ use crate::rules::Rules;
 use jiff::tz::TimeZone;
 
 /// Keys of the interface that later versions bring.
-const LATER: [&str; 4] = ["lists", "tables", "webhook", "notice"];
+const LATER: [&str; 3] = ["lists", "tables", "notice"];
 
 /// Reads everything from `root`, on which `r` stands, and compiles the rules.
 pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Rules)> {
@@ -30,7 +31,8 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let uplink = links::uplink(r);
     let limits = store::limits(r, uplink.as_ref());
     let outbox = store::outbox(r, uplink.as_ref());
-    let mut policy = policy::policy(r, branch.as_ref());
+    let webhook = webhook::webhook(r, uplink.as_ref().map(|uplink| uplink.phone_number_id.as_str()));
+    let mut policy = policy::policy(r, branch.as_ref(), webhook.is_some());
     let operate = operate(r);
     r.within("inbound", |r| {
         r.choice("numbers", &[("masked", ()), ("full", ())]);
@@ -64,7 +66,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         whatsapp,
     };
     let contents = std::mem::take(&mut r.account.contents);
-    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms }, compiled?))
+    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, webhook, rooms }, compiled?))
 }
 
 /// `[branch]`
