@@ -31,7 +31,7 @@ pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
 
 use crate::message::{Category, Country, Number, Outcome, PersonId, Reason};
-use crate::operate::{Reply, Request};
+use crate::operate::{InForce, Reply, Request};
 use crate::outbox::{OpenError, Outbox, StoreError};
 use crate::rules::Rules;
 use crate::status::Status;
@@ -43,6 +43,8 @@ use std::sync::Arc;
 /// What the rooms are set up with; replaced as a whole by a reload.
 #[derive(Clone, Debug)]
 pub struct Rooms {
+    /// Tells this configuration from another one.
+    pub fingerprint: String,
     /// `branch.id`
     pub branch: String,
     /// Rules, people, contacts, templates.
@@ -73,6 +75,14 @@ impl Failure {
     pub fn is_full(&self) -> bool {
         matches!(self, Failure::Store(StoreError::Full(_)))
     }
+
+    /// The store is whole and refused all the same: our bug.
+    pub fn is_bug(&self) -> bool {
+        match self {
+            Failure::Store(error) => error.is_bug(),
+            Failure::Open(error) => error.is_bug(),
+        }
+    }
 }
 
 /// What the counters will be told once the batch is true.
@@ -100,6 +110,7 @@ pub struct Engine {
     timezone: jiff::tz::TimeZone,
     /// The numbers of all configured contacts.
     contacts: Vec<Number>,
+    in_force: InForce,
     outbox: Outbox,
     status: Status,
     soft: Soft,
@@ -157,6 +168,7 @@ impl Engine {
             pace: rooms.pace,
             whatsapp: rooms.whatsapp,
             contacts: loss::contacts(&rooms.rules),
+            in_force: InForce::new(moment.wall.reading(), rooms.fingerprint),
             country: rooms.rules.country,
             timezone: rooms.rules.timezone,
             running: true,
@@ -185,13 +197,14 @@ impl Engine {
     }
 
     /// Takes a new configuration. What is stored keeps the text it was rendered with.
-    pub fn reload(&mut self, rooms: Rooms, rules: impl Into<Arc<Rules>>) {
+    pub fn reload(&mut self, now: Now, rooms: Rooms, rules: impl Into<Arc<Rules>>) {
         self.rules = rules.into();
         self.policy = rooms.policy;
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
         self.pace = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
         self.outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
         self.contacts = loss::contacts(&rooms.rules);
+        self.in_force = InForce::new(self.soft.peek(now).wall.reading(), rooms.fingerprint);
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;
         self.soft.filters_changed = true;
@@ -407,13 +420,12 @@ impl Engine {
     }
 
     fn give_up(&mut self, error: StoreError) -> Failure {
-        match self.outbox.rollback() {
-            Ok(()) => error.into(),
-            Err(_) => match self.outbox.reopen() {
-                Ok(_) => error.into(),
-                Err(open) => open.into(),
-            },
+        if self.outbox.rollback().is_err()
+            && let Err(open) = self.outbox.reopen()
+        {
+            return open.into();
         }
+        self.outbox.judged(error).into()
     }
 
     fn count(&mut self) {

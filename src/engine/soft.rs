@@ -5,7 +5,7 @@
 use super::boxtime::BoxClock;
 use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Priority, Reason};
 use crate::outbox::{Hold, Outbox, StoreError};
-use crate::pace::{Circuit, SenderWindow};
+use crate::pace::{Circuit, Kind, SenderWindow};
 use crate::time::{BoxTime, Moment, Mono, Now, Wall};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -72,8 +72,10 @@ pub(super) struct Flight {
     pub attempt: AttemptId,
     pub message: MessageId,
     pub person: PersonId,
-    /// When it was recorded: what the sender limit is refunded by.
+    /// When it was recorded: what sender limit and caps are refunded by.
     pub at: BoxTime,
+    /// What the caps counted it as.
+    pub kind: Kind,
     pub posted: Mono,
     /// The token it went with.
     pub token: Option<[u8; 8]>,

@@ -153,6 +153,8 @@ codes! {
         PairLimit = "pair-limit",
         /// `sender_per_second`.
         SenderLimit = "sender-limit",
+        /// `limits.caps`: this person had as many of the kind as the branch itself allows.
+        OwnCap = "own-cap",
         /// As many posts in flight as allowed.
         InFlightLimit = "in-flight-limit",
         /// An earlier message to the same person is on its way.

@@ -205,6 +205,6 @@ impl Drives for World {
             self.books.stops.remove("the configuration");
         }
         let (rooms, rules) = self.rooms(version);
-        engine.reload(rooms, rules);
+        engine.reload(World::now(self), rooms, rules);
     }
 }

@@ -8,7 +8,7 @@ use super::super::tree::{self, Table};
 use super::super::units;
 use super::policy::{Policy, Week};
 use super::store::Daily;
-use crate::message::{Number, Priority};
+use crate::message::{Number, Priority, STAFF};
 use crate::rules::{Contact, Rules, Settings, To};
 use std::collections::BTreeSet;
 
@@ -111,9 +111,6 @@ pub(super) fn daily_recipients(settings: &Settings, daily: Daily, root: &Table, 
         }
     }
 }
-
-/// The purpose that `limits.caps.staff` and the reserve know.
-const STAFF: &str = "staff";
 
 /// Everybody in a group, once.
 fn people<'s>(settings: &'s Settings, contact: &'s Contact) -> BTreeSet<&'s Number> {

@@ -58,6 +58,8 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         branch: branch.id.clone(),
     };
     let rooms = Rooms {
+        // Of the whole: see `config::load`.
+        fingerprint: String::new(),
         branch: branch.id,
         rules: rules?,
         policy: policy?.settings,

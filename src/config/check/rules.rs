@@ -105,7 +105,7 @@ fn hours(r: &mut Reader<'_, '_>) -> Option<Quiet> {
 
 /// The text of `templates.file`.
 fn templates(r: &mut Reader<'_, '_>) -> Option<String> {
-    let (_, content) = r.file("file")?;
+    let (_, content) = r.file_up_to("file", crate::limits::TEMPLATE_LIST)?;
     let text = String::from_utf8(content).ok();
     if text.is_none() {
         let problem = r.problem("file", "the file is no text").wanted("the platform's template list, JSON in UTF-8");

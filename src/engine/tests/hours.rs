@@ -192,7 +192,8 @@ fn a_restart_by_night_keeps_the_hold_and_a_reload_without_quiet_hours_ends_it() 
     kit.order("pos/1/offer", ANA, "1");
     kit.extra = QUIET.replace(r#"["20:00-09:00", "sun"]"#, "\"off\"");
     let (rooms, rules) = kit.config();
-    kit.engine().reload(rooms, rules);
+    let now = kit.now();
+    kit.engine().reload(now, rooms, rules);
     kit.give(vec![crate::engine::Input::Woke]);
     assert_eq!(kit.texts(), ["1"]);
 }

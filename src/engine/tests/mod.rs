@@ -8,6 +8,7 @@ mod faults;
 mod found;
 mod hours;
 mod kit;
+mod limits;
 mod plans;
 mod salvage;
 mod send;
