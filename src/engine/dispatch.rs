@@ -177,6 +177,7 @@ impl Engine {
             kind: load.kind,
             posted: self.mono,
             token: self.soft.token,
+            erased: false,
         });
         self.out.push(Action::Post(Post { attempt, path: request.path, body: request.body }));
         Ok(None)

@@ -31,7 +31,7 @@ impl Outbox {
         let more = self.forget_messages(settled, SLICE)? == SLICE || more;
         self.forget_people(settled, now)?;
         self.forget_aside(now)?;
-        Ok(more)
+        Ok(self.forget_audit(now)? || more)
     }
 
     /// Deletes people to whom nothing happened since `before`: their messages are forgotten by then. Whom a cap may still count

@@ -17,7 +17,7 @@ mod unknown;
 
 pub use decide::{About, Verdict, confirm, permit, waits};
 pub use hours::{Hours, Quiet};
-pub use ledger::{Refusal, grant, opt_in, revoke, stated};
+pub use ledger::{Refusal, STATED, grant, no_longer_stated, opt_in, revoke, stated};
 pub use settings::*;
 pub use unknown::{Next, after_unknown};
 

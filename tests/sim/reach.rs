@@ -25,6 +25,7 @@ const NO_OUTCOME: &[(Outcome, &str)] = &[
 /// Reasons that this version's engine does not produce, or not from the inputs of this world.
 const NO_REASON: &[(Reason, &str)] = &[
     (Reason::StoreDamaged, "damage has seeds of its own: tests/damage"),
+    (Reason::Erased, "an erasure takes what the books go by: src/engine/tests/contact.rs"),
     (Reason::Reported, "as the outcomes above"),
     (Reason::Dropped, "`outbox drop` is a later issue"),
     (Reason::TooManyRecipients, "the check of a configuration counts them"),

@@ -10,7 +10,7 @@ use crate::message::Priority;
 use crate::policy::{self, Hours, OnUnknown, Purpose, Quiet};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What quiet hours look like.
@@ -58,6 +58,7 @@ pub(super) fn policy(r: &mut Reader<'_, '_>, branch: Option<&Branch>, heard: boo
         opt_out(r);
         let settings = policy::Settings {
             purposes,
+            stated: BTreeSet::new(),
             on_unknown: on_unknown?,
             unknown_wait: if heard { wait? } else { Duration::ZERO },
             undeliverable: undeliverable?,
