@@ -361,6 +361,12 @@ impl uplink::Answers for Sink {
         }
         self.tell(Input::Answered(attempt, answer));
     }
+    fn looked(&self, answer: Answer) {
+        if let Answer::Http { date, .. } = &answer {
+            self.verified(*date);
+        }
+        self.tell(Input::Looked(answer));
+    }
     fn link(&self, link: Link) {
         if let Link::UplinkUp(date) = &link {
             self.verified(*date);
@@ -402,6 +408,7 @@ impl World for Outside {
             Action::Ack(delivery) => self.mqtt.ack(delivery),
             Action::Post(post) => self.uplink.post(post),
             Action::Probe => self.uplink.probe(),
+            Action::Look(look) => self.uplink.look(look),
             Action::Subscribe { epoch, want, gone } => self.mqtt.subscribe(epoch, want, gone),
             Action::Publish(publish) => self.mqtt.publish(publish),
             Action::Show(told) => log(&told, &self.store),

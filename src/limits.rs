@@ -27,6 +27,9 @@ pub const MESSAGE_WRITES: u64 = 32 * 1024;
 pub const JOURNAL: u64 = 1024 * 1024;
 /// Bytes of an answer body that are read; the API's own are below 2 KiB.
 pub const ANSWER: usize = 64 * 1024;
+/// Bytes of the answer to a question about the number or its templates: a page of 100 templates has some 20 KB, or 100 KB where every
+/// name is of the platform's longest, 512 characters.
+pub const LOOK: usize = 128 * 1024;
 /// Bytes of an event id; longer ones are replaced by their hash.
 pub const EVENT_ID: usize = 128;
 /// Arrivals without an id that are remembered, to recognise what the broker marks as a repeat.

@@ -8,6 +8,7 @@ use crate::message::{
 };
 use crate::operate::{LastLine, Reply, Request};
 use crate::time::Wall;
+use crate::whatsapp::health::Look;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub enum Input {
     Operator(u64, Request),
     /// A connection changed.
     Link(Link),
+    /// What was asked by `Action::Look` is answered.
+    Looked(Answer),
     /// The broker acknowledged a receipt and, receipts being published in order, all before it.
     ReceiptTaken(ReceiptId),
     /// QoS 0 arrivals that were dropped because nobody could take them.
@@ -81,6 +84,8 @@ pub enum Action {
     Post(Post),
     /// Reach for the API without a message: answered by `Link::UplinkUp` or `Link::UplinkDown`.
     Probe,
+    /// Ask the API, once: answered by `Input::Looked`. One at a time.
+    Look(Look),
     /// SUBSCRIBE to `want` and UNSUBSCRIBE from `gone`: after every CONNACK and after a reload.
     Subscribe {
         /// The connection it is for.

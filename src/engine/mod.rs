@@ -14,9 +14,11 @@ mod arrive;
 mod boxtime;
 mod dispatch;
 mod drive;
+mod health;
 mod hold;
 mod io;
 mod loss;
+mod news;
 mod operate;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
@@ -93,7 +95,9 @@ pub struct Engine {
     branch: String,
     rules: Arc<Rules>,
     policy: policy::Settings,
+    /// As configured, and lowered to what the platform told.
     pace: pace::Settings,
+    configured: pace::Settings,
     whatsapp: whatsapp::Settings,
     country: Country,
     timezone: jiff::tz::TimeZone,
@@ -153,7 +157,8 @@ impl Engine {
             branch: rooms.branch,
             rules: rules.into(),
             policy: rooms.policy,
-            pace: rooms.pace,
+            pace: health::lowered(&rooms.pace, &soft.health),
+            configured: rooms.pace,
             whatsapp: rooms.whatsapp,
             contacts: loss::contacts(&rooms.rules),
             country: rooms.rules.country,
@@ -188,7 +193,11 @@ impl Engine {
         self.rules = rules.into();
         self.policy = rooms.policy;
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
-        self.pace = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
+        self.configured = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
+        self.pace = health::lowered(&self.configured, &self.soft.health);
+        self.whatsapp.health_every = rooms.whatsapp.health_every;
+        // Other templates may be in the list.
+        self.soft.health.due = None;
         self.outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
         self.contacts = loss::contacts(&rooms.rules);
         self.country = rooms.rules.country;
@@ -378,6 +387,7 @@ impl Engine {
         match input {
             Input::Arrived(arrival) => self.arrived(arrival),
             Input::Answered(attempt, answer) => self.answered(*attempt, answer),
+            Input::Looked(answer) => self.looked(answer),
             Input::Notice(notice) => self.noticed(notice),
             Input::Operator(ticket, request) => self.operated(*ticket, request),
             Input::Link(link) => self.linked(link),

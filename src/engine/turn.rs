@@ -40,6 +40,7 @@ impl Engine {
         self.outbox.check_slice(self.moment)?;
         let ended = self.dispatch()?;
         self.probe();
+        self.ask_health()?;
         self.subscribe()?;
         self.publish_receipts()?;
         self.keep_receipts()?;
@@ -328,6 +329,7 @@ impl Engine {
             self.next_hold_end(),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),
             self.soft.receipts_due,
+            self.next_health(),
             self.disk_is_short().then(|| now + DISK_LOOK),
             (!self.soft.held.is_empty() && !self.disk_is_short()).then(|| now + HELD_RETRY),
             Some(self.soft.housekeeping),

@@ -82,6 +82,15 @@ fn remedy(reason: Reason) -> &'static str {
         Reason::PermissionMissing => {
             "give the token's system user whatsapp_business_messaging and the number, then replace the token file"
         }
+        Reason::QualityYellow | Reason::QualityRed => {
+            "see the number's quality in WhatsApp Manager; send less, and only what people agreed to: it goes on by itself when the platform rates the number better"
+        }
+        Reason::TemplateQuality => {
+            "change the template or to whom it goes; it goes on by itself when the platform rates it better, or: branchline resume --template NAME --reason ..."
+        }
+        Reason::TemplateCategory => {
+            "fetch templates.json again (README, Connecting a real number) and reload: it then goes by the rules of marketing"
+        }
         Reason::AccountLocked | Reason::PolicyRestricted | Reason::SpamRestricted => {
             "see the account's quality in WhatsApp Manager and appeal there; then branchline resume --reason ..."
         }

@@ -4,6 +4,7 @@
 //! what a verdict says is applied by the engine.
 
 mod codes;
+pub mod health;
 mod read;
 mod request;
 mod settings;

@@ -14,9 +14,12 @@ use reqwest::Url;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Below the largest packet that MQTT knows (MQTT 5, 1.5.5: four length bytes of seven bits, 268,435,455 bytes).
 const PACKET_MAX: u64 = 255 << 20;
+/// A box that asks more often than this uses up a tenth of the account's questions (facts 2.4) by itself.
+const OFTEN: Duration = Duration::from_secs(5 * 60);
 /// Arrivals that wait for their acknowledgement may hold this much memory together.
 const WAITING: u64 = (limits::RECEIVE * limits::PAYLOAD) as u64;
 
@@ -126,6 +129,7 @@ pub(super) struct Uplink {
     pub phone_number_id: String,
     pub max_in_flight: usize,
     pub pause: bool,
+    pub health_every: Duration,
 }
 
 /// `[uplink]`
@@ -157,8 +161,11 @@ pub(super) fn uplink(r: &mut Reader<'_, '_>) -> Option<Uplink> {
             r.tell(problem.fix("Only a shorter one tells a request that surely was not sent from one that perhaps was."));
         }
         let max_in_flight = r.whole("max_in_flight", 1..=limits::IN_FLIGHT_MAX as u64);
-        r.duration("health_every");
-        r.idle("health_every");
+        let health_every = r.duration("health_every");
+        if health_every.is_some_and(|every| every < OFTEN) {
+            let problem = r.problem("health_every", "is very often: the platform allows 200 questions an hour, for all boxes together");
+            r.warn(problem.fix("Leave it at hours: what changes in between is reported by itself to [webhook] or [notice]."));
+        }
         let pause = r.yes("pause");
         let (api_version, phone_number_id) = (api_version?, phone_number_id?);
         let max_in_flight = usize::try_from(max_in_flight?).ok()?;
@@ -174,7 +181,7 @@ pub(super) fn uplink(r: &mut Reader<'_, '_>) -> Option<Uplink> {
             connect_timeout: connect_timeout?,
             max_in_flight,
         };
-        Some(Uplink { door, api_version, phone_number_id, max_in_flight, pause: pause? })
+        Some(Uplink { door, api_version, phone_number_id, max_in_flight, pause: pause?, health_every: health_every? })
     })
 }
 

@@ -54,6 +54,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         api_version: uplink.api_version,
         phone_number_id: uplink.phone_number_id,
         branch: branch.id.clone(),
+        health_every: uplink.health_every,
     };
     let rooms = Rooms {
         branch: branch.id,

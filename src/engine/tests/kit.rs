@@ -7,7 +7,9 @@ use crate::operate::{Reply, Request};
 use crate::outbox::Outbox;
 use crate::rules::Rules;
 use crate::time::{Clock, Mono, Now, Wall};
+use crate::whatsapp::health::Look;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// 2026-03-02T12:00:00Z, a Monday.
@@ -41,6 +43,9 @@ pub struct Kit {
     pub subscribed: Vec<(Vec<String>, Vec<String>)>,
     pub replies: Vec<Reply>,
     pub probes: usize,
+    /// What was asked, when, and what it is answered next; nothing where that is empty.
+    pub looks: Vec<(u64, Look)>,
+    pub healths: VecDeque<Answer>,
     /// Whether a probe is answered at once.
     pub line: bool,
     epoch: u64,
@@ -83,6 +88,8 @@ impl Kit {
             subscribed: Vec::new(),
             replies: Vec::new(),
             probes: 0,
+            looks: Vec::new(),
+            healths: VecDeque::new(),
             line: true,
             epoch: 0,
             packet: 0,
@@ -189,6 +196,11 @@ impl Kit {
                     } else {
                         Link::UplinkDown(NotSent::NoConnection("refused".into()))
                     }));
+                }
+                Action::Look(look) => {
+                    let answer = self.healths.pop_front().unwrap_or_else(|| http(200, "{}"));
+                    self.looks.push((self.now, look));
+                    answers.push(Input::Looked(answer));
                 }
                 Action::Subscribe { epoch, want, gone } => {
                     self.subscribed.push((want.into_iter().map(|filter| filter.filter).collect(), gone));

@@ -6,6 +6,7 @@ mod damage;
 mod drive;
 mod faults;
 mod found;
+mod health;
 mod kit;
 mod plans;
 mod salvage;
