@@ -17,6 +17,7 @@
 //! the line. The `toml` crate's spans give it.
 
 mod check;
+pub mod forward;
 mod inherit;
 mod kinds;
 mod layers;
@@ -44,6 +45,10 @@ pub struct Config {
     pub uplink: door::uplink::Settings,
     /// `[operate]`
     pub operate: Operate,
+    /// `[webhook]`; `None` without `webhook.listen`.
+    pub webhook: Option<door::webhook::Settings>,
+    /// `[notice]`; `None` without `notice.key_file`.
+    pub notice: Option<door::notice::Settings>,
     /// `branch.id` and the rooms.
     pub rooms: Rooms,
     /// A hash of what each certificate's and key's file held, by the key that names it.
@@ -94,13 +99,7 @@ pub struct Effective {
 /// from being read.
 pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Result<Loaded, Vec<Problem>> {
     let mut root = layers::read(file, board, env).map_err(tidy)?;
-    let mut account = Account {
-        problems: inherit::apply(&mut root),
-        file: file.to_owned(),
-        folder: file.parent().unwrap_or(Path::new("")).to_owned(),
-        credentials: env.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, path)| path.into()),
-        ..Account::default()
-    };
+    let mut account = Account { problems: inherit::apply(&mut root), ..Account::of(file, env) };
     let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
     let problems = tidy(account.problems);
     match config {
@@ -130,6 +129,11 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let (om, nm, ou, nu) = (&old.mqtt, &new.mqtt, &old.uplink, &new.uplink);
     let cert = |identity: &Option<(PathBuf, PathBuf)>| identity.as_ref().map(|(cert, _)| cert.clone());
     let key = |identity: &Option<(PathBuf, PathBuf)>| identity.as_ref().map(|(_, key)| key.clone());
+    let listens = |config: &Config| config.webhook.as_ref().map(|door| door.listen);
+    let webhook_identity = |config: &Config| config.webhook.as_ref().and_then(|door| door.identity.clone());
+    let signed = |config: &Config| config.notice.as_ref().map(|notice| notice.key.clone());
+    let secrets =
+        |config: &Config| config.webhook.as_ref().map(|door| (door.app_secret.clone(), door.verify_token.clone()));
     [
         ("branch.id", old.rooms.branch != new.rooms.branch),
         ("mqtt.url", (&om.host, om.port, om.tls) != (&nm.host, nm.port, nm.tls)),
@@ -156,6 +160,12 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("uplink.connect_timeout", ou.connect_timeout != nu.connect_timeout),
         ("uplink.max_in_flight", ou.max_in_flight != nu.max_in_flight),
         ("outbox.path", old.rooms.outbox.path != new.rooms.outbox.path),
+        ("webhook.listen", listens(old) != listens(new)),
+        ("webhook.cert_file", cert(&webhook_identity(old)) != cert(&webhook_identity(new))),
+        ("webhook.key_file", key(&webhook_identity(old)) != key(&webhook_identity(new))),
+        ("webhook.app_secret_file", secrets(old).map(|both| both.0) != secrets(new).map(|both| both.0)),
+        ("webhook.verify_token_file", secrets(old).map(|both| both.1) != secrets(new).map(|both| both.1)),
+        ("notice.key_file", signed(old) != signed(new)),
         ("operate.socket", old.operate.socket != new.operate.socket),
         ("operate.listen", old.operate.listen != new.operate.listen),
     ]

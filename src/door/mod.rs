@@ -4,10 +4,15 @@
 //! Floor: doors.
 
 pub mod backoff;
+mod bounded;
 pub mod clock;
+pub mod desk;
+pub mod ear;
 pub mod mqtt;
+pub mod notice;
 pub mod operate;
 pub mod secret;
 pub mod tls;
 pub mod trial;
 pub mod uplink;
+pub mod webhook;

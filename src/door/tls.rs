@@ -6,7 +6,7 @@ use super::clock::SystemClock;
 use crate::time::Wall;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::path::{Path, PathBuf};
@@ -176,23 +176,46 @@ fn configure(
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
-            builder.with_client_auth_cert(chain, private_key(key)?).map_err(|why| match why {
-                rustls::Error::InconsistentKeys(_) => {
-                    TlsProblem::NotAPair { certificate: certificate.clone(), key: key.clone() }
-                }
-                rustls::Error::InvalidCertificate(_) => {
-                    TlsProblem::BadCertificate { file: certificate.clone(), number: 1, why: why.to_string() }
-                }
-                _ => TlsProblem::BadKey {
-                    file: key.clone(),
-                    found: format!("{why}; use an RSA (2048 bits or more), P-256, P-384 or Ed25519 key"),
-                },
-            })?
+            builder
+                .with_client_auth_cert(chain, private_key(key)?)
+                .map_err(|why| not_usable(why, certificate, key))?
         }
     };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(config)
+}
+
+/// A server's configuration: TLS 1.2 and 1.3, no client certificates, HTTP/1.1. `identity` is the file of the certificate (with
+/// its chain) and the file of its key, both PEM.
+///
+/// # Errors
+/// [`TlsProblem`], naming the file.
+pub fn server_config(identity: &(PathBuf, PathBuf)) -> Result<ServerConfig, TlsProblem> {
+    let (certificate, key) = identity;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|why| TlsProblem::Library(why.to_string()))?
+        .with_no_client_auth()
+        .with_single_cert(certificates(certificate)?, private_key(key)?)
+        .map_err(|why| not_usable(why, certificate, key))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Why the library does not take two files that can each be read.
+fn not_usable(why: rustls::Error, certificate: &Path, key: &Path) -> TlsProblem {
+    let (certificate, key) = (certificate.to_owned(), key.to_owned());
+    match why {
+        rustls::Error::InconsistentKeys(_) => TlsProblem::NotAPair { certificate, key },
+        rustls::Error::InvalidCertificate(_) => {
+            TlsProblem::BadCertificate { file: certificate, number: 1, why: why.to_string() }
+        }
+        _ => TlsProblem::BadKey {
+            file: key,
+            found: format!("{why}; use an RSA (2048 bits or more), P-256, P-384 or Ed25519 key"),
+        },
+    }
 }
 
 /// The library's verifier, asked about one name whatever was dialled.

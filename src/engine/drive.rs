@@ -4,7 +4,7 @@
 //!
 //! Two bounded queues lead here. Answers, notices, operators and links go first, so that a flood of arrivals never starves
 //! them. Nobody ever waits to put something in: whoever does holds a permit of its own kind (arrivals: the MQTT door's room;
-//! answers: the posts in flight; operators: `limits::OPERATORS`), and the queues have room for all permits together.
+//! answers: the posts in flight; operators: `limits::OPERATORS`; notices: `limits::NOTICES` and `limits::NOTICE_WINDOW`), and the queues have room for all permits together.
 
 use super::{Action, Engine, Failure, Input};
 use crate::limits;
@@ -51,7 +51,7 @@ pub struct Queue {
 
 /// The two queues, with room for `receive_maximum` arrivals (and a quarter for QoS 0) and `max_in_flight` answers.
 pub fn channel(receive_maximum: usize, max_in_flight: usize) -> (Inbox, Queue) {
-    let (urgent, urgent_queue) = bounded(max_in_flight + limits::OPERATORS + limits::RECEIPTS_IN_FLIGHT + NEWS);
+    let (urgent, urgent_queue) = bounded(max_in_flight + limits::OPERATORS + limits::NOTICES + limits::NOTICE_WINDOW + limits::RECEIPTS_IN_FLIGHT + NEWS);
     let (arrivals, arrival_queue) = bounded(receive_maximum + receive_maximum / 4 + 1);
     let (stop, stop_queue) = bounded(1);
     (Inbox { urgent, arrivals, stop }, Queue { urgent: urgent_queue, arrivals: arrival_queue, stop: stop_queue })
@@ -159,7 +159,7 @@ impl Course {
             Err(failure) => {
                 self.troubled = true;
                 world.trouble(Some(&failure));
-                self.pending.look(engine, now).into_iter().for_each(|action| world.release(action));
+                self.pending.turn_away(engine, now).into_iter().for_each(|action| world.release(action));
             }
         }
         self.stop_by.is_some_and(|by| world.now().mono >= by || (engine.is_idle() && self.pending.inputs.is_empty()))
@@ -200,8 +200,9 @@ fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done,
 }
 
 impl Pending {
-    /// Who only wants to look is answered although the store takes nothing: that is when it matters.
-    fn look(&mut self, engine: &mut Engine, now: Now) -> Vec<Action> {
+    /// While the store takes nothing: who only wants to look is answered, for that is when it matters, and notices are refused,
+    /// for the platform sends them again.
+    fn turn_away(&mut self, engine: &mut Engine, now: Now) -> Vec<Action> {
         if engine.in_doubt() {
             return Vec::new();
         }
@@ -215,6 +216,10 @@ impl Pending {
                 }
                 None => true,
             },
+            Input::Notice(ticket, _) => {
+                actions.push(Action::Heard(*ticket, false));
+                false
+            }
             _ => true,
         });
         self.urgent -= before - self.inputs.len();

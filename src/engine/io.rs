@@ -3,7 +3,7 @@
 //! Floor: engine.
 
 use crate::message::{
-    Answer, Arrival, AttemptId, Delivery, Epoch, Filter, MessageId, NotSent, Notice, Outcome, Priority, Reason,
+    Answer, Arrival, AttemptId, Delivery, Epoch, Filter, MessageId, NotSent, Notices, Outcome, Priority, Reason,
     ReceiptId,
 };
 use crate::operate::{LastLine, Reply, Request};
@@ -19,8 +19,9 @@ pub enum Input {
     Arrived(Arrival),
     /// A post ended. Idempotent by attempt.
     Answered(AttemptId, Answer),
-    /// The platform reported something (webhook or notice topic).
-    Notice(Notice),
+    /// The platform reported something (webhook or notice topic): one body. `Action::Heard` with the same ticket says whether it
+    /// is stored.
+    Notice(u64, Notices),
     /// Somebody asks over the socket; the answer goes out as `Action::Done` with the same ticket.
     Operator(u64, Request),
     /// A connection changed.
@@ -29,6 +30,8 @@ pub enum Input {
     Looked(Answer),
     /// The broker acknowledged a receipt and, receipts being published in order, all before it.
     ReceiptTaken(ReceiptId),
+    /// A notice of the notice topic whose signature is wrong: it was acknowledged, and nothing of it was read.
+    Unsigned,
     /// QoS 0 arrivals that were dropped because nobody could take them.
     Overrun(u64),
     /// The wake-up time came.
@@ -42,6 +45,8 @@ pub enum Input {
 pub enum Link {
     /// The broker.
     Broker(BrokerLink),
+    /// The session of the notice topic. It sets itself up.
+    Notice(BrokerLink),
     /// A probe reached the API (any answer below 500 counts), with the verified `Date`.
     UplinkUp(Option<Wall>),
     /// A probe failed.
@@ -101,6 +106,8 @@ pub enum Action {
     Show(Told),
     /// The answer to an operator.
     Done(u64, Reply),
+    /// Whether a body of notices is stored. Otherwise nothing of it is, and the platform shall send it again.
+    Heard(u64, bool),
 }
 
 /// One request to the API.

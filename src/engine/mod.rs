@@ -19,6 +19,7 @@ mod hold;
 mod io;
 mod loss;
 mod news;
+mod notice;
 mod operate;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
@@ -82,6 +83,7 @@ enum Tally {
     Message(Category, Outcome, Reason),
     Answered(std::time::Duration),
     Overrun(u64),
+    Notice(&'static str, u64),
 }
 
 /// A repeat is recognised by the message that it repeats: settled ones are kept at least as long as any rule looks back.
@@ -388,7 +390,7 @@ impl Engine {
             Input::Arrived(arrival) => self.arrived(arrival),
             Input::Answered(attempt, answer) => self.answered(*attempt, answer),
             Input::Looked(answer) => self.looked(answer),
-            Input::Notice(notice) => self.noticed(notice),
+            Input::Notice(ticket, notices) => self.heard(*ticket, notices),
             Input::Operator(ticket, request) => self.operated(*ticket, request),
             Input::Link(link) => self.linked(link),
             Input::ReceiptTaken(id) => {
@@ -397,6 +399,10 @@ impl Engine {
             }
             Input::Overrun(dropped) => {
                 self.tally.push(Tally::Overrun(*dropped));
+                Ok(())
+            }
+            Input::Unsigned => {
+                self.tally.push(Tally::Notice("unsigned", 1));
                 Ok(())
             }
             Input::Woke => Ok(()),
@@ -430,6 +436,7 @@ impl Engine {
                 Tally::Message(category, outcome, reason) => self.status.message(category, outcome, reason),
                 Tally::Answered(took) => self.status.answered(took),
                 Tally::Overrun(dropped) => self.status.overrun(dropped),
+                Tally::Notice(kind, updates) => self.status.notices(kind, updates),
             }
         }
         let at = self.moment.wall.reading();

@@ -37,6 +37,8 @@ pub(super) struct Soft {
     pub subscribed: bool,
     pub broker_since: Option<Wall>,
     pub broker_why: String,
+    /// The session of the notice topic, where there is one.
+    pub notice: Option<NoticeLink>,
     pub filters_changed: bool,
     /// The last receipt that was published on this connection, and the last that was acknowledged.
     pub published: i64,
@@ -79,6 +81,14 @@ pub(super) struct Flight {
     pub posted: Mono,
     /// The token it went with.
     pub token: Option<[u8; 8]>,
+}
+
+/// How the session of the notice topic stands.
+#[derive(Clone, Debug)]
+pub(super) struct NoticeLink {
+    pub up: bool,
+    pub since: Wall,
+    pub why: String,
 }
 
 /// The platform is being asked about the number, and then page by page about the account's templates.
@@ -134,6 +144,7 @@ impl Soft {
             subscribed: false,
             broker_since: None,
             broker_why: "not connected yet".to_owned(),
+            notice: None,
             filters_changed: false,
             published: outbox.row().receipts_taken,
             taken: outbox.row().receipts_taken,

@@ -3,7 +3,7 @@
 //! Floor: engine.
 
 use super::dispatch::Ended;
-use super::soft::{CLOCK, UNTIL};
+use super::soft::{CLOCK, NoticeLink, UNTIL};
 use super::{Action, BrokerLink, Engine, Link, Publish};
 use crate::limits;
 use crate::message::{NotSent, Outcome, Reason, ReceiptId};
@@ -72,6 +72,10 @@ impl Engine {
     pub(super) fn linked(&mut self, link: &Link) -> Result<(), StoreError> {
         match link {
             Link::Broker(link) => self.broker(link),
+            Link::Notice(link) => {
+                self.notice_link(link);
+                Ok(())
+            }
             Link::UplinkUp(_) => {
                 self.soft.circuit.probe_ok();
                 self.uplink_is(true, "");
@@ -104,6 +108,20 @@ impl Engine {
         self.soft.uplink_why = if up { String::new() } else { why.to_owned() };
     }
 
+    fn notice_link(&mut self, link: &BrokerLink) {
+        let (up, why) = match link {
+            BrokerLink::Connected { .. } => (false, String::new()),
+            BrokerLink::Subscribed { refused, .. } => (true, refusals(refused)),
+            BrokerLink::Lost { why } => (false, why.clone()),
+        };
+        if up && !why.is_empty() {
+            self.tell_box(Reason::PermissionMissing, why.clone(), true);
+        }
+        let since = self.soft.notice.as_ref().filter(|known| known.up == up).map(|known| known.since);
+        let since = since.unwrap_or(self.moment.wall.reading());
+        self.soft.notice = Some(NoticeLink { up, since, why });
+    }
+
     fn broker(&mut self, link: &BrokerLink) -> Result<(), StoreError> {
         match link {
             BrokerLink::Connected { epoch, session_present } => {
@@ -123,11 +141,7 @@ impl Engine {
             BrokerLink::Subscribed { epoch, refused } => {
                 if self.soft.broker.is_some_and(|(current, _)| current == *epoch) {
                     self.soft.subscribed = true;
-                    self.soft.broker_why = refused
-                        .iter()
-                        .map(|(filter, why)| format!("the broker refused the subscription to {filter}: {why}"))
-                        .collect::<Vec<_>>()
-                        .join("; ");
+                    self.soft.broker_why = refusals(refused);
                     if !refused.is_empty() {
                         self.tell_box(Reason::PermissionMissing, self.soft.broker_why.clone(), true);
                     }
@@ -337,4 +351,9 @@ impl Engine {
         ];
         Ok(candidates.into_iter().flatten().min())
     }
+}
+
+fn refusals(refused: &[(String, String)]) -> String {
+    let told = refused.iter().map(|(filter, why)| format!("the broker refused the subscription to {filter}: {why}"));
+    told.collect::<Vec<_>>().join("; ")
 }

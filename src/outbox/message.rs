@@ -471,6 +471,16 @@ impl Outbox {
         Ok(())
     }
 
+    /// Where a message stands.
+    pub fn outcome(&self, id: MessageId) -> Result<Option<Outcome>, StoreError> {
+        let code: Option<String> = self
+            .db
+            .prepare_cached("SELECT outcome FROM message WHERE id = ?1")?
+            .query_row([id.0], |row| row.get(0))
+            .optional()?;
+        Ok(code.and_then(|code| Outcome::of_code(&code)))
+    }
+
     /// Ends a message.
     pub fn settle(&mut self, id: MessageId, settling: &Settling<'_>, now: Moment) -> Result<(), StoreError> {
         self.change(id, state::SETTLED, settling, now)

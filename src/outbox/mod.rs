@@ -260,6 +260,14 @@ impl Outbox {
         format!("{}-{id}", self.row.store)
     }
 
+    /// The inverse of [`shown`](Self::shown): `None` for what is no id of this store.
+    pub fn read_shown(&self, shown: &str) -> Option<crate::message::MessageId> {
+        let (store, id) = shown.rsplit_once('-')?;
+        (store == self.row.store).then_some(())?;
+        id.bytes().all(|byte| byte.is_ascii_digit()).then_some(())?;
+        id.parse().ok().map(crate::message::MessageId)
+    }
+
     /// Whether something was written since the last commit.
     pub fn is_writing(&self) -> bool {
         self.writing

@@ -59,10 +59,23 @@ fn linked(link: &LinkState, running: bool) -> Option<Problem> {
     let (name, remedy) = match link.link.as_str() {
         "broker" => ("BROKER", "see [mqtt] in the configuration, the broker's log and its access rules"),
         "uplink" => ("UPLINK", "see the network and [uplink]; messages are kept and leave by themselves afterwards"),
+        "notices" => (
+            "NOTICES",
+            "see [mqtt] in the configuration and the broker's access rules: the box must read branchline/<branch>/notice and branchline/all/notice",
+        ),
         other => (other, "see the log"),
     };
     let state = if link.up { "" } else { " DOWN" };
     Some(Problem { what: format!("{name}{state}: {why}"), since: link.since, remedy: remedy.into() })
+}
+
+/// Notices of the notice topic that head office did not sign, or not with this box's key.
+pub fn unsigned(notices: u64) -> Problem {
+    Problem {
+        what: format!("{notices} NOTICES WITH A WRONG SIGNATURE since the start, of which nothing was read"),
+        since: None,
+        remedy: "see that the file of notice.key_file is the same as at head office, and who may publish to branchline/+/notice".into(),
+    }
 }
 
 fn filling(gauges: &Gauges) -> Option<Problem> {

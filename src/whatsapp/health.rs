@@ -14,7 +14,7 @@ const TEMPLATE_FIELDS: &str = "name,language,status,category,quality_score";
 const PAGE: usize = 100;
 /// Messages a second at the level STANDARD, and at HIGH (facts 2.1).
 const STANDARD: u32 = 80;
-const HIGH: u32 = 1000;
+pub(super) const HIGH: u32 = 1000;
 
 /// A question as a GET: path and query below `uplink.base_url`.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -193,6 +193,7 @@ impl Drives for World {
             }
             Action::Show(told) => self.reach.told(&told),
             Action::Done(ticket, reply) => self.done(ticket, &reply),
+            Action::Heard(..) => {}
         }
     }
 

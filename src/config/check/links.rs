@@ -23,23 +23,70 @@ const OFTEN: Duration = Duration::from_secs(5 * 60);
 /// Arrivals that wait for their acknowledgement may hold this much memory together.
 const WAITING: u64 = (limits::RECEIVE * limits::PAYLOAD) as u64;
 
+/// How a broker is reached.
+struct Broker {
+    url: Url,
+    username: Option<String>,
+    password: Option<Secret>,
+    ca_file: Option<PathBuf>,
+    identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// The keys of `[mqtt]` that say so.
+fn broker(r: &mut Reader<'_, '_>, url: &'static str) -> Option<Broker> {
+    r.require("url", &format!("Name the broker, as in url = \"{url}\"."));
+    let url = address(r, "url", &["mqtt", "mqtts"]);
+    let username = r.text("username");
+    let password = secret_file(r, "password_file");
+    if r.has("password_file") && !r.has("username") {
+        let problem = r.problem("password_file", "a password without a user name").fix("Set mqtt.username.");
+        r.tell(problem);
+    }
+    let ca_file = pem(r, "ca_file");
+    let identity = identity(r);
+    let url = url?;
+    if url.scheme() == "mqtts" {
+        usable(r, Some(&host(&url)), ca_file.as_deref(), identity.as_ref());
+    }
+    plain_mqtt(r, &url);
+    Some(Broker { url, username, password, ca_file, identity })
+}
+
+impl Broker {
+    fn settings(self, branch: Option<String>, client_id: String) -> mqtt::Settings {
+        let tls = self.url.scheme() == "mqtts";
+        mqtt::Settings {
+            branch,
+            host: host(&self.url),
+            port: self.url.port().unwrap_or(if tls { 8883 } else { 1883 }),
+            tls,
+            client_id,
+            username: self.username,
+            password: self.password,
+            ca_file: self.ca_file,
+            identity: self.identity,
+            receive_maximum: 1,
+            session_expiry: Duration::ZERO,
+            max_packet: limits::NOTICE_PACKET as u32,
+            max_payload: 1,
+        }
+    }
+}
+
+/// `[mqtt]` of `branchline forward`, which only publishes. Several may run side by side, so each has a client id of its own.
+pub(super) fn publisher(r: &mut Reader<'_, '_>) -> Option<mqtt::Settings> {
+    let broker = r.within("mqtt", |r| broker(r, "mqtts://broker.head-office:8883"))?;
+    Some(broker.settings(None, format!("branchline-forward-{:08x}", fastrand::u32(..))))
+}
+
 /// `[mqtt]`
 pub(super) fn mqtt(r: &mut Reader<'_, '_>, branch: &str) -> Option<mqtt::Settings> {
     r.within("mqtt", |r| {
-        r.require("url", "Name the broker, as in url = \"mqtts://broker.branch:8883\".");
-        let url = address(r, "url", &["mqtt", "mqtts"]);
         let client_id = r.text("client_id");
         if client_id.is_none() {
             r.worked_out("client_id", &format!("\"branchline-{branch}\""));
         }
-        let username = r.text("username");
-        let password = r.file("password_file").and_then(|(_, content)| secret(r, "password_file", content));
-        if r.has("password_file") && !r.has("username") {
-            let problem = r.problem("password_file", "a password without a user name").fix("Set mqtt.username.");
-            r.tell(problem);
-        }
-        let ca_file = pem(r, "ca_file");
-        let identity = identity(r);
+        let broker = broker(r, "mqtts://broker.branch:8883");
         let receive_maximum = r.whole("receive_maximum", 1..=limits::RECEIVE_MAX as u64);
         let session_expiry = r.duration("session_expiry");
         let max_packet = r.size("max_packet", 1024..=PACKET_MAX);
@@ -60,27 +107,14 @@ pub(super) fn mqtt(r: &mut Reader<'_, '_>, branch: &str) -> Option<mqtt::Setting
                 .wanted(format!("receive_maximum × max_payload up to {}", units::show_size(WAITING)));
             r.tell(problem);
         }
-        let url = url?;
-        let tls = url.scheme() == "mqtts";
-        if tls {
-            usable(r, Some(&host(&url)), ca_file.as_deref(), identity.as_ref());
-        }
-        plain_mqtt(r, &url);
         anonymous(r);
+        let client_id = client_id.unwrap_or_else(|| format!("branchline-{branch}"));
         Some(mqtt::Settings {
-            branch: branch.to_owned(),
-            host: host(&url),
-            port: url.port().unwrap_or(if tls { 8883 } else { 1883 }),
-            tls,
-            client_id: client_id.unwrap_or_else(|| format!("branchline-{branch}")),
-            username,
-            password,
-            ca_file,
-            identity,
             receive_maximum: u16::try_from(receive_maximum?).ok()?,
             session_expiry: session_expiry?,
             max_packet: u32::try_from(max_packet?).ok()?,
             max_payload: usize::try_from(max_payload?).ok()?,
+            ..broker?.settings(Some(branch.to_owned()), client_id)
         })
     })
 }
@@ -146,7 +180,7 @@ pub(super) fn uplink(r: &mut Reader<'_, '_>) -> Option<Uplink> {
             r.missing("token_file", "Put the access token into a file and name it here, or set cert_file for a gateway that holds the token.");
         }
         let token_file = token_file(r);
-        let app_secret = r.file("app_secret_file").and_then(|(_, content)| secret(r, "app_secret_file", content));
+        let app_secret = secret_file(r, "app_secret_file");
         let identity = identity(r);
         let ca_file = pem(r, "ca_file");
         usable(r, None, ca_file.as_deref(), identity.as_ref());
@@ -244,11 +278,11 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// `cert_file` and `key_file`, both or neither.
-fn identity(r: &mut Reader<'_, '_>) -> Option<(PathBuf, PathBuf)> {
+pub(super) fn identity(r: &mut Reader<'_, '_>) -> Option<(PathBuf, PathBuf)> {
     for (have, lack) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
         if r.has(have) && !r.has(lack) {
             let problem =
-                r.problem(have, format!("is set without {lack}")).fix("A client certificate and its key go together.");
+                r.problem(have, format!("is set without {lack}")).fix("A certificate and its key go together.");
             r.tell(problem);
         }
     }
@@ -306,6 +340,11 @@ fn token_file(r: &mut Reader<'_, '_>) -> Option<PathBuf> {
         r.tell(problem);
     }
     Some(path)
+}
+
+/// The secret that `key` names the file of.
+pub(super) fn secret_file(r: &mut Reader<'_, '_>, key: &str) -> Option<Secret> {
+    r.file(key).and_then(|(_, content)| secret(r, key, content))
 }
 
 /// The one line that a secret file holds.

@@ -4,12 +4,14 @@
 
 mod compiled;
 mod fits;
+pub(super) mod forward;
 mod links;
 mod message;
 mod people;
 mod policy;
 mod rules;
 mod store;
+mod webhook;
 
 use super::reader::Reader;
 use super::tree::Table;
@@ -20,7 +22,7 @@ use crate::rules::Rules;
 use jiff::tz::TimeZone;
 
 /// Keys of the interface that later versions bring.
-const LATER: [&str; 4] = ["lists", "tables", "webhook", "notice"];
+const LATER: [&str; 2] = ["lists", "tables"];
 
 /// Reads everything from `root`, on which `r` stands, and compiles the rules.
 pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Rules)> {
@@ -30,7 +32,9 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let uplink = links::uplink(r);
     let limits = store::limits(r, uplink.as_ref());
     let outbox = store::outbox(r, uplink.as_ref());
-    let policy = policy::policy(r);
+    let webhook = webhook::webhook(r);
+    let notice = forward::notice(r, mqtt.as_ref(), id);
+    let policy = policy::policy(r, webhook.is_some() || notice.is_some());
     let operate = operate(r);
     r.within("inbound", |r| {
         r.choice("numbers", &[("masked", ()), ("full", ())]);
@@ -65,7 +69,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         whatsapp,
     };
     let contents = std::mem::take(&mut r.account.contents);
-    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms }, compiled?))
+    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, webhook, notice, rooms }, compiled?))
 }
 
 /// `[branch]`

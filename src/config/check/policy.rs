@@ -37,8 +37,8 @@ pub(super) struct Stretch {
     pub until: usize,
 }
 
-/// `[policy]` and `[purposes]`
-pub(super) fn policy(r: &mut Reader<'_, '_>) -> Option<Policy> {
+/// `[policy]` and `[purposes]`. `heard`: the platform's reports come, so that there is something to wait for.
+pub(super) fn policy(r: &mut Reader<'_, '_>, heard: bool) -> Option<Policy> {
     let purposes = r.each("purposes", |_, r| Purpose {
         wording: r.text("wording").unwrap_or_default(),
         expires: r.duration("expires"),
@@ -51,12 +51,10 @@ pub(super) fn policy(r: &mut Reader<'_, '_>) -> Option<Policy> {
             })
         });
         let wait = r.duration_or_zero("unknown_wait");
-        if r.origin("unknown_wait").is_own() && wait.is_some_and(|wait| !wait.is_zero()) {
+        if !heard && r.origin("unknown_wait").is_own() && wait.is_some_and(|wait| !wait.is_zero()) {
             let problem = r.problem("unknown_wait", "has no effect");
             r.warn(
-                problem.fix(
-                    "Without [webhook] and [notice], which this version does not have, nothing can be waited for.",
-                ),
+                problem.fix("Without [webhook] and [notice] nobody reports what became of a message: nothing can be waited for."),
             );
         }
         let undeliverable = r.duration("undeliverable");
@@ -65,7 +63,7 @@ pub(super) fn policy(r: &mut Reader<'_, '_>) -> Option<Policy> {
         let settings = policy::Settings {
             purposes,
             on_unknown: on_unknown?,
-            unknown_wait: Duration::ZERO,
+            unknown_wait: if heard { wait? } else { Duration::ZERO },
             undeliverable: undeliverable?,
         };
         Some(Policy { settings, expires: expires?, quiet })

@@ -63,7 +63,13 @@ impl Engine {
     }
 
     fn links(&self) -> Vec<LinkState> {
-        vec![
+        let notice = self.soft.notice.as_ref().map(|notice| LinkState {
+            link: "notices".to_owned(),
+            up: notice.up,
+            since: Some(notice.since),
+            why: notice.why.clone(),
+        });
+        let links = [
             LinkState {
                 link: "broker".to_owned(),
                 up: self.soft.subscribed,
@@ -76,7 +82,8 @@ impl Engine {
                 since: self.soft.uplink_since,
                 why: self.soft.uplink_why.clone(),
             },
-        ]
+        ];
+        links.into_iter().chain(notice).collect()
     }
 
     pub(super) fn shown_holds(&self) -> Vec<Hold> {

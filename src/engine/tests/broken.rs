@@ -2,10 +2,9 @@
 
 use super::kit::*;
 use crate::engine::{Failure, Input};
-use crate::message::{Notice, Outcome, Reason};
+use crate::message::{Outcome, Reason};
 use crate::operate::{Grant, LedgerLine, Reply, Request, Target};
 use crate::outbox::{Hold, LIFT_ALL, LOSS, Outbox};
-use crate::time::Wall;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::PathBuf;
 
@@ -146,7 +145,7 @@ fn a_person_known_by_another_form_of_the_number_is_the_same_person_and_no_damage
     for (short, long) in [("552187650011", "5521987650011"), ("525512345678", "5215512345678")] {
         for (known, told) in [(short, long), (long, short)] {
             let mut kit = Kit::new();
-            kit.give(vec![Input::Notice(Notice::Inbound { from: known.into(), at: Wall(MONDAY) })]);
+            kit.hear(vec![wrote(known, MONDAY, "oi")]);
             kit.ask(Request::Pause { target: Target::Rule("low".into()), reason: "test".into() });
             kit.order("pos/1/low", &format!("+{told}"), "waits");
             assert_eq!(kit.told_times(Outcome::Stored, Reason::Due), 1, "{told}");
@@ -169,7 +168,7 @@ fn a_person_known_by_another_form_of_the_number_is_the_same_person_and_no_damage
 fn a_message_to_a_form_of_somebody_elses_number_asks_both() {
     for revoked in [false, true] {
         let mut kit = Kit::new();
-        kit.give(vec![Input::Notice(Notice::Inbound { from: "552187650011".into(), at: Wall(MONDAY) })]);
+        kit.hear(vec![wrote("552187650011", MONDAY, "oi")]);
         kit.ask(Request::Pause { target: Target::Rule("low".into()), reason: "test".into() });
         kit.order("pos/1/low", "+5521987650011", "waits");
         kit.order("pos/1/ready", CAIO, "goes");
