@@ -418,7 +418,7 @@ impl World for Outside {
 
     fn reload(&mut self, engine: &mut Engine) {
         if let Ok(Reload { rooms, rules }) = self.reloads.try_recv() {
-            engine.reload(rooms, rules);
+            engine.reload(self.clock.now(), rooms, rules);
         }
     }
 }

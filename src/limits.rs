@@ -4,6 +4,12 @@
 
 /// Bytes of the largest payload that is read (`mqtt.max_payload`, default). Larger ones are recorded by size and hash.
 pub const PAYLOAD: usize = 16 * 1024;
+/// Bytes of one configuration file: some thousand rules, at below 1 KiB each as in the examples.
+pub const CONFIG_FILE: usize = 1024 * 1024;
+/// Bytes of a file that the configuration names, a certificate, key or secret: all public authorities together are some 220 KiB.
+pub const NAMED_FILE: usize = 1024 * 1024;
+/// Bytes of `templates.file`: the 6,000 templates of a verified business (facts 1.4), at 1.3 KiB each as the platform lists them.
+pub const TEMPLATE_LIST: usize = 8 * 1024 * 1024;
 /// Unacknowledged QoS 1 arrivals (`mqtt.receive_maximum`, default): with `PAYLOAD`, at most 4 MiB wait in memory.
 pub const RECEIVE: usize = 256;
 const _: () = assert!(RECEIVE * PAYLOAD <= 4 * 1024 * 1024);

@@ -34,6 +34,7 @@ use crate::engine::Rooms;
 use crate::rules::Rules;
 use reader::{Account, Reader};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 /// The checked configuration: what every part of the house is set up with.
@@ -103,13 +104,22 @@ pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Resul
     let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
     let problems = tidy(account.problems);
     match config {
-        Some((config, rules)) if problems.is_empty() => {
+        Some((mut config, rules)) if problems.is_empty() => {
+            config.rooms.fingerprint = fingerprint(&root, &config.rooms.rules);
             let values = account.values.into_iter();
             let effective = values.map(|(key, (value, origin))| Effective { key, value, origin }).collect();
             Ok(Loaded { config, rules, effective, warnings: tidy(account.warnings) })
         }
         _ => Err(problems),
     }
+}
+
+/// Tells a configuration from another one: by all values of all layers, whatever file they stand in, and the list of templates.
+fn fingerprint(root: &tree::Table, rules: &crate::rules::Settings) -> String {
+    let mut hasher = DefaultHasher::new();
+    root.iter().for_each(|(name, node)| (name, node.render()).hash(&mut hasher));
+    rules.templates.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// By file and line. A mistake in a base is also seen through each rule that inherits it: told once, by the first key.

@@ -3,12 +3,14 @@
 //! Floor: doors. Opens no connection; never verifies against the bare system clock (see `door::clock`).
 
 use super::clock::SystemClock;
+use crate::limits::NAMED_FILE;
 use crate::time::Wall;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -319,7 +321,11 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsProblem> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsProblem> {
-    std::fs::read(file).map_err(|why| TlsProblem::Unreadable { file: file.to_owned(), why })
+    let mut content = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|opened| opened.take(NAMED_FILE as u64 + 1).read_to_end(&mut content))
+        .and_then(|read| if read > NAMED_FILE { Err(ErrorKind::FileTooLarge.into()) } else { Ok(content) })
+        .map_err(|why| TlsProblem::Unreadable { file: file.to_owned(), why })
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -6,7 +6,7 @@ use super::soft::Flight;
 use super::{Engine, Tally};
 use crate::message::{Answer, AttemptId, MessageId, Outcome, PersonId, Reason};
 use crate::outbox::{Found, Lane, Settling, Spent, StoreError};
-use crate::pace::{self, Class};
+use crate::pace::{self, Class, Recent};
 use crate::policy::{self, Next};
 use crate::time::BoxTime;
 use crate::whatsapp::{self, Circuit, Fate, KnownAs, OnPerson, Verdict};
@@ -45,7 +45,7 @@ impl Engine {
         self.outbox.close(flight.attempt, verdict.reason, verdict.code, spent, self.moment)?;
         let person = self.learn(flight.person, &verdict.known_as)?;
         let mut lane = self.outbox.lane(person)?;
-        self.account_pair(&mut lane, flight, verdict);
+        self.account(&mut lane, flight, verdict);
         self.hold_as_told(flight, verdict)?;
         // Always there: only what is settled is forgotten.
         let Some(found) = self.outbox.found(flight.message)? else { return self.settle(lane) };
@@ -92,8 +92,14 @@ impl Engine {
         Ok(person)
     }
 
-    /// The pair limit's account: refunded when surely not sent, counted from the platform's reception otherwise.
-    fn account_pair(&mut self, lane: &mut Lane, flight: Flight, verdict: &Verdict) {
+    /// The limits' accounts: all is refunded when surely not sent. What was refused reached nobody and is no message of a cap;
+    /// the pair limit counts it, from the platform's reception.
+    fn account(&mut self, lane: &mut Lane, flight: Flight, verdict: &Verdict) {
+        if matches!(verdict.message, Fate::Unsent | Fate::Refused | Fate::Again) {
+            let mut recent = Recent::of_bytes(&lane.recent);
+            recent.refund(flight.kind, flight.at);
+            lane.recent = recent.to_bytes();
+        }
         match verdict.message {
             Fate::Unsent => {
                 pace::pair_refund(&mut lane.pair);

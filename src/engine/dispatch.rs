@@ -7,7 +7,7 @@ use super::soft::{CLOCK, Flight, UNTIL};
 use super::{Action, Engine, Post};
 use crate::message::{Outcome, Reason, Stored};
 use crate::outbox::{Lane, StoreError};
-use crate::pace::{self, Wait};
+use crate::pace::{self, Account, Load, Recent, Wait};
 use crate::policy::{self, Verdict};
 use crate::time::BoxTime;
 use crate::{limits, whatsapp};
@@ -97,6 +97,10 @@ impl Engine {
                     self.end(message.id(), Outcome::Withheld, reason, "", false)?;
                 }
                 Err(Verdict::Wait { reason, until: None }) => self.outbox.park(message.id(), CLOCK, reason, None)?,
+                Err(Verdict::Wait { reason: Reason::QuietHours, until: Some(until) }) => {
+                    let key = self.hold_quiet(&message, until)?;
+                    self.outbox.park(message.id(), &key, Reason::QuietHours, None)?;
+                }
                 Err(Verdict::Wait { reason, until }) => self.outbox.park(message.id(), UNTIL, reason, until)?,
             }
         }
@@ -126,29 +130,63 @@ impl Engine {
         confirmed: crate::message::Confirmed,
     ) -> Result<Option<Wait>, StoreError> {
         let mut lane = lane;
-        let (id, person) = (message.id(), message.person());
-        let token = match pace::spend(&self.pace, &mut lane.pair, &mut self.soft.sender, self.moment.boxed) {
+        let (id, person, now) = (message.id(), message.person(), self.moment.boxed);
+        let load = Load::of(message.category(), message.purpose(), message.priority());
+        let mut recent = Recent::of_bytes(&lane.recent);
+        let account = Account { pair: &mut lane.pair, recent: &mut recent };
+        let token = match pace::spend(&self.pace, load, account, &mut self.soft.sender, now) {
             Ok(token) => token,
+            Err(wait) if wait.reason == Reason::OwnCap => {
+                self.capped(lane, &message, wait)?;
+                return Ok(None);
+            }
             Err(wait) if wait.reason == Reason::PairLimit => {
                 self.outbox.settle_lane(lane, wait.until, false)?;
                 return Ok(None);
             }
             Err(wait) => return Ok(Some(wait)),
         };
+        lane.recent = recent.to_bytes();
         let cleared = self.outbox.clear(message, confirmed, token, self.moment, &self.boot)?;
-        self.outbox.settle_lane(lane, self.moment.boxed, true)?;
+        self.outbox.settle_lane(lane, now, true)?;
         let request = whatsapp::request(&self.whatsapp, &cleared, &self.outbox.shown(id));
         let attempt = cleared.attempt();
         self.soft.in_flight.push(Flight {
             attempt,
             message: id,
             person,
-            at: self.moment.boxed,
+            at: now,
+            kind: load.kind,
             posted: self.mono,
             token: self.soft.token,
         });
         self.out.push(Action::Post(Post { attempt, path: request.path, body: request.body }));
         Ok(None)
+    }
+
+    /// The person had as many of the kind as an own cap allows: it waits where it is still of use then, and is withheld otherwise.
+    fn capped(&mut self, lane: Lane, message: &Stored, wait: Wait) -> Result<(), StoreError> {
+        if wait.until >= message.expires_boxed() {
+            let detail =
+                "limits.caps: the person had as many as allowed, and the next may go only when this is too old";
+            self.end(message.id(), Outcome::Withheld, wait.reason, detail, false)?;
+            if self.outbox.is_tight()? {
+                // A whole flood may end here: the space that its outcomes take is given back at once.
+                self.outbox.forget_content(message.id())?;
+            }
+            return self.settle(lane);
+        }
+        self.set_aside(lane, message, UNTIL, wait)
+    }
+
+    /// A message that waits for something of its person, and none of the person's others: parked. In a store that is nearly full
+    /// the person's turn is put off instead, which needs no space; the more urgent still passes.
+    fn set_aside(&mut self, lane: Lane, message: &Stored, hold: &str, wait: Wait) -> Result<(), StoreError> {
+        if self.outbox.is_tight()? {
+            return self.outbox.settle_lane(lane, wait.until, false);
+        }
+        self.outbox.park(message.id(), hold, wait.reason, Some(wait.until))?;
+        self.settle(lane)
     }
 
     fn expire(&mut self, message: &Stored) -> Result<(), StoreError> {

@@ -31,7 +31,7 @@ impl Engine {
             News::Quality(quality) => self.quality(*quality, newer),
             News::Speed(per_second) => self.speed(*per_second),
             News::People(people) => self.people(*people),
-            News::Account { closed, until, said } => self.account(*closed, *until, said),
+            News::Account { closed, until, said } => self.account_news(*closed, *until, said),
             News::CanSend { can, said } => self.can_send(*can, said, newer),
             News::Ask { said } => {
                 self.tell_box(Reason::PlatformNews, said.clone(), false);
@@ -184,7 +184,7 @@ impl Engine {
         Ok(())
     }
 
-    fn account(&mut self, closed: Option<Closed>, until: Option<Wall>, said: &str) -> Result<(), StoreError> {
+    fn account_news(&mut self, closed: Option<Closed>, until: Option<Wall>, said: &str) -> Result<(), StoreError> {
         let Some(closed) = closed else { return self.reopen(said, &[]) };
         let until = match (until, self.moment.wall.trusted()) {
             (Some(until), Some(now)) if until <= now => return Ok(()),

@@ -8,6 +8,7 @@ mod gauges;
 mod send;
 
 use super::hold::{BY_OPERATOR, stopped_words};
+use super::soft::UNTIL;
 use super::{Action, Engine};
 use crate::message::{Number, Outcome, PersonId, Reason};
 use crate::operate::{OutboxPage, PauseReport, Reply, Request, Target, Wait};
@@ -84,6 +85,13 @@ impl Engine {
             )));
         };
         let mut detail = looked.detail;
+        if let (Some(wait), Some(key)) = (&mut detail.waits, &looked.hold) {
+            let until = match key.as_str() {
+                UNTIL => Some(looked.due),
+                key => self.soft.hold(key, self.moment.boxed).and_then(|hold| hold.until),
+            };
+            wait.until = until.map(|until| wall_of(until, self.moment));
+        }
         if let (true, Some(person)) = (looked.waiting, looked.person) {
             let (reason, until) = self.waits_for(person, looked.due, detail.row.reason)?;
             detail.waits =

@@ -5,7 +5,7 @@
 use super::boxtime::BoxClock;
 use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Priority, Reason};
 use crate::outbox::{Health, Hold, Outbox, StoreError};
-use crate::pace::{Circuit, SenderWindow};
+use crate::pace::{Circuit, Kind, SenderWindow};
 use crate::time::{BoxTime, Moment, Mono, Now, Wall};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub(super) struct Soft {
     pub disk_full: bool,
     pub held_told: bool,
     pub clock_told: bool,
+    /// Milliseconds from box time to the trusted wall clock, when that was last looked at.
+    pub apart: Option<i64>,
     pub started: Wall,
     pub stopping: bool,
     /// Attempts of an earlier life are still to be looked at.
@@ -76,8 +78,10 @@ pub(super) struct Flight {
     pub attempt: AttemptId,
     pub message: MessageId,
     pub person: PersonId,
-    /// When it was recorded: what the sender limit is refunded by.
+    /// When it was recorded: what sender limit and caps are refunded by.
     pub at: BoxTime,
+    /// What the caps counted it as.
+    pub kind: Kind,
     pub posted: Mono,
     /// The token it went with.
     pub token: Option<[u8; 8]>,
@@ -157,6 +161,7 @@ impl Soft {
             disk_full: false,
             held_told: false,
             clock_told: false,
+            apart: None,
             started: moment.wall.reading(),
             stopping: false,
             recover: true,

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Between two looks at what may be forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// Milliseconds by which the wall clock may drift from box time before it has jumped: what quiet hours may be off by.
+const JUMP: u64 = 1_000;
 /// How long an acknowledged receipt may go uncommitted: it rides on the next commit, and costs one of its own only here.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two tries to store what the store had no room for.
@@ -159,8 +161,14 @@ impl Engine {
         Ok(())
     }
 
-    /// What waited for a trusted clock proceeds as soon as there is one.
+    /// What waited for a trusted clock proceeds as soon as there is one; what it stands for is asked again when it jumps.
     fn clock(&mut self) -> Result<(), StoreError> {
+        let apart = self.moment.wall.trusted().map(|wall| wall.0 - self.moment.boxed.0);
+        let jumped = apart.zip(self.soft.apart).is_none_or(|(now, before)| now.abs_diff(before) > JUMP);
+        if apart.is_some() && jumped {
+            self.soft.apart = apart;
+            self.hold_quiet_anew()?;
+        }
         match self.moment.wall.trusted() {
             Some(wall) if !self.soft.clock_told => {
                 self.soft.clock_told = true;

@@ -153,12 +153,16 @@ codes! {
         PairLimit = "pair-limit",
         /// `sender_per_second`.
         SenderLimit = "sender-limit",
+        /// `limits.caps`: this person had as many of the kind as the branch itself allows.
+        OwnCap = "own-cap",
         /// As many posts in flight as allowed.
         InFlightLimit = "in-flight-limit",
         /// An earlier message to the same person is on its way.
         PersonBusy = "person-busy",
         /// Waits for a trusted clock.
         ClockUnsynced = "clock-unsynced",
+        /// Quiet hours of its category, or outside the `hours` of its rule.
+        QuietHours = "quiet-hours",
         /// Free space on the disk is below the reserve.
         DiskReserve = "disk-reserve",
 

@@ -7,6 +7,9 @@ use crate::time::{BoxTime, Wall};
 /// The purpose of a revocation of everything.
 pub const ALL: &str = "all";
 
+/// The purpose of the branch's own people: what limits know them by.
+pub const STAFF: &str = "staff";
+
 /// What the ledger says about one person and one purpose, and what the platform said about the person.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Standing {

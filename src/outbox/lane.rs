@@ -8,12 +8,14 @@ use crate::time::{BoxTime, Wall};
 use rusqlite::{OptionalExtension, params};
 
 /// One lane.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Lane {
     /// Whose it is.
     pub person: PersonId,
     /// The pair limit's account.
     pub pair: Pair,
+    /// What left lately, as the caps count it: `pace` reads and writes it.
+    pub recent: Vec<u8>,
     /// Messages of `held_rank` and below wait until here (a back-off, an unknown).
     pub held_until: BoxTime,
     /// The most urgent rank that waits.
@@ -34,7 +36,7 @@ impl Outbox {
         // Each part is one seek, and none is asked after the first that finds somebody.
         let mut pick = self.db.prepare_cached(
             "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank, marketing_stopped,
-                 undeliverable, not_before, window_wall
+                 undeliverable, not_before, window_wall, recent
              FROM lane WHERE sender = ?1 AND person = (
                  SELECT person FROM (SELECT person FROM lane INDEXED BY lane_due
                      WHERE sender = ?1 AND rank = 0 AND due <= ?2 ORDER BY due LIMIT 1)
@@ -89,7 +91,7 @@ impl Outbox {
             .db
             .prepare_cached(
                 "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank, marketing_stopped,
-                     undeliverable, not_before, window_wall
+                     undeliverable, not_before, window_wall, recent
                  FROM lane WHERE sender = ?1 AND person = ?2",
             )?
             .query_row(params![self.sender.0, person.0], read)
@@ -97,6 +99,7 @@ impl Outbox {
         Ok(found.unwrap_or(Lane {
             person,
             pair: Pair::default(),
+            recent: Vec::new(),
             held_until: BoxTime(0),
             held_rank: 0,
             marketing_stopped: false,
@@ -118,10 +121,10 @@ impl Outbox {
         self.write()?
             .prepare_cached(
                 "INSERT INTO lane (sender, person, rank, due, pair_started, pair_count, strikes, held_until, held_rank,
-                     pair_last, seen)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                     pair_last, seen, recent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                  ON CONFLICT DO UPDATE SET rank = ?3, due = ?4, pair_started = ?5, pair_count = ?6, strikes = ?7,
-                                           held_until = ?8, held_rank = ?9, pair_last = ?10, seen = ?11",
+                                           held_until = ?8, held_rank = ?9, pair_last = ?10, seen = ?11, recent = ?12",
             )?
             .execute(params![
                 sender,
@@ -135,6 +138,7 @@ impl Outbox {
                 lane.held_rank,
                 lane.pair.last.0,
                 seen,
+                lane.recent,
             ])?;
         Ok(())
     }
@@ -211,5 +215,6 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Lane> {
         undeliverable_until: row.get::<_, Option<i64>>(8)?.map(BoxTime),
         not_before: row.get::<_, Option<i64>>(9)?.map(BoxTime),
         window_until: row.get::<_, Option<i64>>(10)?.map(Wall),
+        recent: row.get(11)?,
     })
 }

@@ -658,6 +658,11 @@ impl Outbox {
         Ok(used < hundredth * if priority == Priority::Critical { 98 } else { 90 })
     }
 
+    /// Whether only the reserve is left: what a message's row grows by when it is parked would be taken from it.
+    pub fn is_tight(&self) -> Result<bool, StoreError> {
+        Ok(self.used_bytes()? >= self.settings.max_bytes / 100 * 90)
+    }
+
     /// What gives way to a message of this priority when there is no room: the oldest of the lowest priority.
     ///
     /// Under `hold` only critical messages displace, and never each other.

@@ -132,6 +132,8 @@ pub struct Outbox {
     listed: stops::Found,
     /// Where the whole check stands.
     checked: check::Progress,
+    /// The commit after which the whole check found nothing, because a statement had been refused.
+    found_sound: Option<i64>,
     /// Entries of a list of stops that had to be made again, until that is told.
     listed_again: Option<usize>,
     /// What shall go wrong.
@@ -213,7 +215,6 @@ impl Outbox {
         }
         let path = self.settings.path.clone();
         let (copy, whole) = (beside(&path, "copy"), beside(&path, "whole"));
-        let failed = |error: rusqlite::Error| OpenError::Store { path: path.clone(), error: error.into() };
         let io = |why: std::io::Error| OpenError::File { path: path.clone(), why: why.to_string() };
         match std::fs::remove_file(&copy) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
@@ -222,7 +223,9 @@ impl Outbox {
         let target = copy
             .to_str()
             .ok_or_else(|| OpenError::File { path: copy.clone(), why: "the path is not UTF-8".to_owned() })?;
-        self.db.execute("VACUUM INTO ?1", [target]).map_err(failed)?;
+        if let Err(error) = self.db.execute("VACUUM INTO ?1", [target]) {
+            return Err(OpenError::Store { path, error: self.judged(error.into()) });
+        }
         File::open(&copy).and_then(|file| file.sync_all()).map_err(io)?;
         // From here on the copy is the store: whatever stops us, `finish_swap` puts it into its place before anything else.
         std::fs::rename(&copy, &whole).and_then(|()| sync_folder(&path)).map_err(io)?;

@@ -147,13 +147,26 @@ impl Outbox {
     fn unite(&mut self, into: PersonId, from: PersonId) -> Result<PersonId, StoreError> {
         self.rekey(into, from)?;
         let revoked = self.revoked_by_either(into, from)?;
-        let db = self.write()?;
+        self.write()?;
+        let db = &self.db;
         for table in ["message", "ledger", "alias"] {
             db.execute(&format!("UPDATE {table} SET person = ?1 WHERE person = ?2"), params![into.0, from.0])?;
         }
         db.execute(
             "INSERT INTO lane (sender, person) SELECT sender, ?1 FROM lane WHERE person = ?2 ON CONFLICT DO NOTHING",
             params![into.0, from.0],
+        )?;
+        let recent = |person: PersonId| -> Result<Vec<u8>, StoreError> {
+            let kept = db.query_row(
+                "SELECT recent FROM lane WHERE sender = ?1 AND person = ?2",
+                params![self.sender.0, person.0],
+                |row| row.get(0),
+            );
+            Ok(kept.optional()?.unwrap_or_default())
+        };
+        db.execute(
+            "UPDATE lane SET recent = ?3 WHERE sender = ?1 AND person = ?2",
+            params![self.sender.0, into.0, [recent(into)?, recent(from)?].concat()],
         )?;
         db.execute(
             "UPDATE lane SET

@@ -9,6 +9,8 @@ use rusqlite::params;
 
 /// Rows that one slice may delete: about 100 KiB of write-ahead log.
 const SLICE: i64 = 256;
+/// A cap counts no further back than 31 days (`pace::WINDOW_MAX`).
+const CAPS: i64 = 31 * 86_400_000;
 const OLD_CONTENTS: &str = "SELECT content.message, state, changed, arrived FROM content
      CROSS JOIN message ON message.id = content.message ORDER BY content.message";
 /// The platform's id holds the digits of the number (facts 1.5): it goes with the content.
@@ -32,17 +34,18 @@ impl Outbox {
         Ok(more)
     }
 
-    /// Deletes people to whom nothing happened since `before`: their messages are forgotten by then. Who stands in the ledger
-    /// stays, and so does whom the platform told us to leave alone. Looks at one slice of people a call, and at the next at the next.
+    /// Deletes people to whom nothing happened since `before`: their messages are forgotten by then. Whom a cap may still count
+    /// stays longer; who stands in the ledger stays, and so does whom the platform told us to leave alone. Looks at one slice of
+    /// people a call, and at the next at the next.
     fn forget_people(&mut self, before: i64, now: BoxTime) -> Result<(), StoreError> {
         let mut query = self.db.prepare_cached(
-            "SELECT lane.person, lane.seen < ?3 AND due IS NULL AND NOT marketing_stopped
+            "SELECT lane.person, lane.seen < iif(recent = x'', ?3, min(?3, ?6)) AND due IS NULL AND NOT marketing_stopped
                  AND coalesce(undeliverable, 0) <= ?4 AND coalesce(not_before, 0) <= ?4
                  AND NOT EXISTS (SELECT 1 FROM ledger WHERE ledger.sender = lane.sender AND ledger.person = lane.person)
              FROM lane WHERE sender = ?1 AND lane.person > ?2 ORDER BY lane.person LIMIT ?5",
         )?;
         let looked: Vec<(i64, bool)> = query
-            .query_map(params![self.sender.0, self.people_looked_at, before, now.0, SLICE], |row| {
+            .query_map(params![self.sender.0, self.people_looked_at, before, now.0, SLICE, now.0 - CAPS], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?
             .collect::<Result<_, _>>()?;

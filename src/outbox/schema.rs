@@ -51,6 +51,7 @@ CREATE TABLE lane (                     -- what hangs on one (sender, person)
     held_until INTEGER NOT NULL DEFAULT 0, held_rank INTEGER NOT NULL DEFAULT 0,   -- holds messages of this rank and below
     window_wall INTEGER,                -- end of the 24-hour service window
     undeliverable INTEGER, not_before INTEGER, marketing_stopped INTEGER NOT NULL DEFAULT 0,
+    recent BLOB NOT NULL DEFAULT x'',   -- what left lately, as the caps count it
     seen INTEGER NOT NULL DEFAULT 0,    -- when something last happened here, as of the commit before
     PRIMARY KEY (sender, person)
 ) WITHOUT ROWID;

@@ -3,7 +3,7 @@
 //! Floor: rooms. As of the newest schema: whoever appends a step adds its columns here (a test compares).
 
 use super::rows::{Is, Table};
-use Is::{BlobOrNull, Number, NumberOrNull, Text, TextOrNull};
+use Is::{Blob, BlobOrNull, Number, NumberOrNull, Text, TextOrNull};
 
 pub(super) const BOX: Table = Table {
     name: "box",
@@ -57,6 +57,7 @@ pub(super) const LANE: Table = Table {
         ("undeliverable", NumberOrNull),
         ("not_before", NumberOrNull),
         ("marketing_stopped", Number),
+        ("recent", Blob),
         ("seen", Number),
     ],
 };
@@ -186,5 +187,5 @@ pub(super) const REPEAT: Table = Table {
     name: "repeat",
     key: "slot",
     from: "repeat WHERE",
-    columns: &[("slot", Number), ("serial", Number), ("print", Is::Blob)],
+    columns: &[("slot", Number), ("serial", Number), ("print", Blob)],
 };

@@ -2,6 +2,7 @@
 //!
 //! Floor: rooms. Filled by `config`.
 
+use super::Caps;
 use std::time::Duration;
 
 /// Everything that pace needs to know. `None` is a limit that was switched off by "off".
@@ -15,6 +16,8 @@ pub struct Settings {
     pub pair_interval: Option<Duration>,
     /// `limits.pair_burst`: 1 to 45.
     pub pair_burst: u32,
+    /// `limits.caps`
+    pub caps: Caps,
     /// `uplink.max_in_flight`
     pub max_in_flight: usize,
     /// `uplink.pause`

@@ -11,9 +11,16 @@ fn settings(sender: u32, burst: u32) -> Settings {
         sender_per_second: Some(sender),
         pair_interval: Some(Duration::from_secs(6)),
         pair_burst: burst,
+        caps: Caps::default(),
         max_in_flight: 4,
         pause: false,
     }
+}
+
+/// Where no cap is in the way.
+fn spend(settings: &Settings, pair: &mut Pair, sender: &mut SenderWindow, now: BoxTime) -> Result<Token, Wait> {
+    let load = Load::of(Category::Utility, "orders", Priority::Normal);
+    super::spend(settings, load, Account { pair, recent: &mut Recent::default() }, sender, now)
 }
 
 fn at(ms: i64) -> BoxTime {

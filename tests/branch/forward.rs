@@ -1,9 +1,9 @@
 //! Boxes that nothing can reach: the simulated platform's webhooks to `branchline forward`, head office's mosquitto, the example's
 //! bridges, the branches' mosquittos, and the daemons.
 
-use crate::house::{House, customer, order, order_for, runtime};
+use crate::house::{House, order, runtime};
 use crate::mosquitto::{Mosquitto, PATIENCE, Port};
-use branchline::demo::api::{Between, Callback, Inbound, Manner, Order, Said};
+use branchline::demo::api::{Between, Callback, Manner, Order};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::Path;
@@ -171,13 +171,8 @@ fn outcomes(house: &House) -> Vec<String> {
     page["rows"].as_array().unwrap().iter().map(|row| row["outcome"].as_str().unwrap().to_owned()).collect()
 }
 
-fn withheld(house: &House, number: &str) -> bool {
-    let report = house.data(&["consent", "show", number]);
-    report["now"].as_array().unwrap().iter().any(|now| now["withheld"] == json!("consent-revoked"))
-}
-
 #[test]
-fn a_stop_reaches_every_box_and_a_report_only_its_own() {
+fn a_report_reaches_its_own_box_and_news_every_one_also_one_that_was_off() {
     let mut head = HeadOffice::new();
     head.start();
     let (mut sao_paulo, mut rio) = (branch("sp-042", &head), branch("rj-7", &head));
@@ -190,28 +185,20 @@ fn a_stop_reaches_every_box_and_a_report_only_its_own() {
     sao_paulo.publish([order(1)]);
     sao_paulo.wait("the report of its delivery", |house| outcomes(house) == ["read"]);
 
-    // Who writes STOP is stopped everywhere: where she is known …
-    let stop = Order::Inbound(Inbound {
-        from: customer(1),
-        name: "Ana".into(),
-        context: None,
-        said: Said::Text("Parar, por favor!".into()),
-    });
-    sao_paulo.control().obey(&stop).unwrap();
-    sao_paulo.wait("her stop", |house| withheld(house, &customer(1)));
-
-    // … and where she is not, by a box that was off, its broker too.
+    // News are everybody's: also of a box that was off, its broker too.
+    let kind = "RESTRICTED_BIZ_INITIATED_MESSAGING";
+    rio.control().change_account(|account| account.restrictions.push((kind.into(), None)));
+    let event = "ACCOUNT_RESTRICTION".to_owned();
+    let news = Order::Account { event, restrictions: vec![kind.into()], lasts: None, more: Value::Null };
+    sao_paulo.control().obey(&news).unwrap();
+    sao_paulo.wait("the restriction", |house| house.problems().contains("all templates: policy restricted"));
     rio.broker.resume();
     rio.start();
-    rio.wait("her stop, after the box came back", |house| withheld(house, &customer(1)));
-    rio.publish([order_for(7, &customer(1)), order_for(8, &customer(2))]);
-    rio.wait("the orders", |house| outcomes(house).len() == 2);
-    rio.wait("one goes, the other is withheld", |house| {
-        let mut all = outcomes(house);
-        all.sort();
-        all[1] == "withheld" && all[0] != "stored" || all == ["read", "withheld"]
+    rio.wait("the restriction, after the box came back", |house| {
+        house.problems().contains("all templates: policy restricted")
     });
-    assert_eq!(rio.control().counters().accepted, 1);
+    rio.publish([order(7)]);
+    rio.wait("the order", |house| outcomes(house) == ["stored"]);
 
     // What nobody signed is counted and holds nothing up.
     sao_paulo.publish([
@@ -219,8 +206,11 @@ fn a_stop_reaches_every_box_and_a_report_only_its_own() {
         ("branchline/all/notice".to_owned(), json!({ "signature": "sha256=00", "body": "{}" }).to_string()),
     ]);
     sao_paulo.wait("the wrong signatures", |house| house.problems().contains("2 NOTICES WITH A WRONG SIGNATURE"));
-    sao_paulo.publish([order(3)]);
-    sao_paulo.wait("the next report", |house| outcomes(house)[0] == "read");
+    let event = "ACCOUNT_RECONNECTED".to_owned();
+    let over = Order::Account { event, restrictions: vec![], lasts: None, more: Value::Null };
+    sao_paulo.control().obey(&over).unwrap();
+    rio.wait("its end", |house| outcomes(house) != ["stored"]);
+    sao_paulo.wait("its end", |house| !house.problems().contains("restricted"));
     head.stop();
     assert!(sao_paulo.stop().success() && rio.stop().success());
 }

@@ -120,7 +120,8 @@ impl World {
             self.reach.state(Some(row.state), 1);
             row.state = 1;
         }
-        self.books.leaves(&request, &self.platform.open);
+        let clock = (!self.doubted).then(|| World::now(self).wall);
+        self.books.leaves(&request, &self.platform.open, self.version, clock);
         self.platform.open.push(request);
     }
 
@@ -212,6 +213,6 @@ impl Drives for World {
             self.books.stops.remove("the configuration");
         }
         let (rooms, rules) = self.rooms(version);
-        engine.reload(rooms, rules);
+        engine.reload(World::now(self), rooms, rules);
     }
 }

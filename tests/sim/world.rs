@@ -80,6 +80,8 @@ pub struct World {
     /// The power fails after so many more actions.
     pub crash_in: Option<usize>,
     pub(super) dead: bool,
+    /// What leaves in this round may have been decided in an earlier one.
+    pub(super) doubted: bool,
     pub orders: BTreeMap<u64, Order>,
     pub token: u8,
     pub(super) acked: Vec<String>,
@@ -136,6 +138,7 @@ impl World {
             given: 0,
             crash_in: None,
             dead: false,
+            doubted: false,
             orders: BTreeMap::new(),
             token: 1,
             acked: Vec::new(),
@@ -250,6 +253,7 @@ impl World {
         if self.disk < 64 << 10 && self.random.u8(0..4) > 0 {
             box_.engine.outbox.fault.commit = Some((false, rusqlite::ffi::SQLITE_FULL));
         }
+        self.doubted = box_.engine.in_doubt();
         let short = self.disk < RESERVE;
         if short {
             self.books.stops.insert("the disk".to_owned());

@@ -1,4 +1,4 @@
-//! What fits together by itself and not with each other: rules with quiet hours, groups with the day's limit. Warnings only.
+//! What fits together by itself and not with each other: rules with quiet hours, groups with the day's limit.
 //!
 //! Floor: config.
 
@@ -6,26 +6,41 @@ use super::super::problem::{Origin, Problem};
 use super::super::reader::Account;
 use super::super::tree::{self, Table};
 use super::super::units;
-use super::policy::Policy;
+use super::policy::{Policy, Week};
 use super::store::Daily;
-use crate::message::{Category, Number, Priority};
+use crate::message::{Number, Priority, STAFF};
 use crate::rules::{Contact, Rules, Settings, To};
 use std::collections::BTreeSet;
 
 fn warn(account: &mut Account, root: &Table, key: String, found: String, fix: String) {
-    let origin = tree::origin_of(root, &key).unwrap_or_else(|| Origin::file(&account.file));
-    account.warnings.push(Problem::new(key, origin, found).fix(fix));
+    let problem = problem(account, root, key, found, fix);
+    account.warnings.push(problem);
 }
 
-/// Rules whose messages expire before the longest quiet hours of their category end. Critical ones pass quiet hours.
+fn problem(account: &Account, root: &Table, key: String, found: String, fix: String) -> Problem {
+    let origin = tree::origin_of(root, &key).unwrap_or_else(|| Origin::file(&account.file));
+    Problem::new(key, origin, found).fix(fix)
+}
+
+/// Rules whose messages expire before the longest time in which nothing of theirs goes out ends (warned of), and rules for
+/// which that never ends (a problem). Critical ones pass quiet hours.
 pub(super) fn quiet_hours(settings: &Settings, rules: &Rules, policy: &Policy, root: &Table, account: &mut Account) {
+    let hours = &policy.settings.hours;
     for rule in settings.rules.iter().filter(|rule| rule.priority != Priority::Critical) {
-        let categories = rules.categories(&rule.name);
-        let (category, stretch) = match (policy.quiet.marketing, policy.quiet.utility) {
-            (Some(stretch), _) if categories.contains(&Category::Marketing) => (Category::Marketing, stretch),
-            (_, Some(stretch)) if categories.contains(&Category::Utility) => (Category::Utility, stretch),
-            _ => continue,
-        };
+        let own = hours.rules.get(&rule.name);
+        let categories: BTreeSet<_> = rules.categories(&rule.name).into_iter().collect();
+        let weeks: Vec<_> = categories
+            .into_iter()
+            .map(|category| (category, Week::of(hours.of_category(category).iter().chain(own))))
+            .collect();
+        if let Some((category, _)) = weeks.iter().find(|(_, week)| own.is_some() && week.is_full()) {
+            let found = format!("lie within the quiet hours of {}: nothing would ever go out", category.code());
+            let fix = "Leave a time in which both let it go.".to_owned();
+            let problem = problem(account, root, format!("rules.{}.hours", rule.name), found, fix);
+            account.problems.push(problem);
+        }
+        let stretches = weeks.iter().filter_map(|(category, week)| Some((*category, week.longest()?)));
+        let Some((category, stretch)) = stretches.max_by_key(|(_, stretch)| stretch.length()) else { continue };
         let expires = rule.expires.unwrap_or(policy.expires[rule.priority as usize]);
         if expires >= stretch.length() {
             continue;
@@ -34,16 +49,17 @@ pub(super) fn quiet_hours(settings: &Settings, rules: &Rules, policy: &Policy, r
             Some(_) => String::new(),
             None => format!(" (policy.expires.{})", rule.priority.code()),
         };
-        let (category, length) = (category.code(), units::show_duration(stretch.length()));
+        let length = units::show_duration(stretch.length());
+        let (who, where_) = match own {
+            None => ("quiet hours hold".to_owned(), format!("policy.quiet_hours.{}", category.code())),
+            Some(_) => ("its hours, with quiet hours, hold".to_owned(), "what the rule's hours leave out".to_owned()),
+        };
         let found = format!(
-            "is {}{from}, and quiet hours hold {category} for up to {length} ({stretch}): what comes early in them expires \
-             before they end",
-            units::show_duration(expires)
+            "is {}{from}, and {who} {} for up to {length} ({stretch}): what comes early in them expires before they end",
+            units::show_duration(expires),
+            category.code(),
         );
-        let fix = format!(
-            "Write expires = \"{length}\" or longer, or shorten policy.quiet_hours.{category}. (This version does not enforce \
-             quiet hours yet.)"
-        );
+        let fix = format!("Write expires = \"{length}\" or longer, or shorten {where_}.");
         warn(account, root, format!("rules.{}.expires", rule.name), found, fix);
     }
 }
@@ -95,9 +111,6 @@ pub(super) fn daily_recipients(settings: &Settings, daily: Daily, root: &Table, 
         }
     }
 }
-
-/// The purpose that `limits.caps.staff` and the reserve know.
-const STAFF: &str = "staff";
 
 /// Everybody in a group, once.
 fn people<'s>(settings: &'s Settings, contact: &'s Contact) -> BTreeSet<&'s Number> {

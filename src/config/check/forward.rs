@@ -15,16 +15,14 @@ const KEY: usize = 16;
 /// Everything that `branchline forward` reads.
 pub(in super::super) fn forward(r: &mut Reader<'_, '_>) -> Option<Forward> {
     let mqtt = links::publisher(r);
-    r.within("webhook", |r| r.require("listen", "Name where the platform reaches this program, as in listen = \"0.0.0.0:8443\"."));
-    let webhook = webhook::webhook(r);
-    r.within("notice", |r| r.require("key_file", "Make a key (openssl rand -hex 32), and give the same file to every box."));
-    let key = key(r);
+    let webhook = webhook::webhook(r, true);
+    let key = key(r, true);
     Some(Forward { mqtt: mqtt?, webhook: webhook?, key: key? })
 }
 
 /// `[notice]` of the daemon; `None` where it is off, and where something is wrong with it.
 pub(super) fn notice(r: &mut Reader<'_, '_>, mqtt: Option<&mqtt::Settings>, branch: &str) -> Option<notice::Settings> {
-    let key = key(r);
+    let key = key(r, false);
     let mqtt = mqtt::Settings {
         client_id: format!("{}-notice", mqtt?.client_id),
         branch: None,
@@ -36,8 +34,11 @@ pub(super) fn notice(r: &mut Reader<'_, '_>, mqtt: Option<&mqtt::Settings>, bran
     Some(notice::Settings { mqtt, branch: branch.to_owned(), key: key? })
 }
 
-fn key(r: &mut Reader<'_, '_>) -> Option<Secret> {
+fn key(r: &mut Reader<'_, '_>, needed: bool) -> Option<Secret> {
     r.within("notice", |r| {
+        if needed {
+            r.require("key_file", "Make a key (openssl rand -hex 32), and give the same file to every box.");
+        }
         let key = links::secret_file(r, "key_file")?;
         if key.reveal().len() >= KEY {
             return Some(key);

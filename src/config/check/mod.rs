@@ -32,16 +32,16 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let uplink = links::uplink(r);
     let limits = store::limits(r, uplink.as_ref());
     let outbox = store::outbox(r, uplink.as_ref());
-    let webhook = webhook::webhook(r);
+    let webhook = webhook::webhook(r, false);
     let notice = forward::notice(r, mqtt.as_ref(), id);
-    let policy = policy::policy(r, webhook.is_some() || notice.is_some());
+    let mut policy = policy::policy(r, branch.as_ref(), webhook.is_some() || notice.is_some());
     let operate = operate(r);
     r.within("inbound", |r| {
         r.choice("numbers", &[("masked", ()), ("full", ())]);
         r.idle("numbers");
     });
     let country = branch.as_ref().and_then(|branch| branch.country);
-    let rules = rules::settings(r, branch.as_ref(), country, policy.as_ref())
+    let rules = rules::settings(r, branch.as_ref(), country, policy.as_mut())
         .map(|settings| crate::rules::Settings { origins: compiled::origins(root), ..settings });
     r.later(&LATER);
     let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
@@ -61,6 +61,8 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         health_every: uplink.health_every,
     };
     let rooms = Rooms {
+        // Of the whole: see `config::load`.
+        fingerprint: String::new(),
         branch: branch.id,
         rules: rules?,
         policy: policy?.settings,

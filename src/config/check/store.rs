@@ -13,8 +13,8 @@ use crate::pace;
 
 /// Messages to one person that may go before the interval counts: the platform's own burst (facts 2.2: 45 within 6 s).
 const PAIR_BURST_MAX: u64 = 45;
-/// What a cap looks like.
-const CAPS: &str = "a list like [\"4 per 30d\"], or \"off\"";
+/// Messages that a cap per rule may allow.
+const RULE_CAP_MAX: u64 = 1_000_000;
 
 /// What `[limits]` gives to the pace room, and to what is warned of.
 pub(super) struct Limits {
@@ -115,11 +115,19 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
             let problem = r.problem(key, "limits.daily_reserve is not smaller than limits.daily_recipients");
             r.warn(problem.fix("The whole day is kept for staff and critical messages: lower the reserve."));
         }
-        r.within("caps", |r| {
-            for key in ["marketing", "utility", "staff", "rule"] {
-                let cap = r.parsed(key, CAPS, caps);
-                idle_or_off(r, key, cap == Some(Limit::Off));
-            }
+        let caps = r.within("caps", |r| {
+            let mut read = |key: &str, most: u64| {
+                let days = pace::WINDOW_MAX.as_secs() / 86_400;
+                let wanted =
+                    format!("a list like [\"4 per 30d\"], each of 1 to {most} within up to {days}d, or \"off\"");
+                let caps = r.parsed(key, wanted, |node| caps(node, most));
+                switched_off(r, key, caps.as_ref().is_some_and(Vec::is_empty));
+                caps
+            };
+            let person = ["marketing", "utility", "staff"].map(|key| read(key, u64::from(pace::COUNT_MAX)));
+            let rule = read("rule", RULE_CAP_MAX);
+            let [marketing, utility, staff] = person;
+            Some(pace::Caps { person: [marketing?, utility?, staff?], rule: rule? })
         });
         let sender_per_second = match (sender?, share?) {
             (Limit::Off, _) => None,
@@ -131,6 +139,7 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
             sender_per_second,
             pair_interval: pair_interval?.value(),
             pair_burst: u32::try_from(pair_burst?).ok()?,
+            caps: caps?,
             max_in_flight: uplink.max_in_flight,
             pause: uplink.pause,
         };
@@ -166,15 +175,17 @@ fn apply(r: &mut Reader<'_, '_>, all: u64, (part, whole): (u64, u64)) -> u32 {
     u32::try_from(mine.max(1)).unwrap_or(u32::MAX)
 }
 
-/// `["1 per 2d", "4 per 30d"]` or "off".
-fn caps(node: &Node) -> Option<Limit<()>> {
+/// `["1 per 2d", "4 per 30d"]`, or "off", which is none.
+fn caps(node: &Node, most: u64) -> Option<Vec<pace::Cap>> {
     let one = |node: &Node| {
         let (count, time) = node.as_text()?.split_once(" per ")?;
-        (units::digits(count)? > 0 && !units::duration(time)?.is_zero()).then_some(())
+        let (count, window) = (units::digits(count)?, units::duration(time)?);
+        let fits = (1..=most).contains(&count) && !window.is_zero() && window <= pace::WINDOW_MAX;
+        fits.then_some(pace::Cap { count: count as u32, window })
     };
     match &node.value {
-        Value::List(list) => list.iter().map(one).collect::<Option<()>>().map(Limit::At),
-        _ => (node.as_text()? == "off").then_some(Limit::Off),
+        Value::List(list) if !list.is_empty() => list.iter().map(one).collect(),
+        _ => (node.as_text()? == "off").then(Vec::new),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::engine::hold::Held;
 use crate::message::{Content, Draft, GrantFact, Outcome, PersonId, Reason, Standing, masked};
 use crate::operate::{Basis, DraftExplained, Explanation, Length, Part, Reply, RuleExplained};
 use crate::outbox::StoreError;
+use crate::pace::{self, Load, Recent};
 use crate::policy;
 use crate::rules::{Explained, Preview, Step};
 use crate::time::{BoxTime, Clock, Moment, Wall};
@@ -22,7 +23,9 @@ impl Engine {
             rules.push(self.explain_rule(explained, now)?);
         }
         rules.sort_by_key(|rule| !rule.matched);
-        Ok(Reply::data(&Explanation { topic: masked(topic), at: now.wall.reading(), basis: self.basis(), rules }))
+        let configuration = self.running.then(|| self.in_force.clone());
+        let (topic, at, basis) = (masked(topic), now.wall.reading(), self.basis());
+        Ok(Reply::data(&Explanation { topic, at, basis, configuration, rules }))
     }
 
     /// What the answer rests on.
@@ -145,13 +148,42 @@ impl Engine {
         if let Some(hold) = held {
             return Ok((Outcome::Stored, hold.reason, hold.until));
         }
-        if policy::waits_for_clock(draft.content().category(), terms.priority, terms.at.is_some(), standing, now) {
-            return Ok((Outcome::Stored, Reason::ClockUnsynced, None));
+        let about = policy::About {
+            category: draft.content().category(),
+            priority: terms.priority,
+            rule: &draft.source().rule,
+            timed: terms.at.is_some(),
+        };
+        if let Some((reason, until)) = policy::waits(&self.policy, &about, standing, now) {
+            return Ok((Outcome::Stored, reason, until));
+        }
+        if let Some(told) = self.foretell_limits(draft, person, now)? {
+            return Ok(told);
         }
         let (reason, until) = match person {
             Some(person) => self.waits_for(person, now.boxed, Reason::Due)?,
             None => self.may_post().err().unwrap_or((Reason::Due, None)),
         };
         Ok((Outcome::Stored, reason, until))
+    }
+
+    /// What a limit that is not everybody's would do with it now.
+    fn foretell_limits(
+        &self,
+        draft: &Draft,
+        person: Option<PersonId>,
+        now: Moment,
+    ) -> Result<Option<(Outcome, Reason, Option<BoxTime>)>, StoreError> {
+        let terms = draft.terms();
+        let load = Load::of(draft.content().category(), &terms.purpose, terms.priority);
+        let lane = person.map(|person| self.outbox.lane(person)).transpose()?;
+        let recent = lane.map(|lane| Recent::of_bytes(&lane.recent)).unwrap_or_default();
+        let ready = pace::cap_ready(&self.pace, &recent, load, now.boxed);
+        if ready > now.boxed {
+            let in_time = ready < now.boxed + terms.expires;
+            let told = if in_time { Outcome::Stored } else { Outcome::Withheld };
+            return Ok(Some((told, Reason::OwnCap, in_time.then_some(ready))));
+        }
+        Ok(None)
     }
 }

@@ -3,8 +3,9 @@
 //! Floor: engine. Reading changes nothing.
 
 use super::wall_of;
-use crate::engine::{Engine, news};
+use crate::engine::hold::QUIET;
 use crate::engine::soft::in_force;
+use crate::engine::{Engine, news};
 use crate::message::{Outcome, Reason, UNLIMITED};
 use crate::operate::{Backlog, Gauges, Hold, LimitUse, LinkState, NumberTold};
 use crate::outbox::{self, StoreError};
@@ -106,6 +107,10 @@ impl Engine {
                     key if key.starts_with("template-") => {
                         format!("template {}", key.split_once(':').map_or(key, |(_, name)| name))
                     }
+                    key if key.starts_with(QUIET) => match key[QUIET.len()..].split_once('/') {
+                        Some((category, rule)) if !rule.is_empty() => format!("rule {rule} ({category})"),
+                        _ => format!("category {}", key[QUIET.len()..].trim_end_matches('/')),
+                    },
                     key => key.replacen(':', " ", 1),
                 },
                 reason: hold.reason,

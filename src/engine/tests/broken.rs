@@ -123,6 +123,47 @@ fn a_sector_that_cannot_be_read_is_damage_and_no_reason_to_try_for_ever() {
     assert!(loss(&mut kit).is_some() && set_aside(&kit) == 1);
 }
 
+/// As our own mistake would look: a rule of the schema is broken by what the engine writes.
+fn refuse(kit: &mut Kit) {
+    kit.engine()
+        .outbox
+        .raw()
+        .execute_batch(
+            "CREATE TEMP TRIGGER refuses BEFORE INSERT ON main.message BEGIN SELECT RAISE(ABORT, 'a rule'); END",
+        )
+        .unwrap();
+}
+
+/// A store that was whole was set aside, and everything held, for what was our bug.
+#[test]
+fn a_broken_rule_in_a_whole_store_is_told_as_our_bug_and_sets_nothing_aside() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "1");
+    refuse(&mut kit);
+    let arrival = kit.arrival("pos/1/ready", &format!(r#"{{"to": "{CAIO}", "opt_in": true, "id": "2", "n": "2"}}"#));
+    for _ in 0..3 {
+        let failure = kit.try_give(&[Input::Arrived(arrival.clone())]).err().unwrap();
+        assert!(failure.is_bug() && failure.to_string().contains("this is a bug of Branchline"), "{failure}");
+    }
+    assert_eq!((kit.acked.len(), loss(&mut kit), set_aside(&kit)), (1, None, 0));
+    kit.engine().outbox.raw().execute_batch("DROP TRIGGER refuses").unwrap();
+    kit.give(vec![Input::Arrived(arrival)]);
+    assert_eq!(kit.acked.len(), 2, "nothing was lost by it");
+}
+
+/// An index that damage changed breaks the schema's rules too.
+#[test]
+fn a_broken_rule_in_a_store_that_contradicts_itself_is_damage() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "1");
+    kit.engine().outbox.raw().execute_batch("UPDATE message SET state = 9").unwrap();
+    refuse(&mut kit);
+    kit.order("pos/1/ready", CAIO, "2");
+    assert_eq!((kit.acked.len(), set_aside(&kit)), (2, 1));
+    let note = loss(&mut kit).unwrap().note;
+    assert!(note.contains("a row of message is not what it should be"), "{note}");
+}
+
 #[test]
 fn a_log_that_breaks_before_the_first_checkpoint_is_named() {
     let mut kit = Kit::new();

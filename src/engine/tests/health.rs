@@ -221,7 +221,8 @@ fn a_template_that_became_marketing_waits_for_a_list_that_says_so() {
     let list = include_str!("templates.json").replacen("\"UTILITY\"", "\"MARKETING\"", 1);
     rooms.rules.templates = Some(list);
     let rules = crate::rules::Rules::compile(&rooms.rules).unwrap();
-    kit.engine().reload(rooms, rules);
+    let now = kit.now();
+    kit.engine().reload(now, rooms, rules);
     kit.give(vec![Input::Woke]);
     assert_eq!((kit.hold_reasons(), kit.texts()), (vec![], vec!["1"]));
 }

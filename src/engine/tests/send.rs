@@ -286,7 +286,7 @@ fn explain_says_the_same_with_a_daemon_and_on_the_store() {
     let now = kit.now();
     let on_store = read(kit.engine().ask(now, request.clone()).unwrap());
     assert_eq!((by_daemon.basis, on_store.basis), (Basis::Daemon, Basis::Store));
-    assert_eq!(on_store, Explanation { basis: Basis::Store, ..by_daemon });
+    assert_eq!(on_store, Explanation { basis: Basis::Store, configuration: None, ..by_daemon });
     let draft = &on_store.rules[0].drafts[0];
     assert_eq!((draft.outcome, draft.reason), (Outcome::Stored, Reason::RulePaused));
 
@@ -313,6 +313,24 @@ fn a_limit_is_told_without_a_daemon_too() {
     let now = kit.now();
     let on_store = report(kit.engine().ask(now, Request::Send(dry(BIA))).unwrap());
     assert_eq!((stands(&on_store), on_store.message.until), (stands(&by_daemon), by_daemon.message.until));
+}
+
+/// `outbox show` gave the text as it was stored.
+#[test]
+fn a_number_in_a_stored_text_topic_or_detail_is_masked_when_it_is_shown() {
+    let mut kit = Kit::new_with(BIA);
+    kit.order(&format!("pos/{CAIO}/ready"), BIA, CAIO);
+    assert_eq!(kit.texts(), [CAIO], "the person reads it whole");
+    let details = format!("{CAIO} is not on WhatsApp");
+    let error = serde_json::json!({ "error": { "code": 131026, "message": "", "error_data": { "details": details } } });
+    kit.answer_last(http(400, &error.to_string()));
+    let id = kit.told.iter().find_map(|told| told.message).unwrap().to_string();
+    let Reply::Data(shown) = kit.ask(Request::OutboxShow { id }) else { panic!() };
+    let hidden = crate::message::masked(CAIO);
+    assert_eq!(shown["text"], format!("Pedido {hidden} pronto, obrigado."));
+    assert_eq!(shown["topic"], format!("pos/{hidden}/ready"));
+    assert!(shown["detail"].as_str().unwrap().contains(&format!("{hidden} is not on WhatsApp")), "{shown}");
+    assert!(!shown.to_string().replace(&format!("\"event\":\"{CAIO}\""), "").contains(&CAIO[1..]), "{shown}");
 }
 
 /// It stood whole in the text above its masked parameter.

@@ -753,7 +753,8 @@ fn filters_that_are_gone_are_unsubscribed() {
     assert_eq!(kit.subscribed[0].1, [""; 0]);
     kit.extra = "[rules.extra]\ntopic = \"extra/{x}\"\nto = \"people:ana\"\nrevokes = [\"orders\"]\n".into();
     let (rooms, rules) = kit.config();
-    kit.engine().reload(rooms, rules);
+    let now = kit.now();
+    kit.engine().reload(now, rooms, rules);
     kit.give(vec![Input::Woke]);
     assert!(kit.subscribed[1].0.contains(&"extra/+".to_owned()));
     kit.crash();

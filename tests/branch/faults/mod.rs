@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Limits so high that the number of events decides how long a test takes; the simulated API's own is put out of the way too.
-const FAST: &str = "[limits]\nsender_per_second = 1000\n";
+const FAST: &str = "[limits]\nsender_per_second = 1000\ndaily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n";
 
 /// A house whose API takes any number of messages per second, and to any number of people.
 fn fast_house(more: &str) -> House {

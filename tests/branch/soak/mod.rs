@@ -33,6 +33,9 @@ fn configuration(page: u16) -> String {
         r#"
 [limits]
 sender_per_second = {SENDER_PER_SECOND}
+daily_recipients = "off"
+daily_reserve = "off"
+daily_messages = "off"
 [outbox]
 keep_content = "1m"
 keep_settled = "2m"
