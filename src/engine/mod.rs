@@ -16,6 +16,7 @@ mod dispatch;
 mod drive;
 mod health;
 mod hold;
+mod inbound;
 mod io;
 mod loss;
 mod news;
@@ -25,6 +26,7 @@ mod operate;
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
 mod soft;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -472,38 +474,5 @@ impl Engine {
         let busy = self.soft.is_busy(lane.person);
         let ready = pace::pair_ready(&self.pace, &lane.pair, self.soft.sender.since(), self.moment.boxed);
         self.outbox.settle_lane(lane, ready, busy)
-    }
-
-    /// Tells people, and the counters, about a message.
-    fn tell(&mut self, found: &outbox::Found, outcome: Outcome, reason: Reason, detail: &str, loud: bool) {
-        if let Some(category) = found.category {
-            self.tally.push(Tally::Message(category, outcome, reason));
-        }
-        self.out.push(Action::Show(Told {
-            rule: Some(found.rule.clone()),
-            event: found.event.clone(),
-            message: Some(found.id),
-            to: found.to.clone(),
-            priority: Some(found.priority),
-            outcome: Some(outcome),
-            reason,
-            detail: detail.to_owned(),
-            loud,
-        }));
-    }
-
-    /// Tells people about the box itself.
-    fn tell_box(&mut self, reason: Reason, detail: String, loud: bool) {
-        self.out.push(Action::Show(Told {
-            rule: None,
-            event: None,
-            message: None,
-            to: None,
-            priority: None,
-            outcome: None,
-            reason,
-            detail,
-            loud,
-        }));
     }
 }

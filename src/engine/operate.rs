@@ -17,6 +17,12 @@ use crate::pace;
 use crate::rules::OPERATOR;
 use crate::time::{BoxTime, Moment, Wall};
 
+/// Lines of the ledger, each with a person who is new, that take no more of the store than one outcome: half a KiB each.
+const LINES_A_OUTCOME: usize = 16;
+/// Told when there is no room for an order.
+const FULL: &str = "the store is full (outbox.max_bytes), and what is left is kept for messages on their way: nothing was recorded; \
+    raise outbox.max_bytes, or try again when messages have left";
+
 type Answered = Result<Reply, StoreError>;
 
 impl Engine {
@@ -27,6 +33,16 @@ impl Engine {
     }
 
     pub(super) fn answer_operator(&mut self, request: &Request) -> Answered {
+        // An order that finds no room would take the answers of its batch with it, time and again. What stops or releases something,
+        // and whoever says no, has the reserve.
+        let lines = match request {
+            Request::ConsentGrant(_) => 1,
+            Request::ConsentImport { rows, .. } => rows.len(),
+            _ => 0,
+        };
+        if lines > 0 && self.running && self.spare_outcomes()? < lines.div_ceil(LINES_A_OUTCOME) {
+            return Ok(Reply::Refused(FULL.to_owned()));
+        }
         match request {
             Request::Status => {
                 let gauges = self.gauges()?;

@@ -18,7 +18,7 @@ mod verdict;
 
 pub use codes::{Class, Row, row};
 pub use notice::{Unreadable, is_signature, notices, signed};
-pub use read::read;
+pub use read::{failed, read};
 pub use request::{Request, request};
 pub use route::{Routed, route};
 pub use seal::{seal, unseal};

@@ -149,7 +149,7 @@ pub struct Books {
     pub stops: BTreeSet<String>,
     /// What follows from answers that the box may not have kept yet.
     unkept: Vec<(i64, Ended, Effect, String, bool)>,
-    /// No power was lost and no clock jumped: expiry can be judged by real time.
+    /// Box time is real time: the wall clock was trusted whenever the power was lost. Expiry can be judged then.
     pub steady: bool,
 }
 

@@ -60,8 +60,18 @@ impl World {
     }
 
     fn acknowledged(&mut self, delivery: Delivery) {
-        let (label, owed) = self.broker.owed.pop_front().expect("an acknowledgement for nothing");
-        assert_eq!(owed, delivery, "seed {}: acknowledgements leave in the order of arrival", self.seed);
+        let place = self.broker.owed.iter().position(|(_, owed)| *owed == delivery);
+        let place = place.unwrap_or_else(|| panic!("seed {}: an acknowledgement for nothing: {delivery:?}", self.seed));
+        if let Delivery::AtLeastOnce { epoch: Epoch(epoch), .. } = delivery
+            && epoch == self.broker.epoch
+        {
+            let before = self.broker.owed.iter().take(place);
+            let earlier =
+                |owed: &Delivery| matches!(owed, Delivery::AtLeastOnce { epoch: Epoch(other), .. } if *other == epoch);
+            let passed = before.map(|(_, owed)| owed).find(|owed| earlier(owed));
+            assert!(passed.is_none(), "seed {}: {delivery:?} is acknowledged before {passed:?}", self.seed);
+        }
+        let (label, _) = self.broker.owed.remove(place).expect("just found");
         let event = &self.books.events[&label];
         if event.rule == "stop" {
             let to = event.to.clone();

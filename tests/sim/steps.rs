@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let label = format!("e{}", self.events);
         self.events += 1;
         let to = NUMBERS[self.random.usize(0..NUMBERS.len())].to_owned();

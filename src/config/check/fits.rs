@@ -1,4 +1,5 @@
-//! What fits together by itself and not with each other: rules with quiet hours, groups with the day's limit.
+//! What fits together by itself and not with each other: rules with quiet hours, groups with the day's limit: warnings. And rules
+//! with the store.
 //!
 //! Floor: config.
 
@@ -8,8 +9,9 @@ use super::super::tree::{self, Table};
 use super::super::units;
 use super::policy::{Policy, Week};
 use super::store::Daily;
+use crate::limits;
 use crate::message::{Number, Priority, STAFF};
-use crate::rules::{Contact, Rules, Settings, To};
+use crate::rules::{Contact, Rule, Rules, Settings, To};
 use std::collections::BTreeSet;
 
 fn warn(account: &mut Account, root: &Table, key: String, found: String, fix: String) {
@@ -88,28 +90,61 @@ pub(super) fn daily_recipients(settings: &Settings, daily: Daily, root: &Table, 
         }
     }
     for rule in &settings.rules {
-        let mut all = BTreeSet::new();
-        let mut staff = true;
-        for to in &rule.to {
-            match to {
-                To::Contacts(name) => {
-                    let Some(contact) = settings.contacts.get(name) else { continue };
-                    staff &= contact.consent == STAFF;
-                    all.extend(people(settings, contact));
-                }
-                To::Person(name) => {
-                    staff &= rule.consent.as_deref() == Some(STAFF);
-                    all.extend(settings.people.get(name).map(|person| &person.number));
-                }
-                To::Number(_) => {}
-            }
-        }
+        let all = known(settings, rule);
+        let staff = rule.to.iter().all(|to| match to {
+            To::Contacts(name) => settings.contacts.get(name).is_none_or(|contact| contact.consent == STAFF),
+            To::Person(_) => rule.consent.as_deref() == Some(STAFF),
+            To::Number(_) => true,
+        });
         let of_a_group = rule.to.iter().any(|to| matches!(to, To::Contacts(name) if told.contains(name)));
         let urgent = staff || rule.priority == Priority::Critical;
         if let Some((found, fix)) = many(all.len(), urgent).filter(|_| !of_a_group) {
             warn(account, root, format!("rules.{}.to", rule.name), found, fix);
         }
     }
+}
+
+/// A store that cannot take one event of a rule in whole would hold it, and all that come after it, for ever.
+///
+/// The bound is that of [`Outbox::has_room`](crate::outbox::Outbox::has_room): nothing but outcomes goes beyond 98 % of the store, and a
+/// message to each recipient takes at most `limits::MESSAGE_ROWS`.
+pub(super) fn store(settings: &Settings, max_bytes: u64, root: &Table, account: &mut Account) {
+    let recipients = |rule: &Rule| {
+        let told_by_event = rule.to.iter().filter(|to| matches!(to, To::Number(_))).count();
+        known(settings, rule).len() + told_by_event
+    };
+    let Some(rule) = settings.rules.iter().max_by_key(|rule| recipients(rule)) else { return };
+    let most = recipients(rule);
+    let event = most as u64 * limits::MESSAGE_ROWS;
+    let least = (limits::EMPTY_STORE + event).div_ceil(98) * 100;
+    if max_bytes >= least {
+        return;
+    }
+    let key = "outbox.max_bytes".to_owned();
+    let origin = tree::origin_of(root, &key).unwrap_or_else(|| Origin::file(&account.file));
+    let found = format!(
+        "{} has no room for one event of rules.{}: {most} messages of up to {} each",
+        units::show_size(max_bytes),
+        rule.name,
+        units::show_size(limits::MESSAGE_ROWS)
+    );
+    let wanted = format!("{} or more", units::show_size(least.next_multiple_of(1 << 20)));
+    account.problems.push(Problem::new(key, origin, found).wanted(wanted).fix("Or name fewer people in the rule."));
+}
+
+/// The people whom a rule names by name or group, once.
+fn known<'s>(settings: &'s Settings, rule: &Rule) -> BTreeSet<&'s Number> {
+    let mut all = BTreeSet::new();
+    for to in &rule.to {
+        match to {
+            To::Contacts(name) => {
+                all.extend(settings.contacts.get(name).into_iter().flat_map(|contact| people(settings, contact)));
+            }
+            To::Person(name) => all.extend(settings.people.get(name).map(|person| &person.number)),
+            To::Number(_) => {}
+        }
+    }
+    all
 }
 
 /// Everybody in a group, once.

@@ -52,6 +52,9 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     if let (Some(settings), Some(daily)) = (&rules, limits.as_ref().and_then(|limits| limits.daily)) {
         fits::daily_recipients(settings, daily, root, r.account);
     }
+    if let (Some(settings), Some(outbox)) = (&rules, &outbox) {
+        fits::store(settings, outbox.max_bytes, root, r.account);
+    }
 
     let (branch, uplink, limits) = (branch?, uplink?, limits?);
     let whatsapp = crate::whatsapp::Settings {

@@ -3,6 +3,7 @@
 //! Floor: engine. Reading changes nothing.
 
 use super::wall_of;
+use crate::engine::dispatch::CRAMPED;
 use crate::engine::hold::QUIET;
 use crate::engine::soft::in_force;
 use crate::engine::{Engine, news};
@@ -137,6 +138,16 @@ impl Engine {
                 since: None,
                 until: None,
                 note,
+                loud: true,
+            });
+        }
+        if self.soft.cramped {
+            holds.push(Hold {
+                what: "everything".to_owned(),
+                reason: Reason::StoreFull,
+                since: None,
+                until: None,
+                note: CRAMPED.to_owned(),
                 loud: true,
             });
         }
