@@ -20,6 +20,7 @@ mod check;
 mod damage;
 mod error;
 mod export;
+mod health;
 mod hold;
 mod lane;
 mod ledger;
@@ -45,6 +46,7 @@ mod tables;
 
 pub use aside::set_aside;
 pub use error::{OpenError, StoreError};
+pub use health::Health;
 pub use hold::Hold;
 pub use lane::Lane;
 pub use ledger::LedgerRow;
