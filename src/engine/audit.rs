@@ -100,7 +100,7 @@ impl Engine {
         each: &mut impl FnMut(&crate::message::Anchor, &Row),
     ) -> audit::Verdict {
         let mut verifier = audit::Verifier::new(anchor);
-        let (pieces, _) = self.outbox.pieces(0, usize::MAX).unwrap();
+        let (pieces, _) = self.outbox.pieces(0, usize::MAX).expect("the store can be read");
         for piece in pieces {
             verifier.piece(piece.first, piece.count, piece.before, &piece.rows, each);
         }

@@ -112,5 +112,10 @@ CREATE TABLE hold (                     -- what stops messages: the number, a te
 CREATE TABLE audit (                    -- the audit record, in pieces of some rows each; what is newest is `box.tail`
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, boxed INTEGER NOT NULL, before BLOB NOT NULL, rows BLOB NOT NULL
 );
+CREATE TABLE health (                   -- what the platform said last about the number
+    sender INTEGER PRIMARY KEY, quality TEXT, people INTEGER,   -- people in 24 hours; -1: no limit
+    per_second INTEGER, status TEXT NOT NULL, told_wall INTEGER, trouble TEXT NOT NULL,
+    due INTEGER                         -- when it is asked again
+);
 CREATE TABLE repeat (slot INTEGER PRIMARY KEY, serial INTEGER NOT NULL, print BLOB NOT NULL);
 ";

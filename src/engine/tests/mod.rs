@@ -8,6 +8,7 @@ mod drive;
 mod faults;
 mod found;
 mod full;
+mod health;
 mod hours;
 mod kit;
 mod limits;

@@ -79,6 +79,7 @@ impl Work<'_> {
             Reason::of_code(text(&values[1])).is_some()
         })?;
         self.held_all = held_all;
+        self.table(&tables::HEALTH, |values| int(&values[0]) == 1)?;
         self.table(&tables::REPEAT, |_| true)?;
         self.table(&tables::AUDIT, |values| {
             int(&values[0]) > 0 && (1..1 << 32).contains(&int(&values[1])) && blob(&values[3]).len() == 32
