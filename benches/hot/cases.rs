@@ -4,7 +4,7 @@ use crate::house::{self, RULES, TEMPLATES, TOKEN, UPLINK};
 use branchline::config;
 use branchline::engine::{Action, BrokerLink, Engine, Input, Link, Rooms};
 use branchline::limits;
-use branchline::message::{Answer, Arrival, Delivery, Epoch, Payload, ReceiptId};
+use branchline::message::{Answer, Arrival, Delivery, Epoch, Payload, Priority, ReceiptId};
 use branchline::outbox::Outbox;
 use branchline::rules::{Applied, Rules};
 use branchline::time::{BoxTime, Clock, Mono, Now, Wall};
@@ -343,15 +343,15 @@ fn hold(store: &Path) {
 
 fn next_due(crowd: &Crowd) -> Prepared {
     let folder = crowd.copied("held");
-    let outbox = Outbox::open(rooms(folder.path(), "").outbox, 1).unwrap();
-    let free = || outbox.next_lane(BoxTime(1_000_000_000)).unwrap();
-    assert!(free().is_some());
+    let mut outbox = Outbox::open(rooms(folder.path(), "").outbox, 1).unwrap();
+    let mut next = move || {
+        let free = outbox.next_lane(BoxTime(1_000_000_000), Priority::Low).unwrap();
+        (free.is_some(), outbox.next_turn(Priority::Low).unwrap())
+    };
+    assert!(next().0);
     Box::new(move || {
         let _ = &folder;
-        measured(|| {
-            assert!(outbox.next_lane(BoxTime(1_000_000_000)).unwrap().is_some());
-            outbox.next_turn().unwrap()
-        });
+        measured(|| assert!(next().0));
     })
 }
 

@@ -3,8 +3,9 @@
 //! Floor: engine.
 
 use super::Engine;
+use super::limit::GATES;
 use super::soft::{Flight, in_force};
-use crate::message::{Content, MessageId, Number, PersonId, Reason, hex};
+use crate::message::{Content, MessageId, Number, PersonId, Priority, Reason, hex};
 use crate::outbox::{Hold, StoreError};
 use crate::pace::{self, Class};
 use crate::time::BoxTime;
@@ -36,7 +37,12 @@ impl Engine {
         let (key, lift, wait) = match (verdict.number, verdict.account) {
             (Some(OnNumber::Stop { lifted_by }), _) => ("number", stop(lifted_by), None),
             (_, Some(OnAccount::Stop { lifted_by })) => ("account", stop(lifted_by), None),
-            (Some(OnNumber::BackOff(class)), _) => ("number", BY_TIME.to_owned(), Some(Wait::BackOff(class_of(class)))),
+            (Some(OnNumber::BackOff(class)), _) => {
+                if class == BackOffClass::Number {
+                    self.slow_down()?;
+                }
+                ("number", BY_TIME.to_owned(), Some(Wait::BackOff(class_of(class))))
+            }
             (_, Some(OnAccount::BackOff)) => ("account", BY_TIME.to_owned(), Some(Wait::BackOff(Class::App))),
             (Some(OnNumber::HoldFor(long)), _) => ("number", BY_TIME.to_owned(), Some(Wait::For(long))),
             (_, Some(OnAccount::HoldTemplates(long))) => ("templates", BY_TIME.to_owned(), Some(Wait::For(long))),
@@ -135,7 +141,11 @@ impl Engine {
     pub(super) fn lift(&mut self, key: &str) -> Result<(), StoreError> {
         self.outbox.lift_hold(key)?;
         self.soft.holds.retain(|hold| hold.key != key);
-        self.soft.releasing.push(key.to_owned());
+        if GATES.contains(&key) {
+            self.soft.limits.count_now(self.moment.boxed);
+        } else {
+            self.soft.releasing.push(key.to_owned());
+        }
         Ok(())
     }
 
@@ -179,6 +189,7 @@ impl Engine {
         content: &Content,
         to: &Number,
         person: Option<PersonId>,
+        priority: Priority,
     ) -> Option<&Hold> {
         let now = self.moment.boxed;
         let template = match content {
@@ -190,7 +201,8 @@ impl Engine {
                 return hold.key == "templates" && template.is_some();
             };
             match kind {
-                "rule" => name == rule,
+                // The brake of a surge is an own cap: it lets pass what is critical.
+                "rule" => name == rule && (hold.reason != Reason::RuleSurge || priority != Priority::Critical),
                 "person" => person.is_some_and(|person| name == person.to_string()),
                 "category" => name == content.category().code(),
                 "template" => template.is_some_and(|template| match name.split_once('/') {

@@ -35,6 +35,7 @@ impl Engine {
         self.clock()?;
         self.end_holds()?;
         let mut more = self.expire_due()? | self.resolve_due()? | self.release()?;
+        self.open_gates()?;
         self.retry_held()?;
         more |= self.housekeeping()?;
         self.outbox.check_slice(self.moment)?;
@@ -286,10 +287,12 @@ impl Engine {
         if !self.soft.subscribed {
             return Ok(());
         }
+        let limits = self.limit_holds();
         let holds: Vec<_> = self
             .soft
             .holds
             .iter()
+            .chain(&limits)
             .filter(|hold| super::soft::in_force(hold, self.moment.boxed) && hold.loud)
             .map(|hold| json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": hold.since.rfc3339()}))
             .collect();
@@ -326,6 +329,7 @@ impl Engine {
             self.outbox.next_deadline(self.loss().is_none())?,
             self.outbox.next_parked(UNTIL)?,
             self.next_hold_end(),
+            self.soft.limits.next_wake(now),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),
             self.soft.receipts_due,
             self.disk_is_short().then(|| now + DISK_LOOK),

@@ -12,12 +12,13 @@
 //!              └── refused for now, surely not sent, repeated
 //! ```
 //!
-//! Every person with something to send has one row in `lane` whose `due` says when its next message may go. So the next
-//! sendable message is one index seek away however many others are held.
+//! Every person with something to send has one row in `lane` whose `due` says when its next message may go, of which rank and
+//! rule. So the next sendable message is one index seek away however many others are held, and rules take turns.
 
 mod aside;
 mod check;
 mod damage;
+mod day;
 mod error;
 mod export;
 mod hold;
@@ -41,6 +42,7 @@ mod settings;
 mod stopped;
 mod stops;
 mod tables;
+mod turns;
 
 pub use aside::set_aside;
 pub use error::{OpenError, StoreError};
@@ -51,7 +53,7 @@ pub use look::Looked;
 pub use message::{Attempt, Found, Recorded, Settling, Spent};
 pub use open::{folder, free_space};
 pub use receipt::Receipt;
-pub use salvage::{LIFT_ALL, LOSS};
+pub use salvage::{LIFT_ALL, LOSS, REACHED_UNKNOWN};
 pub use settings::*;
 
 use crate::message::SenderId;
@@ -128,6 +130,8 @@ pub struct Outbox {
     receipt_floor: i64,
     /// How the list was found; intact as soon as the store is open.
     listed: stops::Found,
+    /// Whose turn is next: only a cache.
+    turns: turns::Turns,
     /// Where the whole check stands.
     checked: check::Progress,
     /// Entries of a list of stops that had to be made again, until that is told.
@@ -196,6 +200,7 @@ impl Outbox {
     /// What was remembered of the store's content is read again.
     fn forget_caches(&mut self) -> Result<(), StoreError> {
         self.displaceable.clear();
+        self.turns.forget();
         self.forgettable.clear();
         self.more_forgettable = true;
         self.next_receipt = (self.last_receipt()? + 1).max(self.receipt_floor);

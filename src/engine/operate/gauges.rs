@@ -4,9 +4,10 @@
 
 use super::wall_of;
 use crate::engine::Engine;
+use crate::engine::limit::{BRAKE, RESUMED};
 use crate::engine::soft::in_force;
 use crate::message::{Outcome, Reason};
-use crate::operate::{Backlog, Gauges, Hold, LimitUse, LinkState};
+use crate::operate::{Backlog, Gauges, Hold, LinkState};
 use crate::outbox::{self, StoreError};
 use crate::status::show;
 
@@ -16,7 +17,6 @@ impl Engine {
         let now = self.moment;
         let bytes = self.outbox.used_bytes()?;
         let max_bytes = self.outbox.settings().max_bytes;
-        let share = |used: f64, of: f64| if of > 0.0 { (used / of).min(1.0) } else { 0.0 };
         Ok(Gauges {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             branch: self.branch.clone(),
@@ -36,14 +36,7 @@ impl Engine {
             bytes,
             max_bytes,
             free_bytes: self.soft.free_space,
-            limits: vec![
-                LimitUse { limit: "sender".to_owned(), used: self.soft.sender.used(&self.pace, now.boxed) },
-                LimitUse {
-                    limit: "in-flight".to_owned(),
-                    used: share(self.soft.in_flight.len() as f64, self.pace.max_in_flight as f64),
-                },
-                LimitUse { limit: "store".to_owned(), used: share(bytes as f64, max_bytes as f64) },
-            ],
+            limits: self.limits_used()?,
             holds: self.shown_holds(),
         })
     }
@@ -67,17 +60,22 @@ impl Engine {
 
     pub(super) fn shown_holds(&self) -> Vec<Hold> {
         let now = self.moment;
+        let limits = self.limit_holds();
         let mut holds: Vec<Hold> = self
             .soft
             .holds
             .iter()
-            .filter(|hold| in_force(hold, now.boxed))
+            .chain(&limits)
+            .filter(|hold| in_force(hold, now.boxed) && !hold.key.starts_with(RESUMED))
             .map(|hold| Hold {
                 what: match hold.key.as_str() {
                     "number" | "account" => crate::status::THE_NUMBER.to_owned(),
                     outbox::LOSS if hold.lift == outbox::LIFT_ALL => "everything".to_owned(),
                     outbox::LOSS => crate::status::ALL_BUT_ALARMS.to_owned(),
                     "all" => "everything".to_owned(),
+                    "people" => "people not written to in 24 hours".to_owned(),
+                    "people:urgent" => "staff and alarms to people not written to in 24 hours".to_owned(),
+                    BRAKE => "everything but critical messages".to_owned(),
                     key => key.replacen(':', " ", 1),
                 },
                 reason: hold.reason,
