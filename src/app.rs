@@ -4,12 +4,16 @@
 
 use crate::config::{self, Config, Loaded, Problem};
 use crate::door::clock::SystemClock;
+use crate::door::desk::{Busy, Desk};
 use crate::door::mqtt::{self, Mqtt};
-use crate::door::operate::{self, Busy, Desk};
+use crate::door::operate;
 use crate::door::tls::TlsProblem;
 use crate::door::uplink::{self, Uplink};
+use crate::door::webhook::{self, Webhook};
 use crate::engine::{self, Action, Engine, Failure, Inbox, Input, Link, Rooms, Told, World};
-use crate::message::{Answer, Arrival, AttemptId, ReceiptId};
+use crate::limits;
+use crate::message::{Answer, Arrival, AttemptId, Notices, ReceiptId};
+use crate::operate::{Reply, Request};
 use crate::outbox::{self, OpenError, Outbox};
 use crate::rules::Rules;
 use crate::time::{Now, Wall};
@@ -54,6 +58,9 @@ pub enum StartError {
     /// `operate.listen`
     #[error("{0}")]
     Listen(String),
+    /// `[webhook]`
+    #[error(transparent)]
+    Webhook(#[from] webhook::Problem),
     /// The system gave no thread.
     #[error("the system gave no thread: {0}")]
     Thread(std::io::Error),
@@ -66,9 +73,10 @@ pub enum StartError {
 pub struct Daemon {
     inbox: Inbox,
     mqtt: Mqtt,
-    desk: Desk,
+    desk: Desk<Request, Reply>,
     clock: SystemClock,
     page: Option<std::net::SocketAddr>,
+    webhook: Option<std::net::SocketAddr>,
     engine: JoinHandle<()>,
     ended: oneshot::Receiver<()>,
     reloads: crossbeam_channel::Sender<Reload>,
@@ -97,12 +105,17 @@ impl Daemon {
         let (inbox, queue) = engine::channel(config.mqtt.receive_maximum.into(), config.uplink.max_in_flight);
         let sink = Sink { inbox: inbox.clone(), clock: clock.clone() };
 
-        let desk = desk(&inbox);
+        let (desk, ear) = (desk(&inbox), ear(&inbox));
         let socket = operate::bind(&config.operate.socket)?;
         let page = match config.operate.listen {
             Some(on) => Some(operate::listen(on).await.map_err(StartError::Listen)?),
             None => None,
         };
+        let webhook = match config.webhook.clone() {
+            Some(settings) => Some(Webhook::open(settings).await?),
+            None => None,
+        };
+        let webhook_address = webhook.as_ref().and_then(|door| door.address().ok());
         let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());
         let uplink = Uplink::open(&config.uplink, &clock, &Handle::current(), sink.clone())?;
         let mqtt = mqtt::open(&config.mqtt, &clock, sink)?;
@@ -110,6 +123,9 @@ impl Daemon {
         let mut tasks = vec![tokio::spawn(operate::serve_socket(socket, desk.clone())).abort_handle()];
         if let Some(listener) = page {
             tasks.push(tokio::spawn(operate::serve_page(listener, desk.clone())).abort_handle());
+        }
+        if let Some(door) = webhook {
+            tasks.push(tokio::spawn(door.serve(ear.clone())).abort_handle());
         }
         tasks.push(tokio::spawn(look(inbox.clone(), mqtt.clone())).abort_handle());
 
@@ -119,6 +135,7 @@ impl Daemon {
             mqtt: mqtt.clone(),
             uplink,
             desk: desk.clone(),
+            ear,
             clock: clock.clone(),
             stopwatch: Instant::now(),
             reloads: incoming,
@@ -135,17 +152,23 @@ impl Daemon {
             })
             .map_err(StartError::Thread)?;
         info!(version = env!("CARGO_PKG_VERSION"), branch = config.rooms.branch, "started");
-        Ok(Daemon { inbox, mqtt, desk, clock, page: page_address, engine, ended, reloads, started: config, tasks })
+        let (page, webhook) = (page_address, webhook_address);
+        Ok(Daemon { inbox, mqtt, desk, clock, page, webhook, engine, ended, reloads, started: config, tasks })
     }
 
     /// Where requests of operators go, for whoever lives in the same process.
-    pub fn desk(&self) -> Desk {
+    pub fn desk(&self) -> Desk<Request, Reply> {
         self.desk.clone()
     }
 
     /// Where the status page listens.
     pub fn page(&self) -> Option<std::net::SocketAddr> {
         self.page
+    }
+
+    /// Where the platform's notices are taken.
+    pub fn webhook(&self) -> Option<std::net::SocketAddr> {
+        self.webhook
     }
 
     /// The clock that everything runs on.
@@ -292,13 +315,18 @@ fn warn_all(warnings: &[Problem]) {
     }
 }
 
-fn desk(inbox: &Inbox) -> Desk {
+fn desk(inbox: &Inbox) -> Desk<Request, Reply> {
     let inbox = inbox.clone();
-    Desk::new(
-        move |ticket, request| {
-            if inbox.tell(Input::Operator(ticket, request)) { Ok(()) } else { Err(Busy::Ending) }
-        },
-    )
+    Desk::new(limits::OPERATORS, move |ticket, request| given(inbox.tell(Input::Operator(ticket, request))))
+}
+
+fn ear(inbox: &Inbox) -> Desk<Notices, bool> {
+    let inbox = inbox.clone();
+    Desk::new(limits::NOTICES, move |ticket, notices| given(inbox.tell(Input::Notice(ticket, notices))))
+}
+
+fn given(took: bool) -> Result<(), Busy> {
+    if took { Ok(()) } else { Err(Busy::Ending) }
 }
 
 fn seed() -> u64 {
@@ -373,7 +401,8 @@ impl uplink::Answers for Sink {
 struct Outside {
     mqtt: Mqtt,
     uplink: Uplink<Sink>,
-    desk: Desk,
+    desk: Desk<Request, Reply>,
+    ear: Desk<Notices, bool>,
     clock: SystemClock,
     stopwatch: Instant,
     reloads: crossbeam_channel::Receiver<Reload>,
@@ -406,6 +435,7 @@ impl World for Outside {
             Action::Publish(publish) => self.mqtt.publish(publish),
             Action::Show(told) => log(&told, &self.store),
             Action::Done(ticket, reply) => self.desk.done(ticket, reply),
+            Action::Heard(ticket, kept) => self.ear.done(ticket, kept),
         }
     }
 
@@ -423,7 +453,7 @@ impl World for Outside {
 
     fn reload(&mut self, engine: &mut Engine) {
         if let Ok(Reload { rooms, rules }) = self.reloads.try_recv() {
-            engine.reload(rooms, rules);
+            engine.reload(self.clock.now(), rooms, rules);
         }
     }
 }

@@ -4,6 +4,12 @@
 
 /// Bytes of the largest payload that is read (`mqtt.max_payload`, default). Larger ones are recorded by size and hash.
 pub const PAYLOAD: usize = 16 * 1024;
+/// Bytes of one configuration file: some thousand rules, at below 1 KiB each as in the examples.
+pub const CONFIG_FILE: usize = 1024 * 1024;
+/// Bytes of a file that the configuration names, a certificate, key or secret: all public authorities together are some 220 KiB.
+pub const NAMED_FILE: usize = 1024 * 1024;
+/// Bytes of `templates.file`: the 6,000 templates of a verified business (facts 1.4), at 1.3 KiB each as the platform lists them.
+pub const TEMPLATE_LIST: usize = 8 * 1024 * 1024;
 /// Unacknowledged QoS 1 arrivals (`mqtt.receive_maximum`, default): with `PAYLOAD`, at most 4 MiB wait in memory.
 pub const RECEIVE: usize = 256;
 const _: () = assert!(RECEIVE * PAYLOAD <= 4 * 1024 * 1024);
@@ -23,10 +29,22 @@ pub const RECEIPTS_IN_FLIGHT: usize = 16;
 pub const BATCH: usize = 256;
 /// Bytes that a message may write on its way from arrival to its outcome: the design's budget.
 pub const MESSAGE_WRITES: u64 = 32 * 1024;
+/// Bytes of the store that one message may take: a body of `RENDERED` and as much again in its topic, its subject, its rows and their
+/// indexes. Whatever `mqtt.max_payload` is: of a payload only the texts that rules made of it are kept.
+pub const MESSAGE_ROWS: u64 = 4 * RENDERED as u64;
+/// Bytes of the store that an attempt and its outcome may add. Rows of the message and the attempt grow, a receipt, two names of the
+/// person and a hold are new, and the turn moves: eight trees, of which each may split a page of 1 KiB.
+pub const OUTCOME: u64 = 8 * 1024;
+/// Bytes of the store without any message: its tables, and what is remembered of `REPEATS` arrivals.
+pub const EMPTY_STORE: u64 = 128 * 1024;
 /// Bytes that the write-ahead log keeps between checkpoints.
 pub const JOURNAL: u64 = 1024 * 1024;
 /// Bytes of an answer body that are read; the API's own are below 2 KiB.
 pub const ANSWER: usize = 64 * 1024;
+/// Bytes of a webhook's body (facts 4.1: 3 MB, with up to 1,000 updates).
+pub const NOTICE: usize = 3_000_000;
+/// Bodies of notices that may wait for the engine, of each way that they come by: 32 small ones and a large one at a time.
+pub const NOTICES: usize = 33;
 /// Bytes of an event id; longer ones are replaced by their hash.
 pub const EVENT_ID: usize = 128;
 /// Arrivals without an id that are remembered, to recognise what the broker marks as a repeat.

@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use branchline::config::{Loaded, Problem, load, restart_needed};
-use branchline::rules;
+use branchline::{limits, rules};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -163,6 +163,20 @@ fn a_file_or_board_that_is_not_there_is_told() {
     branch.write("conf.d/1.toml", "a = \n").write("conf.d/2.toml", "b\n");
     let told = branch.load(None, &[]).unwrap_err();
     assert!(told.contains("conf.d/1.toml:1:") && told.contains("conf.d/2.toml:1:"), "both are told: {told}");
+}
+
+/// A disk or a log that is named by mistake was read into memory.
+#[test]
+fn a_configuration_file_that_is_far_too_large_is_not_read() {
+    let branch = Branch::new("");
+    branch.write("conf.d/most.toml", &" ".repeat(limits::CONFIG_FILE));
+    branch.load(None, &[]).unwrap();
+    branch.write("conf.d/most.toml", &" ".repeat(limits::CONFIG_FILE + 1));
+    let told = branch.load(None, &[]).unwrap_err();
+    assert!(told.starts_with("conf.d/most.toml: cannot be read: it is larger than 1 MiB. Check the path"), "{told}");
+    std::os::unix::fs::symlink("/dev/zero", branch.0.path().join("conf.d/endless.toml")).unwrap();
+    let told = branch.load(None, &[]).unwrap_err();
+    assert!(told.contains("conf.d/endless.toml: cannot be read: it is larger than 1 MiB"), "{told}");
 }
 
 #[test]

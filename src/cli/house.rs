@@ -146,7 +146,7 @@ impl Drop for Scratch {
 
 impl Backend for Offline {
     fn ask(&mut self, request: Request) -> Result<Reply, Failure> {
-        self.engine.ask(self.clock.now(), request).map_err(|failure| Failure::new(Exit::Storage, failure.to_string()))
+        self.engine.ask(self.clock.now(), request).map_err(|failure| start_failure(failure.into()))
     }
 }
 
@@ -166,8 +166,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 pub(super) fn start_failure(error: StartError) -> Failure {
     let exit = match &error {
+        StartError::Store(error) if error.is_bug() => Exit::Bug,
+        StartError::Engine(failure) if failure.is_bug() => Exit::Bug,
         StartError::Store(_) | StartError::Engine(_) => Exit::Storage,
-        StartError::Socket(_) | StartError::Listen(_) | StartError::Thread(_) => Exit::Unavailable,
+        StartError::Socket(_) | StartError::Listen(_) | StartError::Webhook(_) | StartError::Thread(_) => Exit::Unavailable,
         StartError::Ended => Exit::Bug,
         StartError::Mqtt(_) | StartError::Uplink(_) => Exit::Config,
     };

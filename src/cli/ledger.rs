@@ -204,6 +204,7 @@ mod tests {
             zone: TimeZone::get("America/Sao_Paulo").unwrap(),
             country: Country::of_code("BR"),
             purposes: Some(vec!["orders".into()]),
+            fingerprint: None,
         }
     }
 

@@ -120,6 +120,8 @@ pub struct Setting {
     pub country: Option<Country>,
     /// Every purpose that there is.
     pub purposes: Option<Vec<String>>,
+    /// Tells the configuration that was read from another one.
+    pub fingerprint: Option<String>,
 }
 
 impl Setting {
@@ -128,11 +130,16 @@ impl Setting {
         let rules = &config.rooms.rules;
         let stated = rules.contacts.values().map(|contact| contact.consent.clone());
         let purposes = rules.purposes.iter().cloned().chain(stated).collect();
-        Setting { zone: rules.timezone.clone(), country: Some(rules.country), purposes: Some(purposes) }
+        Setting {
+            zone: rules.timezone.clone(),
+            country: Some(rules.country),
+            purposes: Some(purposes),
+            fingerprint: Some(config.rooms.fingerprint.clone()),
+        }
     }
 
     fn unknown() -> Setting {
-        Setting { zone: TimeZone::system(), country: None, purposes: None }
+        Setting { zone: TimeZone::system(), country: None, purposes: None, fingerprint: None }
     }
 
     fn knows(&self, purpose: &str) -> bool {
@@ -189,7 +196,15 @@ impl<'a, W: Write> Session<'a, W> {
                 let at = explain.at.map(|text| self.moment("--at", &text)).transpose()?;
                 let payload = explain.payload.map(|file| read(&file, input)).transpose()?.unwrap_or_default();
                 let request = Request::Explain { topic: explain.topic, payload, at };
-                self.show(request, explain.output, |of: Explanation| render::explanation(&of, &zone))
+                let (mut value, mut of): (_, Explanation) = self.data(request)?;
+                if let Some(daemons) = &mut of.configuration {
+                    daemons.differs = self.setting.fingerprint.as_ref().map(|read| *read != daemons.fingerprint);
+                    value["configuration"]["differs"] = daemons.differs.into();
+                }
+                if explain.output.json {
+                    return print_json(self.out, &value);
+                }
+                print(self.out, &render::explanation(&of, &zone))
             }
             Command::Send(send) => {
                 let (order, output) = send.order();

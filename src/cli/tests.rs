@@ -295,6 +295,16 @@ fn how_commands_end() {
 #[test]
 fn an_engine_that_ends_by_itself_ends_the_program_as_our_bug() {
     assert_eq!(house::start_failure(crate::app::StartError::Ended).exit, Exit::Bug);
+    for (code, exit) in [
+        (rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE, Exit::Bug),
+        (rusqlite::ffi::SQLITE_CORRUPT, Exit::Storage),
+        (rusqlite::ffi::SQLITE_IOERR_FSYNC, Exit::Storage),
+    ] {
+        let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None).into();
+        let failure = house::start_failure(crate::engine::Failure::Store(error).into());
+        assert_eq!(failure.exit, exit, "{failure}");
+        assert_eq!(failure.text.contains("bug of Branchline"), exit == Exit::Bug, "{failure}");
+    }
 }
 
 /// Else an offline command would open another store than the daemon's.

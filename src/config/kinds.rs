@@ -2,11 +2,13 @@
 //!
 //! Floor: config. What is not of its kind or outside its range is a problem with what would be right.
 
+use super::layers::read_up_to;
 use super::problem::{Problem, nearest};
 use super::reader::Reader;
 use super::show::{describe, looks_secret};
 use super::tree::{Node, Value};
 use super::units;
+use crate::limits;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -160,9 +162,14 @@ impl Reader<'_, '_> {
         Some(self.account.folder.join(text))
     }
 
-    /// A file that must be there and readable: its path, and its content. A bare name is looked for among the
-    /// credentials first.
+    /// A file that must be there and readable, and no larger than a certificate or secret is: its path, and its content. A bare
+    /// name is looked for among the credentials first.
     pub fn file(&mut self, key: &str) -> Option<(PathBuf, Vec<u8>)> {
+        self.file_up_to(key, limits::NAMED_FILE)
+    }
+
+    /// As [`file`](Self::file), of at most so many bytes.
+    pub fn file_up_to(&mut self, key: &str, most: usize) -> Option<(PathBuf, Vec<u8>)> {
         let text = self.text(key)?;
         if looks_secret(&text) {
             let found = "looks like the secret itself; it is not shown here";
@@ -173,12 +180,16 @@ impl Reader<'_, '_> {
             return None;
         }
         let path = self.locate(&text);
-        let (found, fix) = match std::fs::read(&path) {
+        let (found, fix) = match read_up_to(&path, most) {
             Ok(content) if !content.is_empty() => return Some((path, content)),
             Ok(_) => (format!("the file {} is empty", path.display()), "Fill it, or remove this key."),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (
                 format!("there is no file {}", path.display()),
                 "A bare name is looked for in $CREDENTIALS_DIRECTORY, then in the folder of the configuration file.",
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => (
+                format!("the file {} is not read: {error}", path.display()),
+                "No file of this kind is: another one was meant.",
             ),
             Err(error) => (
                 format!("the file {} cannot be read: {error}", path.display()),

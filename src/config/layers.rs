@@ -4,6 +4,10 @@
 
 use super::problem::{Origin, Problem, Source};
 use super::tree::{self, Node, Table, Value};
+use super::units;
+use crate::limits;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Every key of this version with its default.
@@ -45,11 +49,25 @@ pub(super) fn read(file: &Path, board: Option<&str>, env: &[(String, String)]) -
 }
 
 fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let content = read_up_to(path, limits::CONFIG_FILE);
+    let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is no text (UTF-8)");
+    let text = content.and_then(|content| String::from_utf8(content).map_err(no_text)).map_err(|error| {
         let problem = Problem::new("", Origin::file(path), format!("cannot be read: {error}"));
         vec![problem.fix("Check the path (--config), and that the user who runs this may read it.")]
     })?;
     tree::parse(&text, &Source::File(path.into()))
+}
+
+/// What a file holds. One of more than `most` bytes is an error of the kind `FileTooLarge`: a disk or a log, named by mistake, is not
+/// read into memory.
+pub(super) fn read_up_to(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(most as u64 + 1).read_to_end(&mut content)?;
+    if content.len() > most {
+        let why = format!("it is larger than {}", units::show_size(most as u64));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(content)
 }
 
 /// `boards/NAME.toml` beside the file, then where packages put it. Its table `[board]` holds facts for building and

@@ -33,6 +33,7 @@ use crate::engine::Rooms;
 use crate::rules::Rules;
 use reader::{Account, Reader};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 /// The checked configuration: what every part of the house is set up with.
@@ -44,6 +45,8 @@ pub struct Config {
     pub uplink: door::uplink::Settings,
     /// `[operate]`
     pub operate: Operate,
+    /// `[webhook]`; `None` without `webhook.listen`.
+    pub webhook: Option<door::webhook::Settings>,
     /// `branch.id` and the rooms.
     pub rooms: Rooms,
     /// A hash of what each certificate's and key's file held, by the key that names it.
@@ -104,13 +107,22 @@ pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Resul
     let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
     let problems = tidy(account.problems);
     match config {
-        Some((config, rules)) if problems.is_empty() => {
+        Some((mut config, rules)) if problems.is_empty() => {
+            config.rooms.fingerprint = fingerprint(&root, &config.rooms.rules);
             let values = account.values.into_iter();
             let effective = values.map(|(key, (value, origin))| Effective { key, value, origin }).collect();
             Ok(Loaded { config, rules, effective, warnings: tidy(account.warnings) })
         }
         _ => Err(problems),
     }
+}
+
+/// Tells a configuration from another one: by all values of all layers, whatever file they stand in, and the list of templates.
+fn fingerprint(root: &tree::Table, rules: &crate::rules::Settings) -> String {
+    let mut hasher = DefaultHasher::new();
+    root.iter().for_each(|(name, node)| (name, node.render()).hash(&mut hasher));
+    rules.templates.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// By file and line. A mistake in a base is also seen through each rule that inherits it: told once, by the first key.
@@ -130,6 +142,10 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let (om, nm, ou, nu) = (&old.mqtt, &new.mqtt, &old.uplink, &new.uplink);
     let cert = |identity: &Option<(PathBuf, PathBuf)>| identity.as_ref().map(|(cert, _)| cert.clone());
     let key = |identity: &Option<(PathBuf, PathBuf)>| identity.as_ref().map(|(_, key)| key.clone());
+    let listens = |config: &Config| config.webhook.as_ref().map(|door| door.listen);
+    let webhook_identity = |config: &Config| config.webhook.as_ref().and_then(|door| door.identity.clone());
+    let secrets =
+        |config: &Config| config.webhook.as_ref().map(|door| (door.app_secret.clone(), door.verify_token.clone()));
     [
         ("branch.id", old.rooms.branch != new.rooms.branch),
         ("mqtt.url", (&om.host, om.port, om.tls) != (&nm.host, nm.port, nm.tls)),
@@ -156,6 +172,11 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("uplink.connect_timeout", ou.connect_timeout != nu.connect_timeout),
         ("uplink.max_in_flight", ou.max_in_flight != nu.max_in_flight),
         ("outbox.path", old.rooms.outbox.path != new.rooms.outbox.path),
+        ("webhook.listen", listens(old) != listens(new)),
+        ("webhook.cert_file", cert(&webhook_identity(old)) != cert(&webhook_identity(new))),
+        ("webhook.key_file", key(&webhook_identity(old)) != key(&webhook_identity(new))),
+        ("webhook.app_secret_file", secrets(old).map(|both| both.0) != secrets(new).map(|both| both.0)),
+        ("webhook.verify_token_file", secrets(old).map(|both| both.1) != secrets(new).map(|both| both.1)),
         ("operate.socket", old.operate.socket != new.operate.socket),
         ("operate.listen", old.operate.listen != new.operate.listen),
     ]

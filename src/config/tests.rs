@@ -30,6 +30,9 @@ fn folder() -> tempfile::TempDir {
         "box.pem",
         "box.key",
         "corporate-ca.pem",
+        "webhook.pem",
+        "webhook.key",
+        "verify-token",
     ] {
         let text = match name.rsplit('.').next() {
             Some("pem") => &pem,

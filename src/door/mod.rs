@@ -4,10 +4,13 @@
 //! Floor: doors.
 
 pub mod backoff;
+mod bounded;
 pub mod clock;
+pub mod desk;
 pub mod mqtt;
 pub mod operate;
 pub mod secret;
 pub mod tls;
 pub mod trial;
 pub mod uplink;
+pub mod webhook;

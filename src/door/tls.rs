@@ -3,12 +3,14 @@
 //! Floor: doors. Opens no connection; never verifies against the bare system clock (see `door::clock`).
 
 use super::clock::SystemClock;
+use crate::limits::NAMED_FILE;
 use crate::time::Wall;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,23 +178,46 @@ fn configure(
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
-            builder.with_client_auth_cert(chain, private_key(key)?).map_err(|why| match why {
-                rustls::Error::InconsistentKeys(_) => {
-                    TlsProblem::NotAPair { certificate: certificate.clone(), key: key.clone() }
-                }
-                rustls::Error::InvalidCertificate(_) => {
-                    TlsProblem::BadCertificate { file: certificate.clone(), number: 1, why: why.to_string() }
-                }
-                _ => TlsProblem::BadKey {
-                    file: key.clone(),
-                    found: format!("{why}; use an RSA (2048 bits or more), P-256, P-384 or Ed25519 key"),
-                },
-            })?
+            builder
+                .with_client_auth_cert(chain, private_key(key)?)
+                .map_err(|why| not_usable(why, certificate, key))?
         }
     };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(config)
+}
+
+/// A server's configuration: TLS 1.2 and 1.3, no client certificates, HTTP/1.1. `identity` is the file of the certificate (with
+/// its chain) and the file of its key, both PEM.
+///
+/// # Errors
+/// [`TlsProblem`], naming the file.
+pub fn server_config(identity: &(PathBuf, PathBuf)) -> Result<ServerConfig, TlsProblem> {
+    let (certificate, key) = identity;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|why| TlsProblem::Library(why.to_string()))?
+        .with_no_client_auth()
+        .with_single_cert(certificates(certificate)?, private_key(key)?)
+        .map_err(|why| not_usable(why, certificate, key))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Why the library does not take two files that can each be read.
+fn not_usable(why: rustls::Error, certificate: &Path, key: &Path) -> TlsProblem {
+    let (certificate, key) = (certificate.to_owned(), key.to_owned());
+    match why {
+        rustls::Error::InconsistentKeys(_) => TlsProblem::NotAPair { certificate, key },
+        rustls::Error::InvalidCertificate(_) => {
+            TlsProblem::BadCertificate { file: certificate, number: 1, why: why.to_string() }
+        }
+        _ => TlsProblem::BadKey {
+            file: key,
+            found: format!("{why}; use an RSA (2048 bits or more), P-256, P-384 or Ed25519 key"),
+        },
+    }
 }
 
 /// The library's verifier, asked about one name whatever was dialled.
@@ -296,7 +321,11 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsProblem> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsProblem> {
-    std::fs::read(file).map_err(|why| TlsProblem::Unreadable { file: file.to_owned(), why })
+    let mut content = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|opened| opened.take(NAMED_FILE as u64 + 1).read_to_end(&mut content))
+        .and_then(|read| if read > NAMED_FILE { Err(ErrorKind::FileTooLarge.into()) } else { Ok(content) })
+        .map_err(|why| TlsProblem::Unreadable { file: file.to_owned(), why })
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

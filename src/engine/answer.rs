@@ -4,16 +4,12 @@
 
 use super::soft::Flight;
 use super::{Engine, Tally};
-use crate::message::{Answer, AttemptId, MessageId, Notice, Number, Outcome, PersonId, Reason};
+use crate::message::{Answer, AttemptId, MessageId, Outcome, PersonId, Reason};
 use crate::outbox::{Found, Lane, Settling, Spent, StoreError};
 use crate::pace::{self, Class, Recent};
 use crate::policy::{self, Next};
 use crate::time::BoxTime;
 use crate::whatsapp::{self, Circuit, Fate, KnownAs, OnPerson, Verdict};
-use std::time::Duration;
-
-/// The platform's service window (facts 2.6).
-const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Engine {
     /// Idempotent by attempt: an answer to an attempt that is not open any more changes nothing.
@@ -252,19 +248,5 @@ impl Engine {
             self.settle(lane)?;
         }
         Ok(())
-    }
-
-    /// What the platform reports by itself.
-    pub(super) fn noticed(&mut self, notice: &Notice) -> Result<(), StoreError> {
-        match notice {
-            Notice::Inbound { from, at } => {
-                // A number that nobody can read is no person that we could answer.
-                let Ok(number) = Number::of_digits(from) else { return Ok(()) };
-                let person = self.outbox.person(&number)?;
-                self.outbox.open_window(person, *at + WINDOW)?;
-                self.needs_no_place(person)?;
-                self.refresh(person)
-            }
-        }
     }
 }

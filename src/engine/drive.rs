@@ -4,7 +4,7 @@
 //!
 //! Two bounded queues lead here. Answers, notices, operators and links go first, so that a flood of arrivals never starves
 //! them. Nobody ever waits to put something in: whoever does holds a permit of its own kind (arrivals: the MQTT door's room;
-//! answers: the posts in flight; operators: `limits::OPERATORS`), and the queues have room for all permits together.
+//! answers: the posts in flight; operators: `limits::OPERATORS`; notices: `limits::NOTICES`), and the queues have room for all permits together.
 
 use super::{Action, Engine, Failure, Input};
 use crate::limits;
@@ -51,7 +51,7 @@ pub struct Queue {
 
 /// The two queues, with room for `receive_maximum` arrivals (and a quarter for QoS 0) and `max_in_flight` answers.
 pub fn channel(receive_maximum: usize, max_in_flight: usize) -> (Inbox, Queue) {
-    let (urgent, urgent_queue) = bounded(max_in_flight + limits::OPERATORS + limits::RECEIPTS_IN_FLIGHT + NEWS);
+    let (urgent, urgent_queue) = bounded(max_in_flight + limits::OPERATORS + limits::NOTICES + limits::RECEIPTS_IN_FLIGHT + NEWS);
     let (arrivals, arrival_queue) = bounded(receive_maximum + receive_maximum / 4 + 1);
     let (stop, stop_queue) = bounded(1);
     (Inbox { urgent, arrivals, stop }, Queue { urgent: urgent_queue, arrivals: arrival_queue, stop: stop_queue })
@@ -159,7 +159,7 @@ impl Course {
             Err(failure) => {
                 self.troubled = true;
                 world.trouble(Some(&failure));
-                self.pending.look(engine, now).into_iter().for_each(|action| world.release(action));
+                self.pending.turn_away(engine, now).into_iter().for_each(|action| world.release(action));
             }
         }
         self.stop_by.is_some_and(|by| world.now().mono >= by || (engine.is_idle() && self.pending.inputs.is_empty()))
@@ -174,7 +174,7 @@ struct Done {
     refused: Option<Failure>,
 }
 
-/// One batch. When the store has no space for all, what is on its way is settled first: answers alone, then arrivals again.
+/// One batch. When the store has no space for all, what is on its way is settled first: without the arrivals, then answers alone.
 fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done, Failure> {
     if engine.in_doubt()
         && let Some(actions) = engine.mend()?
@@ -182,7 +182,7 @@ fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done,
         return Ok(Done { actions, took: pending.done(), refused: None });
     }
     pending.given = pending.inputs.len();
-    let failure = match engine.batch(now, &pending.inputs) {
+    let mut failure = match engine.batch(now, &pending.inputs) {
         Ok(actions) => {
             engine.disk_full(false);
             return Ok(Done { actions, took: pending.done(), refused: None });
@@ -190,18 +190,28 @@ fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done,
         Err(failure) => failure,
     };
     engine.disk_full(true);
-    if !failure.is_full() || engine.in_doubt() || pending.urgent == pending.inputs.len() {
-        return Err(failure);
+    // Without the arrivals, also if nothing else is left: what time brings (expiry, forgetting) makes room. Then answers alone.
+    let mut given = pending.inputs.len();
+    for fewer in [pending.urgent, pending.answers_first()] {
+        if !failure.is_full() || engine.in_doubt() {
+            break;
+        }
+        if fewer == given {
+            continue;
+        }
+        (given, pending.given) = (fewer, fewer);
+        match engine.batch(now, &pending.inputs[..fewer]) {
+            Ok(actions) => return Ok(Done { actions, took: pending.done(), refused: Some(failure) }),
+            Err(again) => failure = again,
+        }
     }
-    // Also without any: what time brings (expiry, forgetting) makes room.
-    pending.given = pending.urgent;
-    let actions = engine.batch(now, &pending.inputs[..pending.urgent])?;
-    Ok(Done { actions, took: pending.done(), refused: Some(failure) })
+    Err(failure)
 }
 
 impl Pending {
-    /// Who only wants to look is answered although the store takes nothing: that is when it matters.
-    fn look(&mut self, engine: &mut Engine, now: Now) -> Vec<Action> {
+    /// While the store takes nothing: who only wants to look is answered, for that is when it matters, and notices are refused,
+    /// for the platform sends them again.
+    fn turn_away(&mut self, engine: &mut Engine, now: Now) -> Vec<Action> {
         if engine.in_doubt() {
             return Vec::new();
         }
@@ -215,10 +225,21 @@ impl Pending {
                 }
                 None => true,
             },
+            Input::Notice(ticket, _) => {
+                actions.push(Action::Heard(*ticket, false));
+                false
+            }
             _ => true,
         });
         self.urgent -= before - self.inputs.len();
         actions
+    }
+
+    /// Puts the answers before all else; how many they are.
+    fn answers_first(&mut self) -> usize {
+        let answer = |input: &Input| matches!(input, Input::Answered(..));
+        self.inputs[..self.urgent].sort_by_key(|input| !answer(input));
+        self.inputs.iter().take_while(|input| answer(input)).count()
     }
 
     /// The last batch is true; how many inputs it had.

@@ -3,7 +3,7 @@
 //! Floor: engine.
 
 use crate::message::{
-    Answer, Arrival, AttemptId, Delivery, Epoch, Filter, MessageId, NotSent, Notice, Outcome, Priority, Reason,
+    Answer, Arrival, AttemptId, Delivery, Epoch, Filter, MessageId, NotSent, Notices, Outcome, Priority, Reason,
     ReceiptId,
 };
 use crate::operate::{LastLine, Reply, Request};
@@ -18,8 +18,9 @@ pub enum Input {
     Arrived(Arrival),
     /// A post ended. Idempotent by attempt.
     Answered(AttemptId, Answer),
-    /// The platform reported something (webhook or notice topic).
-    Notice(Notice),
+    /// The platform reported something (webhook or notice topic): one body. `Action::Heard` with the same ticket says whether it
+    /// is stored.
+    Notice(u64, Notices),
     /// Somebody asks over the socket; the answer goes out as `Action::Done` with the same ticket.
     Operator(u64, Request),
     /// A connection changed.
@@ -75,7 +76,7 @@ pub enum BrokerLink {
 #[derive(Debug)]
 pub enum Action {
     /// An arrival is done with, whatever became of it: gives back its room, and sends the PUBACK where one is due. Once for
-    /// every arrival, in the order of arrival, with the `delivery` that it came with.
+    /// every arrival, with the `delivery` that it came with; within a connection in the order of arrival.
     Ack(Delivery),
     /// Send one request, once.
     Post(Post),
@@ -96,6 +97,8 @@ pub enum Action {
     Show(Told),
     /// The answer to an operator.
     Done(u64, Reply),
+    /// Whether a body of notices is stored. Otherwise nothing of it is, and the platform shall send it again.
+    Heard(u64, bool),
 }
 
 /// One request to the API.

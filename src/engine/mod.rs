@@ -18,6 +18,7 @@ mod hold;
 mod io;
 mod limit;
 mod loss;
+mod notice;
 mod operate;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
@@ -31,7 +32,7 @@ pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
 
 use crate::message::{Category, Country, Number, Outcome, PersonId, Reason};
-use crate::operate::{Reply, Request};
+use crate::operate::{InForce, Reply, Request};
 use crate::outbox::{OpenError, Outbox, StoreError};
 use crate::rules::Rules;
 use crate::status::Status;
@@ -43,6 +44,8 @@ use std::sync::Arc;
 /// What the rooms are set up with; replaced as a whole by a reload.
 #[derive(Clone, Debug)]
 pub struct Rooms {
+    /// Tells this configuration from another one.
+    pub fingerprint: String,
     /// `branch.id`
     pub branch: String,
     /// Rules, people, contacts, templates.
@@ -72,6 +75,14 @@ impl Failure {
     /// No space: what is kept elsewhere (arrivals) can wait, what is on its way must be settled first.
     pub fn is_full(&self) -> bool {
         matches!(self, Failure::Store(StoreError::Full(_)))
+    }
+
+    /// The store is whole and refused all the same: our bug.
+    pub fn is_bug(&self) -> bool {
+        match self {
+            Failure::Store(error) => error.is_bug(),
+            Failure::Open(error) => error.is_bug(),
+        }
     }
 }
 
@@ -104,6 +115,7 @@ pub struct Engine {
     timezone: jiff::tz::TimeZone,
     /// The numbers of all configured contacts.
     contacts: Vec<Number>,
+    in_force: InForce,
     outbox: Outbox,
     status: Status,
     soft: Soft,
@@ -161,6 +173,7 @@ impl Engine {
             pace: rooms.pace,
             whatsapp: rooms.whatsapp,
             contacts: loss::contacts(&rooms.rules),
+            in_force: InForce::new(moment.wall.reading(), rooms.fingerprint),
             country: rooms.rules.country,
             timezone: rooms.rules.timezone,
             running: true,
@@ -189,7 +202,7 @@ impl Engine {
     }
 
     /// Takes a new configuration. What is stored keeps the text it was rendered with.
-    pub fn reload(&mut self, rooms: Rooms, rules: impl Into<Arc<Rules>>) {
+    pub fn reload(&mut self, now: Now, rooms: Rooms, rules: impl Into<Arc<Rules>>) {
         self.rules = rules.into();
         self.policy = rooms.policy;
         let kept = kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace);
@@ -198,9 +211,12 @@ impl Engine {
         self.outbox.reconfigure(kept);
         self.soft.limits.reconfigured(self.moment.boxed);
         self.contacts = loss::contacts(&rooms.rules);
+        self.in_force = InForce::new(self.soft.peek(now).wall.reading(), rooms.fingerprint);
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;
         self.soft.filters_changed = true;
+        // Quiet hours may be other ones.
+        self.soft.apart = None;
         self.stirred = true;
     }
 
@@ -385,7 +401,7 @@ impl Engine {
         match input {
             Input::Arrived(arrival) => self.arrived(arrival),
             Input::Answered(attempt, answer) => self.answered(*attempt, answer),
-            Input::Notice(notice) => self.noticed(notice),
+            Input::Notice(ticket, notices) => self.heard(*ticket, notices),
             Input::Operator(ticket, request) => self.operated(*ticket, request),
             Input::Link(link) => self.linked(link),
             Input::ReceiptTaken(id) => {
@@ -411,13 +427,12 @@ impl Engine {
     }
 
     fn give_up(&mut self, error: StoreError) -> Failure {
-        match self.outbox.rollback() {
-            Ok(()) => error.into(),
-            Err(_) => match self.outbox.reopen() {
-                Ok(_) => error.into(),
-                Err(open) => open.into(),
-            },
+        if self.outbox.rollback().is_err()
+            && let Err(open) = self.outbox.reopen()
+        {
+            return open.into();
         }
+        self.outbox.judged(error).into()
     }
 
     fn count(&mut self) {

@@ -14,49 +14,50 @@ pub fn masked(text: &str) -> String {
 
 /// The same where a phone number is expected: runs of `least` digits and more.
 pub fn masked_from(text: &str, least: usize) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut told = 0;
-    for run in runs(text, least) {
-        out.push_str(&text[told..run.start + 2]);
-        out.push('…');
-        told = run.end - 2;
-    }
-    out + &text[told..]
+    shown(text, least, |out, _| out.push('…'))
 }
 
 /// As many characters as before, for what points at a place in the text: all digits but two at each end are dots.
 pub fn dotted(text: &str) -> String {
+    let dot = |sign: char| if sign.is_numeric() { '•' } else { sign };
+    shown(text, NUMBER, |out, middle| out.extend(middle.chars().map(dot)))
+}
+
+/// The text, with what `hide` makes of the middle of each run.
+fn shown(text: &str, least: usize, hide: impl Fn(&mut String, &str)) -> String {
     let mut out = String::with_capacity(text.len());
     let mut told = 0;
-    for run in runs(text, NUMBER) {
-        out.push_str(&text[told..run.start + 2]);
-        let middle = text[run.start + 2..run.end - 2].chars();
-        out.extend(middle.map(|letter| if letter.is_ascii_digit() { '•' } else { letter }));
-        told = run.end - 2;
+    for run in runs(text, least) {
+        let signs = &text[run.clone()];
+        let two: usize = signs.chars().take(2).map(char::len_utf8).sum();
+        let last: usize = signs.chars().rev().take(2).map(char::len_utf8).sum();
+        let middle = run.start + two..run.end - last;
+        out.push_str(&text[told..middle.start]);
+        hide(&mut out, &text[middle.clone()]);
+        told = middle.end;
     }
     out + &text[told..]
 }
 
-/// Where `least` digits or more (5 at least) follow each other with nothing between but what people write in numbers. Each
-/// run begins and ends with a digit. A date as machines write it, `2026-11-22`, is none.
+/// Where `least` digits or more (5 at least) follow each other, of whatever script, with nothing between but what people write in
+/// numbers. Each run begins and ends with a digit. A date as machines write it, `2026-11-22`, is none.
 fn runs(text: &str, least: usize) -> Vec<Range<usize>> {
-    let bytes = text.as_bytes();
+    let within = |sign: char| sign.is_numeric() || " \u{a0}\u{202f}-.()/".contains(sign);
     let mut found = Vec::new();
     let mut at = 0;
-    while at < bytes.len() {
-        if !bytes[at].is_ascii_digit() {
-            at += 1;
+    while let Some(first) = text[at..].chars().next() {
+        if !first.is_numeric() {
+            at += first.len_utf8();
             continue;
         }
-        if is_date(&bytes[at..]) && at.checked_sub(1).is_none_or(|before| bytes[before] != b'+') {
+        if is_date(&text.as_bytes()[at..]) && !text[..at].ends_with('+') {
             at += DATE;
             continue;
         }
-        let within = |byte: &u8| byte.is_ascii_digit() || b" -.()/".contains(byte);
-        let reach = at + bytes[at..].iter().take_while(|byte| within(byte)).count();
-        let end = (at..reach).rev().find(|at| bytes[*at].is_ascii_digit()).unwrap_or(at) + 1;
-        if bytes[at..end].iter().filter(|byte| byte.is_ascii_digit()).count() >= least.max(5) {
-            found.push(at..end);
+        let reach = text[at..].find(|sign| !within(sign)).map_or(text.len(), |end| at + end);
+        let run = text[at..reach].trim_end_matches(|sign: char| !sign.is_numeric());
+        if run.chars().filter(|sign| sign.is_numeric()).count() >= least.max(5) {
+            found.push(at..at + run.len());
         }
         at = reach;
     }
@@ -94,6 +95,8 @@ mod tests {
             ("2026-13-22", "20…22", "20••-••-22"),
             ("11 / 98765.4321.", "11…21.", "11 / •••••.••21."),
             ("1) 2345678", "1)…78", "1) •••••78"),
+            ("55\u{a0}11\u{202f}98765", "55…65", "55\u{a0}••\u{202f}•••65"),
+            ("٠٥٥١١٩٨٧٦٥", "٠٥…٦٥", "٠٥••••••٦٥"),
             ("", "", ""),
         ] {
             assert_eq!((masked(text).as_str(), dotted(text).as_str()), (short, long), "{text}");

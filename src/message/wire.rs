@@ -43,18 +43,6 @@ pub enum Lost {
     Broken(String),
 }
 
-/// What the platform reports. Parsed by `whatsapp`; more kinds come with the webhook.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Notice {
-    /// A person wrote: the service window is open for 24 hours from `at`.
-    Inbound {
-        /// The `wa_id` or number, digits.
-        from: String,
-        /// When the platform received it.
-        at: Wall,
-    },
-}
-
 /// A topic filter with its subscription identifier (1 to 268,435,455).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Filter {

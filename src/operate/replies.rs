@@ -228,20 +228,20 @@ pub struct OutboxDetail {
     pub row: OutboxRow,
     /// The event's id.
     pub event: Option<String>,
-    /// The topic it came on.
+    /// The topic it came on. Numbers masked.
     pub topic: String,
     /// The purpose of the consent it needs.
     pub purpose: String,
-    /// What newer messages replace it by.
+    /// What newer messages replace it by. Numbers masked.
     pub subject: Option<String>,
     /// The template and its language, `order_ready pt_BR`; none for free text.
     pub template: Option<String>,
-    /// As the person reads it; none after `outbox.keep_content`.
+    /// As the person reads it, numbers masked; none after `outbox.keep_content`.
     pub text: Option<String>,
     /// Something was cut to the platform's length.
     #[serde(default)]
     pub cut: bool,
-    /// What the platform, or the box, said about it last; may be empty.
+    /// What the platform, or the box, said about it last; may be empty. Numbers masked.
     #[serde(default)]
     pub detail: String,
     /// When it is of no use any more.
@@ -432,6 +432,24 @@ pub enum Basis {
     Configuration,
 }
 
+/// The configuration that a daemon goes by.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct InForce {
+    /// Since when: the daemon's start, or its last reload.
+    pub since: Wall,
+    /// Tells it from another one.
+    pub fingerprint: String,
+    /// Whether the files hold another one by now; none where the command could not read them.
+    pub differs: Option<bool>,
+}
+
+impl InForce {
+    /// One that is in force from now on. Whether the files differ is for the command to say.
+    pub fn new(since: Wall, fingerprint: String) -> InForce {
+        InForce { since, fingerprint, differs: None }
+    }
+}
+
 /// Answers `explain`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Explanation {
@@ -442,6 +460,9 @@ pub struct Explanation {
     /// What the answer rests on.
     #[serde(default)]
     pub basis: Basis,
+    /// What a running daemon's answer goes by; none without one.
+    #[serde(default)]
+    pub configuration: Option<InForce>,
     /// Every rule: matching ones first, then the nearest misses.
     pub rules: Vec<RuleExplained>,
 }

@@ -153,6 +153,18 @@ impl Outbox {
         }
     }
 
+    /// What a refused statement is: as [`judge`] says, which reads the whole store, and therefore once for each commit.
+    pub fn judged(&mut self, error: StoreError) -> StoreError {
+        if !error.is_bug() || !self.attached || self.found_sound == Some(self.row.commits) {
+            return error;
+        }
+        let judged = judge(&self.db, error);
+        if judged.is_bug() {
+            self.found_sound = Some(self.row.commits);
+        }
+        judged
+    }
+
     /// When the next slice is due.
     pub fn check_due(&self) -> BoxTime {
         self.checked.due
@@ -191,6 +203,22 @@ pub(super) fn whole(db: &Connection, now: BoxTime) -> Vec<String> {
         }
     };
     STEPS.iter().filter_map(table).collect()
+}
+
+/// A statement was refused that the store should have taken: by our mistake, or because what it goes by is damaged. The whole check
+/// says which.
+pub(super) fn judge(db: &Connection, error: StoreError) -> StoreError {
+    if !error.is_bug() {
+        return error;
+    }
+    let wrong = whole(db, BoxTime(i64::MAX)).into_iter().next();
+    let wrong = wrong.map_or_else(|| integrity(db, 1).map(|mut lines| lines.pop()), |line| Ok(Some(line)));
+    match wrong {
+        Ok(None) => error,
+        Ok(Some(wrong)) => StoreError::contradiction(&wrong),
+        Err(damage) if damage.is_damage() => damage,
+        Err(_) => error,
+    }
 }
 
 /// SQLite's own check of all pages: what it says, its trees named; at most `most` lines.

@@ -64,7 +64,7 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
     }
     let ids = mark.map_or([0, 0], |mark| [mark.message, mark.attempt]);
     let mut outbox = Outbox::of(settings, opened, stops, lock);
-    match outbox.settle_in(ids, list) {
+    match outbox.settle_in(ids, list).map_err(|error| outbox.judged(error)) {
         Err(error) if error.is_damage() => {
             outbox.listed = list;
             outbox.salvage(&error.to_string(), letters)?;
@@ -107,6 +107,7 @@ impl Outbox {
             receipt_floor: 0,
             listed: Found::Intact,
             checked: super::check::Progress::default(),
+            found_sound: None,
             listed_again: None,
             #[cfg(test)]
             fault: super::Fault::default(),

@@ -17,8 +17,8 @@ pub enum StoreError {
     /// The file is not what it was.
     #[error("the store is damaged: {}", told(.0))]
     Damaged(rusqlite::Error),
-    /// Anything else: our bug.
-    #[error("the store refused a statement: {}", told(.0))]
+    /// Anything else, and above all what breaks a rule of the schema: our bug.
+    #[error("the store refused a statement: {}; this is a bug of Branchline, please report it", told(.0))]
     Statement(rusqlite::Error),
 }
 
@@ -37,14 +37,10 @@ impl From<rusqlite::Error> for StoreError {
             // What was read, not what was to be written: trying again does not bring it back.
             Some(ErrorCode::SystemIoFailure) if is_lost(&error) => StoreError::Damaged(error),
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => StoreError::Disk(error),
-            // Values that are not what we wrote: SQLite keeps types and constraints, so it was not we who wrote them.
-            Some(
-                ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::TooBig
-                | ErrorCode::TypeMismatch
-                | ErrorCode::ConstraintViolation,
-            ) => StoreError::Damaged(error),
+            // Too big is a row that is read and longer than any that is written (`open::ROW`): its length is not what it was.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TooBig) => {
+                StoreError::Damaged(error)
+            }
             Some(_) => StoreError::Statement(error),
             None if is_unreadable(&error) => StoreError::Damaged(error),
             None => StoreError::Statement(error),
@@ -90,6 +86,11 @@ impl StoreError {
         rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(said)).into()
     }
 
+    /// A statement that the store should have taken: our bug, unless the whole check finds damage behind it (`check::judge`).
+    pub fn is_bug(&self) -> bool {
+        matches!(self, StoreError::Statement(_))
+    }
+
     /// The file is not what it was: it can be set aside and read row by row, and nothing else helps.
     pub fn is_damage(&self) -> bool {
         matches!(self, StoreError::Damaged(_))
@@ -100,6 +101,11 @@ impl OpenError {
     /// As [`StoreError::is_damage`].
     pub fn is_damage(&self) -> bool {
         matches!(self, OpenError::Store { error, .. } if error.is_damage())
+    }
+
+    /// As [`StoreError::is_bug`].
+    pub fn is_bug(&self) -> bool {
+        matches!(self, OpenError::Store { error, .. } if error.is_bug())
     }
 }
 
@@ -155,12 +161,30 @@ mod tests {
     use rusqlite::ffi;
 
     #[test]
+    fn what_breaks_a_rule_of_the_schema_is_our_bug_and_no_damage() {
+        for code in [
+            ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+            ffi::SQLITE_CONSTRAINT_UNIQUE,
+            ffi::SQLITE_CONSTRAINT_NOTNULL,
+            ffi::SQLITE_CONSTRAINT_ROWID,
+            ffi::SQLITE_MISMATCH,
+            ffi::SQLITE_ERROR,
+            ffi::SQLITE_MISUSE,
+        ] {
+            let error: StoreError = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into();
+            assert!(error.is_bug() && !error.is_damage(), "{code}");
+            assert!(error.to_string().contains("bug of Branchline"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_is_damage_and_what_cannot_be_written_is_the_disk() {
         for (code, damage) in [
             (ffi::SQLITE_IOERR_READ, true),
             (ffi::SQLITE_IOERR_SHORT_READ, true),
             (ffi::SQLITE_IOERR_CORRUPTFS, true),
             (ffi::SQLITE_CORRUPT, true),
+            (ffi::SQLITE_NOTADB, true),
             (ffi::SQLITE_IOERR_WRITE, false),
             (ffi::SQLITE_IOERR_FSYNC, false),
             (ffi::SQLITE_IOERR, false),

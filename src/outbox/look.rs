@@ -1,9 +1,9 @@
 //! What people may look at: lists of messages, one message with its attempts.
 //!
-//! Floor: rooms. Numbers leave masked.
+//! Floor: rooms. Numbers leave masked, in texts, topics and subjects too.
 
 use super::{Outbox, StoreError};
-use crate::message::{Category, Content, MessageId, Number, Outcome, PersonId, Priority, Reason};
+use crate::message::{Category, Content, MessageId, Number, Outcome, PersonId, Priority, Reason, masked};
 use crate::operate::{AttemptRow, ExportPage, OutboxDetail, OutboxRow};
 use crate::time::{BoxTime, Moment, Wall};
 use rusqlite::{OptionalExtension, Row, params};
@@ -22,6 +22,8 @@ pub struct Looked {
     pub waiting: bool,
     /// Not before this, for its own sake.
     pub due: BoxTime,
+    /// The hold that it is parked for.
+    pub hold: Option<String>,
 }
 
 impl Outbox {
@@ -117,15 +119,15 @@ impl Outbox {
         let detail = OutboxDetail {
             row: self.row_of(row)?,
             event: row.get(10)?,
-            topic: row.get(11)?,
+            topic: masked(row.get_ref(11)?.as_str()?),
             purpose: row.get(12)?,
-            subject: row.get(13)?,
+            subject: row.get::<_, Option<String>>(13)?.map(|subject| masked(&subject)),
             template,
-            text: content.as_ref().map(|content| content.preview().to_owned()),
-            detail: row.get(20)?,
+            text: content.as_ref().map(|content| masked(content.preview())),
+            detail: masked(row.get_ref(20)?.as_str()?),
             expires: (expires > 0).then(|| Wall(now.wall.reading().0 + expires - now.boxed.0)),
             waits: wait.flatten().map(|reason| crate::operate::Wait { reason, until: None }),
-            platform_id: row.get::<_, Option<String>>(19)?.map(|id| masked(&id)),
+            platform_id: row.get::<_, Option<String>>(19)?.map(|id| without_middle(&id)),
             cut: row.get(22)?,
             attempts: Vec::new(),
         };
@@ -134,13 +136,14 @@ impl Outbox {
             person: row.get::<_, Option<i64>>(9)?.map(PersonId),
             waiting: state == super::schema::state::WAITING,
             due,
+            hold: row.get(21)?,
         })
     }
 }
 
 /// The platform's id without its middle: its base64 holds the digits of the number (facts 1.5). The end is random and enough to
 /// find it again in the platform's own lists.
-fn masked(wamid: &str) -> String {
+fn without_middle(wamid: &str) -> String {
     let tail: String = wamid.chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
     format!("wamid…{tail}")
 }

@@ -50,7 +50,7 @@ pub use hold::Hold;
 pub use lane::Lane;
 pub use ledger::LedgerRow;
 pub use look::Looked;
-pub use message::{Attempt, Found, Recorded, Settling, Spent};
+pub use message::{Attempt, Found, Recorded, Settling, Size, Spent};
 pub use open::{folder, free_space};
 pub use receipt::Receipt;
 pub use salvage::{LIFT_ALL, LOSS, REACHED_UNKNOWN};
@@ -97,6 +97,10 @@ pub(crate) struct Fault {
     pub opens: u32,
     /// Copies made by `rebuild`.
     pub rebuilt: u32,
+    /// The next commit is looked at from outside, and reported as failed.
+    pub watched: bool,
+    /// The files before and after it.
+    pub seen: Option<[power::Files; 2]>,
 }
 
 /// The open store.
@@ -134,6 +138,8 @@ pub struct Outbox {
     turns: turns::Turns,
     /// Where the whole check stands.
     checked: check::Progress,
+    /// The commit after which the whole check found nothing, because a statement had been refused.
+    found_sound: Option<i64>,
     /// Entries of a list of stops that had to be made again, until that is told.
     listed_again: Option<usize>,
     /// What shall go wrong.
@@ -216,7 +222,6 @@ impl Outbox {
         }
         let path = self.settings.path.clone();
         let (copy, whole) = (beside(&path, "copy"), beside(&path, "whole"));
-        let failed = |error: rusqlite::Error| OpenError::Store { path: path.clone(), error: error.into() };
         let io = |why: std::io::Error| OpenError::File { path: path.clone(), why: why.to_string() };
         match std::fs::remove_file(&copy) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
@@ -225,7 +230,9 @@ impl Outbox {
         let target = copy
             .to_str()
             .ok_or_else(|| OpenError::File { path: copy.clone(), why: "the path is not UTF-8".to_owned() })?;
-        self.db.execute("VACUUM INTO ?1", [target]).map_err(failed)?;
+        if let Err(error) = self.db.execute("VACUUM INTO ?1", [target]) {
+            return Err(OpenError::Store { path, error: self.judged(error.into()) });
+        }
         File::open(&copy).and_then(|file| file.sync_all()).map_err(io)?;
         // From here on the copy is the store: whatever stops us, `finish_swap` puts it into its place before anything else.
         std::fs::rename(&copy, &whole).and_then(|()| sync_folder(&path)).map_err(io)?;
@@ -261,6 +268,14 @@ impl Outbox {
     /// The id that people see: `k3f9-1042`.
     pub fn shown(&self, id: crate::message::MessageId) -> String {
         format!("{}-{id}", self.row.store)
+    }
+
+    /// The inverse of [`shown`](Self::shown): `None` for what is no id of this store.
+    pub fn read_shown(&self, shown: &str) -> Option<crate::message::MessageId> {
+        let (store, id) = shown.rsplit_once('-')?;
+        (store == self.row.store).then_some(())?;
+        id.bytes().all(|byte| byte.is_ascii_digit()).then_some(())?;
+        id.parse().ok().map(crate::message::MessageId)
     }
 
     /// Whether something was written since the last commit.
@@ -313,6 +328,13 @@ impl Outbox {
 
     #[cfg(test)]
     fn faulty(&mut self) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.fault.watched) {
+            let folder = open::folder(&self.settings.path).to_owned();
+            let before = power::files(&folder);
+            self.db.execute_batch("COMMIT")?;
+            self.fault.seen = Some([before, power::files(&folder)]);
+            self.fault.commit = Some((false, rusqlite::ffi::SQLITE_IOERR_FSYNC));
+        }
         let Some((happens, code)) = self.fault.commit.take() else { return Ok(()) };
         if happens {
             self.db.execute_batch("COMMIT")?;

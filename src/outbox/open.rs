@@ -4,7 +4,7 @@
 
 use super::damage::Damage;
 use super::mark::Mark;
-use super::{BoxRow, OpenError, PAGE, Settings, StoreError, aside, pages, schema};
+use super::{BoxRow, OpenError, PAGE, Settings, StoreError, aside, check, pages, schema};
 use crate::message::SenderId;
 use crate::time::{BoxTime, Clock, Mono, Wall};
 use rusqlite::config::DbConfig;
@@ -76,7 +76,7 @@ pub(super) fn open(settings: &Settings, letters: u64, evidence: &Evidence) -> Re
         look(path, evidence)?;
     }
     let db = connect(path, settings.max_bytes).map_err(|error| not_ours(error, path, evidence))?;
-    let failed = |error: StoreError| OpenError::Store { path: path.clone(), error };
+    let failed = |error: StoreError| OpenError::Store { path: path.clone(), error: check::judge(&db, error) };
     let read = || -> Result<(BoxRow, SenderId), Trouble> {
         let known = schema_is_ours(&db).map_err(failed)?;
         migrate(&db, path, letters, known)?;

@@ -21,8 +21,12 @@ pub(super) fn examine(path: &Path) -> std::io::Result<Option<Damage>> {
     let mut header = [0; HEADER];
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
-    if file.read_exact(&mut header).is_err() {
-        return Ok(Some(Damage::Content(format!("only {bytes} bytes of the file are left"))));
+    match file.read_exact(&mut header) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            return Ok(Some(Damage::Content(format!("only {bytes} bytes of the file are left"))));
+        }
+        // A sector that cannot be read, or a file that may not be.
+        read => read?,
     }
     let log = match File::open(suffixed(path, "-wal")) {
         Ok(log) => Some(Log::read(log)?),

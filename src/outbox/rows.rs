@@ -8,6 +8,10 @@ use rusqlite::{Connection, Row, Statement};
 /// Gaps in one table after which reading gives up: so many damaged pages are no table any more.
 const GAPS: u32 = 4096;
 
+/// Steps backwards in one stretch that are gone along with: each damaged key and each page in a wrong place makes one or two, and
+/// a circle of pages one a round.
+const DISORDER: u32 = 64;
+
 /// What a column holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Is {
@@ -36,7 +40,7 @@ pub(super) struct Read {
     pub rows: u64,
     /// Rows that were found and hold what no such row can hold.
     pub unreadable: u64,
-    /// Stretches of unknown length that could not be read.
+    /// Stretches of unknown length that could not be read, and places where the order of the keys is broken.
     pub gaps: u32,
 }
 
@@ -85,27 +89,40 @@ impl Table {
         read: &mut Read,
         each: &mut impl FnMut(&[Value]) -> Result<bool, E>,
     ) -> Result<Option<i64>, E> {
-        let mut last = next;
-        let Ok(mut rows) = query.query([next]) else { return Ok(Some(last)) };
+        let (mut order, mut back) = (Order { before: next, highest: next }, 0);
+        // A row is believed when the next one is known: a key that damage made too large is larger than all that follow.
+        let mut pending: Option<(i64, Option<Vec<Value>>)> = None;
+        let Ok(mut rows) = query.query([next]) else { return Ok(Some(next)) };
         loop {
-            match rows.next() {
-                Ok(None) => return Ok(None),
-                Err(_) => return Ok(Some(last)),
-                Ok(Some(row)) => {
-                    let Ok(key) = row.get::<_, i64>(0) else {
+            let row = rows.next();
+            let found = match &row {
+                Ok(Some(row)) => match row.get::<_, i64>(0) {
+                    Ok(key) => Some((key, self.values(row))),
+                    Err(_) => {
                         read.unreadable += 1;
                         continue;
-                    };
-                    if key < last {
-                        // Out of order: a page that belongs elsewhere, and perhaps a circle.
-                        return Ok(Some(last));
                     }
-                    last = key;
-                    match self.values(row) {
-                        Some(values) if each(&values)? => read.rows += 1,
-                        _ => read.unreadable += 1,
-                    }
+                },
+                Ok(None) | Err(_) => None,
+            };
+            let following = found.as_ref().map(|(key, _)| *key);
+            if let Some((key, values)) = pending.take() {
+                if following.is_some_and(|following| following < key) {
+                    (back, read.gaps) = (back + 1, read.gaps + 1);
                 }
+                match values.filter(|_| order.fits(key, following)) {
+                    Some(values) if each(&values)? => read.rows += 1,
+                    _ => read.unreadable += 1,
+                }
+            }
+            match row {
+                Ok(None) => return Ok(None),
+                Err(_) => return Ok(Some(order.before)),
+                // Pages that belong elsewhere, and perhaps in a circle: from here on only what is behind all of it.
+                Ok(Some(_)) if back > DISORDER && following.is_some_and(|key| key < order.highest) => {
+                    return Ok(Some(order.highest));
+                }
+                Ok(Some(_)) => pending = found,
             }
         }
     }
@@ -123,6 +140,27 @@ impl Table {
             fits.then_some(value)
         };
         self.columns.iter().enumerate().map(value).collect()
+    }
+}
+
+/// The keys that were read, as far as they say of the next one whether it is damaged.
+struct Order {
+    /// Of the row before, unless its key was damaged.
+    before: i64,
+    highest: i64,
+}
+
+impl Order {
+    /// Whether a key may stand between the row before and the one that follows, if one does. Not a single one that is too large or
+    /// too small where those around it are in order; a page of them that lies in a wrong place is read as it is.
+    fn fits(&mut self, key: i64, following: Option<i64>) -> bool {
+        let alone =
+            following.is_some_and(|following| self.before <= following && !(self.before..=following).contains(&key));
+        if !alone {
+            self.before = key;
+            self.highest = self.highest.max(key);
+        }
+        !alone
     }
 }
 
@@ -159,4 +197,113 @@ fn past_gap(query: &mut Statement<'_>, after: i64) -> Option<i64> {
         }
     }
     probe(high).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{schema, tables};
+    use super::*;
+
+    const PAGE: usize = 512;
+    const ROWS: u64 = 100;
+
+    /// The ids of a table of a hundred rows that can be read after something was done to its file, and how reading went.
+    fn read_after(damage: impl Fn(&mut Vec<u8>)) -> (Vec<i64>, Read) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outbox.db");
+        let db = Connection::open(&path).unwrap();
+        db.execute_batch(&format!("PRAGMA page_size = {PAGE}")).unwrap();
+        db.execute_batch(&schema::STEPS.concat()).unwrap();
+        for row in 1..=ROWS {
+            let note = format!("<{row}>{}", "x".repeat(20));
+            db.execute(
+                "INSERT INTO ledger VALUES (?1, 1, 1, 'orders', 'grant', ?2, '', NULL, NULL, 0, NULL)",
+                (row as i64, note),
+            )
+            .unwrap();
+        }
+        drop(db);
+        let mut bytes = std::fs::read(&path).unwrap();
+        damage(&mut bytes);
+        std::fs::write(&path, bytes).unwrap();
+        let db = Connection::open(&path).unwrap();
+        let mut ids = Vec::new();
+        let read = tables::LEDGER.read(&db, &mut |values| -> Result<bool, ()> {
+            let Value::Integer(id) = values[0] else { panic!("{values:?}") };
+            let text = format!("{values:?}");
+            assert!(text.contains(&format!("<{id}>")), "{id} has the content of another: {text}");
+            ids.push(id);
+            Ok(true)
+        });
+        (ids, read.unwrap())
+    }
+
+    /// Where the text of a row stands: the last, for the root keeps a copy of what once stood in it.
+    fn place(bytes: &[u8], row: u64) -> usize {
+        let text = format!("<{row}>");
+        bytes.windows(text.len()).rposition(|window| window == text.as_bytes()).unwrap()
+    }
+
+    /// The key of a row, one byte before the twelve of its header and the columns `1, 1, 'orders', 'grant'` before the text.
+    fn key(bytes: &mut [u8], row: u64) -> &mut u8 {
+        let at = place(bytes, row) - "ordersgrant".len() - 12 - 1;
+        assert_eq!(u64::from(bytes[at]), row);
+        &mut bytes[at]
+    }
+
+    fn all_but(missing: &[i64]) -> Vec<i64> {
+        (1..=ROWS as i64).filter(|id| !missing.contains(id)).collect()
+    }
+
+    #[test]
+    fn a_key_that_damage_made_larger_hides_none_of_the_rows_behind_it() {
+        assert_eq!(read_after(|_| {}), (all_but(&[]), Read { rows: ROWS, ..Read::default() }));
+        for row in [1, 2, 45, 46, 60] {
+            let (ids, read) = read_after(|bytes| *key(bytes, row) |= 0x40);
+            assert_eq!(ids, all_but(&[row as i64]), "{row} is now {}", row | 0x40);
+            assert_eq!((read.rows, read.unreadable, read.gaps), (ROWS - 1, 1, 1), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_damage_made_smaller_is_not_taken_for_another_row() {
+        for row in [70, 90, 99] {
+            let (ids, read) = read_after(|bytes| *key(bytes, row) &= 0x0f);
+            assert_eq!(ids, all_but(&[row as i64]), "{row}");
+            assert_eq!((read.rows, read.unreadable, read.gaps), (ROWS - 1, 1, 1), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_page_in_the_place_of_another_hides_only_what_stood_there() {
+        for (from, to) in [(20, 80), (80, 20), (20, 40), (95, 5)] {
+            let (ids, read) = read_after(|bytes| {
+                let (from, to) = (place(bytes, from) / PAGE * PAGE, place(bytes, to) / PAGE * PAGE);
+                bytes.copy_within(from..from + PAGE, to);
+            });
+            let found = |row: u64| ids.contains(&(row as i64));
+            assert!(!found(to) && !read.is_whole(), "{from} lies also at {to}: {ids:?}");
+            let missing = (1..=ROWS).filter(|row| !found(*row)).count();
+            assert!(missing < PAGE / 40, "{from} lies also at {to}: {ids:?}");
+        }
+    }
+
+    #[test]
+    fn pages_in_a_circle_are_read_to_an_end() {
+        let (ids, read) = read_after(|bytes| {
+            // Every child of the root, and its last, is the root itself.
+            let root = (0..bytes.len() / PAGE).map(|page| page * PAGE).filter(|at| bytes[*at] == 5);
+            for at in root.collect::<Vec<_>>() {
+                let cells = usize::from(bytes[at + 4]);
+                let number = (at / PAGE + 1) as u32;
+                bytes[at + 8..at + 12].copy_from_slice(&number.to_be_bytes());
+                for cell in 1..cells {
+                    let cell =
+                        at + usize::from(bytes[at + 12 + 2 * cell]) * 256 + usize::from(bytes[at + 13 + 2 * cell]);
+                    bytes[cell..cell + 4].copy_from_slice(&number.to_be_bytes());
+                }
+            }
+        });
+        assert!(!ids.is_empty() && ids.len() < 100_000 && !read.is_whole(), "{} rows, {read:?}", ids.len());
+    }
 }

@@ -16,6 +16,8 @@ pub struct Settings {
     pub unknown_wait: Duration,
     /// `policy.undeliverable`
     pub undeliverable: Duration,
+    /// `policy.quiet_hours` and the `hours` of rules.
+    pub hours: super::Hours,
 }
 
 /// `[purposes.NAME]`

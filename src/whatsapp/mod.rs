@@ -4,6 +4,7 @@
 //! what a verdict says is applied by the engine.
 
 mod codes;
+mod notice;
 mod read;
 mod request;
 mod settings;
@@ -12,6 +13,7 @@ mod tests;
 mod verdict;
 
 pub use codes::{Class, Row, row};
+pub use notice::{Unreadable, is_signature, notices, signed};
 pub use read::read;
 pub use request::{Request, request};
 pub use settings::*;

@@ -22,7 +22,7 @@
 use super::codes::{Class, Row, row};
 use super::verdict::{BackOffClass, Circuit, Fate, KnownAs, Lift, OnAccount, OnNumber, OnPerson, OnTemplate, Verdict};
 use crate::limits;
-use crate::message::{Answer, Lost, NotSent, Reason};
+use crate::message::{Answer, Lost, NotSent, Reason, masked_from};
 use serde_json::Value;
 
 /// What follows from `answer`. Any bytes and any status give a verdict.
@@ -199,44 +199,24 @@ fn cut(text: &str) -> String {
 /// Characters of the platform's own words, or of the door's, that a verdict tells.
 const TOLD: usize = 200;
 
-/// The platform's own words in one line, cut, without what may be a phone number (7 digits or more, with what people write
-/// between them), an id or a secret: the platform repeats numbers, and a malformed token, in its messages.
+/// The platform's own words in one line, cut, without what may be a phone number (7 digits or more), an id or a secret: the
+/// platform repeats numbers, and a malformed token, in its messages.
 fn mask(text: &str) -> String {
-    let mut out = String::new();
-    let mut told = 0;
-    let mut rest = text;
-    while let Some(first) = rest.chars().next().filter(|_| told < TOLD) {
-        let hidden = number_at(rest).max(secret_at(rest));
-        if hidden > 0 {
-            out.push('…');
-            rest = &rest[hidden..];
-        } else {
-            out.push(if first.is_control() { ' ' } else { first });
-            rest = &rest[first.len_utf8()..];
-        }
-        told += 1;
+    let words = masked_from(&without_secrets(text), 7);
+    let line = words.chars().map(|sign| if sign.is_control() { ' ' } else { sign });
+    line.take(TOLD).collect::<String>().trim().to_owned()
+}
+
+/// The text, with `…` for each token, platform's id or hash. Template names are long as well, but lower case.
+fn without_secrets(text: &str) -> String {
+    let of_a_word = |sign: char| sign.is_ascii_alphanumeric() || "_-=|.+/".contains(sign);
+    let mut out = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|sign| !of_a_word(sign)) {
+        let word = piece.trim_end_matches(|sign| !of_a_word(sign));
+        let mixed = word.len() >= 24 && word.bytes().any(|byte| byte.is_ascii_uppercase());
+        let hash = word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        out.push_str(if mixed || hash { "…" } else { word });
+        out.push_str(&piece[word.len()..]);
     }
-    out.trim().to_owned()
-}
-
-/// Bytes of the phone number that `text` begins with; 0 for none.
-fn number_at(text: &str) -> usize {
-    let Some(first) = text.chars().next().filter(|c| c.is_numeric() || *c == '+') else { return 0 };
-    let run = first.len_utf8() + run(&text[first.len_utf8()..], |c| c.is_numeric() || " -().\u{a0}/".contains(c));
-    let run = text[..run].trim_end_matches(|c: char| !c.is_numeric());
-    if run.chars().filter(|c| c.is_numeric()).count() >= 7 { run.len() } else { 0 }
-}
-
-/// Bytes of the token, platform's id or hash that `text` begins with; 0 for none. Template names are long as well, but lower case.
-fn secret_at(text: &str) -> usize {
-    let run = run(text, |c| c.is_ascii_alphanumeric() || "_-=|.+/".contains(c));
-    let word = &text[..run];
-    let mixed = word.len() >= 24 && word.bytes().any(|byte| byte.is_ascii_uppercase());
-    let hash = word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if mixed || hash { run } else { 0 }
-}
-
-/// Bytes of the longest beginning of `text` of such characters.
-fn run(text: &str, of: impl Fn(char) -> bool) -> usize {
-    text.find(|c| !of(c)).unwrap_or(text.len())
+    out
 }

@@ -3,6 +3,7 @@
 
 use super::platform::{Effect, Request};
 use super::setup;
+use crate::time::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The platform's pair limit: one message each 6 s, at most three ahead.
@@ -148,7 +149,7 @@ pub struct Books {
     pub stops: BTreeSet<String>,
     /// What follows from answers that the box may not have kept yet.
     unkept: Vec<(i64, Ended, Effect, String, bool)>,
-    /// No power was lost and no clock jumped: expiry can be judged by real time.
+    /// Box time is real time: the wall clock was trusted whenever the power was lost. Expiry can be judged then.
     pub steady: bool,
 }
 
@@ -261,7 +262,9 @@ impl Books {
     }
 
     /// A request leaves the box.
-    pub fn leaves(&mut self, request: &Request, open: &[Request]) {
+    ///
+    /// `clock` is what the box read when it decided; `None` where that was earlier, in a batch whose commit was in doubt.
+    pub fn leaves(&mut self, request: &Request, open: &[Request], version: usize, clock: Option<Clock>) {
         let (seed, at) = (self.seed, request.at);
         let what = format!("seed {seed} at {at}: {} to +{}", request.label, request.to);
         assert!(self.stops.is_empty(), "{what} leaves though it is stopped: {:?}", self.stops);
@@ -279,6 +282,7 @@ impl Books {
         self.judge_consent(&what, &event, request);
         self.judge_repeat(&what, &event, request);
         self.judge_limits(&what, request, open);
+        self.judge_hours(&what, event.rule, version, clock);
         if self.steady
             && event.rule != "order"
             && let Some(row) = self.rows.get(&request.message)
@@ -319,6 +323,22 @@ impl Books {
             }
         }
         assert!(unknown <= most, "{what} is repeated {unknown} times, {most} are allowed");
+    }
+
+    /// By night, and while nobody knows whether it is night, only critical messages leave, and free text inside the window.
+    fn judge_hours(&self, what: &str, rule: &str, version: usize, clock: Option<Clock>) {
+        let Some(clock) = clock.filter(|_| !matches!(rule, "urgent" | "alarm" | "hello")) else { return };
+        let wall =
+            clock.trusted().unwrap_or_else(|| panic!("{what}: {rule} leaves by a clock that nobody vouched for"));
+        let local = jiff::Timestamp::from_millisecond(wall.0).unwrap().in_tz("America/Sao_Paulo").unwrap();
+        let hour = local.hour();
+        let [from, to] = setup::low_hours(version);
+        let quiet = match rule {
+            "offer" => !(9..20).contains(&hour) || local.weekday() == jiff::civil::Weekday::Sunday,
+            "low" => !(from..to).contains(&hour),
+            _ => !(7..22).contains(&hour),
+        };
+        assert!(!quiet, "{what}: {rule} leaves at {local}");
     }
 
     fn judge_limits(&self, what: &str, request: &Request, open: &[Request]) {

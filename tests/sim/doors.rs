@@ -60,8 +60,18 @@ impl World {
     }
 
     fn acknowledged(&mut self, delivery: Delivery) {
-        let (label, owed) = self.broker.owed.pop_front().expect("an acknowledgement for nothing");
-        assert_eq!(owed, delivery, "seed {}: acknowledgements leave in the order of arrival", self.seed);
+        let place = self.broker.owed.iter().position(|(_, owed)| *owed == delivery);
+        let place = place.unwrap_or_else(|| panic!("seed {}: an acknowledgement for nothing: {delivery:?}", self.seed));
+        if let Delivery::AtLeastOnce { epoch: Epoch(epoch), .. } = delivery
+            && epoch == self.broker.epoch
+        {
+            let before = self.broker.owed.iter().take(place);
+            let earlier =
+                |owed: &Delivery| matches!(owed, Delivery::AtLeastOnce { epoch: Epoch(other), .. } if *other == epoch);
+            let passed = before.map(|(_, owed)| owed).find(|owed| earlier(owed));
+            assert!(passed.is_none(), "seed {}: {delivery:?} is acknowledged before {passed:?}", self.seed);
+        }
+        let (label, _) = self.broker.owed.remove(place).expect("just found");
         let event = &self.books.events[&label];
         if event.rule == "stop" {
             let to = event.to.clone();
@@ -120,7 +130,8 @@ impl World {
             self.reach.state(Some(row.state), 1);
             row.state = 1;
         }
-        self.books.leaves(&request, &self.platform.open);
+        let clock = (!self.doubted).then(|| World::now(self).wall);
+        self.books.leaves(&request, &self.platform.open, self.version, clock);
         self.platform.open.push(request);
     }
 
@@ -185,6 +196,7 @@ impl Drives for World {
             }
             Action::Show(told) => self.reach.told(&told),
             Action::Done(ticket, reply) => self.done(ticket, &reply),
+            Action::Heard(..) => {}
         }
     }
 
@@ -203,6 +215,6 @@ impl Drives for World {
             self.books.stops.remove("the configuration");
         }
         let (rooms, rules) = self.rooms(version);
-        engine.reload(rooms, rules);
+        engine.reload(World::now(self), rooms, rules);
     }
 }

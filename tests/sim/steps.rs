@@ -5,7 +5,7 @@ use super::broker::{Publish, whole};
 use super::setup;
 use super::world::{RESERVE, World};
 use crate::engine::{Input, Link};
-use crate::message::{NotSent, Notice, Payload};
+use crate::message::{Inbound, NotSent, Notice, Notices, Payload, Who};
 use crate::time::Wall;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let label = format!("e{}", self.events);
         self.events += 1;
         let to = NUMBERS[self.random.usize(0..NUMBERS.len())].to_owned();
@@ -271,7 +271,16 @@ impl World {
     fn inbound(&mut self) {
         let from = NUMBERS[self.random.usize(0..NUMBERS.len())][1..].to_owned();
         let at = Wall(super::world::MONDAY + self.real as i64);
-        self.tell(Input::Notice(Notice::Inbound { from, at }));
+        let inbound = Inbound {
+            wamid: format!("wamid.in{}", self.random.u32(..)),
+            who: Who { digits: Some(from), user: None },
+            at: Some(at),
+            kind: "text".to_owned(),
+            text: Some("oi".to_owned()),
+            payload: None,
+            context: None,
+        };
+        self.tell(Input::Notice(0, Notices { notices: vec![Notice::Inbound(inbound)], skipped: 0 }));
     }
 
     /// An answer for a daemon that is gone.

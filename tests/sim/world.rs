@@ -1,14 +1,15 @@
 //! The box in its world: one engine with its loop on a real store, virtual time, and everything that the loop asks of the world.
 
 use super::books::{Books, Receipt, Row};
-use super::broker::{Broker, Publish};
+use super::broker::{Broker, Publish, WINDOW};
 use super::orders::Order;
 use super::platform::Platform;
 use super::reach::Reach;
 use super::setup;
 use crate::engine::drive::{Course, Inbox, Queue, channel};
 use crate::engine::{Engine, Input, Link};
-use crate::outbox::{Outbox, WhenFull};
+use crate::limits::RECEIPTS_IN_FLIGHT;
+use crate::outbox::{Outbox, WhenFull, power};
 use crate::time::{Clock, Mono, Now, Wall};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,12 +19,16 @@ pub const MONDAY: i64 = 1_772_452_800_000;
 /// Between two tries of a store that takes nothing: the loop's own.
 const RETRY_MS: u64 = 200;
 /// How long a stop may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// What the design says must stay free: 32 KiB for each post in flight, and a MiB.
 pub const RESERVE: u64 = (1 << 20) + IN_FLIGHT as u64 * (32 << 10);
 pub const IN_FLIGHT: usize = 3;
 /// The write-ahead log: 1 MiB between checkpoints, one batch of at most 2 MiB on top, and SQLite's headers.
 const LOG_BYTES: u64 = 4 << 20;
+/// Everything, number, account, templates and limits; each rule, category and template of the branch, each country and person.
+const HOLDS: usize = 64;
+/// What the last commit was, written without a sync.
+pub(super) const MARK: &str = "outbox.db.lock";
 
 /// What an operator's message says: no event led to it, so its topic tells nothing.
 fn sent(body: &str) -> String {
@@ -34,8 +39,8 @@ fn sent(body: &str) -> String {
 /// The engine and its loop; dropped by a crash.
 pub struct Running {
     pub engine: Engine,
-    queue: Queue,
-    course: Course,
+    pub(super) queue: Queue,
+    pub(super) course: Course,
 }
 
 /// What may go wrong in this seed: each kind in half of them, so that some worlds are quiet enough to get far.
@@ -80,11 +85,15 @@ pub struct World {
     /// The power fails after so many more actions.
     pub crash_in: Option<usize>,
     pub(super) dead: bool,
+    /// What leaves in this round may have been decided in an earlier one.
+    pub(super) doubted: bool,
     pub orders: BTreeMap<u64, Order>,
     pub token: u8,
     pub(super) acked: Vec<String>,
     pub(super) published: Vec<(i64, Receipt)>,
     pub(super) commits: i64,
+    /// The mark as this life of the box found it.
+    pub(super) mark: Vec<u8>,
     pub events: usize,
     /// What tills said, to be said again.
     pub said: BTreeMap<String, Publish>,
@@ -136,11 +145,13 @@ impl World {
             given: 0,
             crash_in: None,
             dead: false,
+            doubted: false,
             orders: BTreeMap::new(),
             token: 1,
             acked: Vec::new(),
             published: Vec::new(),
             commits: 0,
+            mark: Vec::new(),
             events: 0,
             said: BTreeMap::new(),
             trace: std::env::var_os("SIM_TRACE").is_some(),
@@ -165,6 +176,8 @@ impl World {
         let outbox = Outbox::open(rooms.outbox.clone(), self.seed).unwrap();
         let boot = format!("boot-{}", self.boot);
         let engine = Engine::new(rooms, rules, outbox, self.now(), &boot, self.seed).unwrap();
+        assert!(engine.loss().is_none(), "seed {}: taken for damaged: {:?}", self.seed, engine.loss());
+        self.mark = power::files(self.folder.path()).remove(MARK).unwrap_or_default();
         let (inbox, queue) = channel(super::broker::WINDOW, IN_FLIGHT);
         self.running = Some(Running { engine, queue, course: Course::default() });
         self.inbox = Some(inbox);
@@ -195,42 +208,6 @@ impl World {
         (rooms, rules)
     }
 
-    /// SIGKILL, or worse: what is on its way to and from the box stays on its way, or is lost.
-    pub fn crash(&mut self) {
-        self.say(|| "crash".to_owned());
-        self.count();
-        self.running = None;
-        for request in std::mem::take(&mut self.platform.open) {
-            let (answer, ..) = self.platform.answer(&mut self.random, &request);
-            self.platform.ghosts.push((request.attempt, answer));
-        }
-        self.books.crashed(self.real);
-        self.broker.lost();
-        self.broker.owed.clear();
-        self.orders.clear();
-        self.acked.clear();
-        self.published.clear();
-        self.crash_in = None;
-    }
-
-    pub fn restart(&mut self) {
-        self.crash();
-        self.open();
-    }
-
-    /// Power loss, and a new boot after `off`.
-    pub fn reboot(&mut self, off: u64) {
-        self.crash();
-        self.real += off;
-        self.books.steady = false;
-        (self.boot, self.boot_at) = (self.boot + 1, self.real);
-        (self.trusted, self.shift) = (true, 0);
-        if self.troubles.clock && self.random.bool() {
-            (self.trusted, self.shift) = (false, self.random.i64(-1_000_000_000_000..1_000_000_000));
-        }
-        self.open();
-    }
-
     /// Hands something to the loop.
     pub fn tell(&mut self, input: Input) {
         self.given += 1;
@@ -250,6 +227,7 @@ impl World {
         if self.disk < 64 << 10 && self.random.u8(0..4) > 0 {
             box_.engine.outbox.fault.commit = Some((false, rusqlite::ffi::SQLITE_FULL));
         }
+        self.doubted = box_.engine.in_doubt();
         let short = self.disk < RESERVE;
         if short {
             self.books.stops.insert("the disk".to_owned());
@@ -314,7 +292,23 @@ impl World {
             }
         }
         self.judge_bytes();
+        self.judge_memory();
         self.books.judge_rows();
+    }
+
+    /// Memory is bounded by constants: what the engine holds beside the store is no more than what its doors have room for.
+    fn judge_memory(&self) {
+        let box_ = self.running.as_ref().expect("the box runs");
+        let soft = &box_.engine.soft;
+        let (owed, held) = (soft.owed.len(), soft.held.len());
+        assert!(owed <= WINDOW && held <= owed, "seed {}: {held} arrivals held, {owed} owed for", self.seed);
+        let waiting =
+            soft.held.iter().filter(|held| !soft.owed.iter().any(|owed| owed.serial == held.serial && !owed.done));
+        assert_eq!(waiting.count(), 0, "seed {}: held and not owed for", self.seed);
+        assert!(soft.in_flight.len() <= IN_FLIGHT, "seed {}: {} on their way", self.seed, soft.in_flight.len());
+        let window = soft.published - soft.taken;
+        assert!(window <= RECEIPTS_IN_FLIGHT as i64, "seed {}: {window} receipts on their way", self.seed);
+        assert!(soft.holds.len() + soft.releasing.len() <= HOLDS, "seed {}: {:?}", self.seed, soft.holds);
     }
 
     fn judge_bytes(&self) {
@@ -419,7 +413,7 @@ impl World {
     }
 
     /// The counters that a person can read, before they are gone.
-    fn count(&mut self) {
+    pub(super) fn count(&mut self) {
         let now = self.now();
         let Some(box_) = &mut self.running else { return };
         if !box_.engine.in_doubt()

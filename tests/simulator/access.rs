@@ -51,6 +51,16 @@ async fn checks_path_token_proof_and_size_first() {
         ("deeper", good.replace("/messages", "/messages/1"), &bearer, order.clone(), 400, 100, "does not exist"),
         ("to the number itself", good.replace("/messages", ""), &bearer, order.clone(), 400, 100, "does not support"),
         ("no JSON", good.clone(), &bearer, "{".into(), 400, 100, "is not JSON"),
+        (
+            "a member twice",
+            good.clone(),
+            &bearer,
+            order.replacen('{', "{\"to\": \"+5511987654399\", ", 1),
+            400,
+            100,
+            "the member \"to\" is given twice",
+        ),
+        ("an upload", good.replace("/messages", "/media"), &bearer, order.clone(), 400, 131053, "keeps no files"),
         ("513 KiB", good.clone(), &bearer, " ".repeat(513 * 1024), 400, 100, "too large"),
     ];
     for (what, url, authorization, body, status, code, details) in rows {

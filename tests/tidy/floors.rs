@@ -22,8 +22,9 @@ const FLOORS: &[(&str, &str, &[&str])] = &[
     // A whole configuration is the shortest way to an engine.
     ("src/engine/tests/", "engine", &["words", "rooms", "config"]),
     ("src/engine/",    "engine", &["words", "rooms"]),
-    // Inputs and actions are the engine's; how people read times and ages is the status room's.
-    ("src/door/",      "doors",  &["words", "engine", "status"]),
+    // Inputs and actions are the engine's; how people read times and ages is the status room's; who signed a notice and what it
+    // says, the whatsapp room's.
+    ("src/door/",      "doors",  &["words", "engine", "status", "whatsapp"]),
     // Fills the settings of rooms, engine and doors.
     ("src/config/",    "config", &["words", "rooms", "engine", "door"]),
     // Shares no reading of the platform's rules with the daemon: a mistake in one shows in the other.

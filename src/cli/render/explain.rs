@@ -4,7 +4,7 @@
 
 use super::{agreed, clean, table, until};
 use crate::message::{Outcome, Reason};
-use crate::operate::{Basis, DraftExplained, Explanation, RuleExplained, SendReport, Trouble};
+use crate::operate::{Basis, DraftExplained, Explanation, InForce, RuleExplained, SendReport, Trouble};
 use crate::status::show;
 use jiff::tz::TimeZone;
 
@@ -14,6 +14,9 @@ pub fn explanation(of: &Explanation, zone: &TimeZone) -> String {
     let mut text =
         format!("{} at {}: {matched} of {} rules match\n", clean(&of.topic), show::local(of.at, zone), of.rules.len());
     text.push_str(basis(of.basis));
+    if let Some(daemons) = &of.configuration {
+        text.push_str(&in_force(daemons, zone));
+    }
     for rule in of.rules.iter().filter(|rule| heard(rule)) {
         text.push_str(&explained(rule, of.basis, zone));
     }
@@ -40,6 +43,22 @@ fn basis(basis: Basis) -> &'static str {
         Basis::Configuration => {
             "No daemon runs and there is no store: answered from the configuration alone, as if nobody had agreed to anything.\n"
         }
+    }
+}
+
+/// What is tried out may be what the daemon has not read yet.
+fn in_force(daemons: &InForce, zone: &TimeZone) -> String {
+    let since = show::local(daemons.since, zone);
+    match daemons.differs {
+        Some(false) => String::new(),
+        Some(true) => format!(
+            "NOT by the configuration as it is written now: the daemon goes by the one that it read at {since}.\n\
+             SIGHUP makes it read the files again (systemctl reload branchline).\n"
+        ),
+        None => format!(
+            "By the configuration that the daemon read at {since}; this command cannot read the files, and does not know\n\
+             whether they have changed.\n"
+        ),
     }
 }
 
@@ -168,6 +187,7 @@ fn hint(draft: &DraftExplained, basis: Basis) -> Option<String> {
             "held: see branchline status, and branchline resume".into()
         }
         (_, Reason::ClockUnsynced) => "it waits until the box knows the time".into(),
+        (_, Reason::QuietHours) => "quiet hours of its category, or outside its rule's hours: it leaves when they end".into(),
         (_, Reason::WindowClosed) => {
             "free text goes only within 24 hours of the person's last message: use a template".into()
         }

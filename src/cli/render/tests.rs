@@ -1,8 +1,8 @@
 use super::*;
 use crate::message::{Category, Outcome, Priority, Reason};
 use crate::operate::{
-    Backlog, Basis, DraftExplained, Explanation, Gauges, LastLine, Length, LimitUse, LinkState, OutboxRow, Part,
-    RuleExplained, Trouble, Wait,
+    Backlog, Basis, DraftExplained, Explanation, Gauges, InForce, LastLine, Length, LimitUse, LinkState, OutboxRow,
+    Part, RuleExplained, Trouble, Wait,
 };
 use crate::status::{Status, THE_NUMBER};
 
@@ -209,6 +209,7 @@ fn an_explanation_ends_with_what_would_happen() {
         topic: "pos/3/ready".into(),
         at: NOW,
         basis: Basis::Store,
+        configuration: None,
         rules: vec![matching, broken, other, missed],
     };
     let expected = "\
@@ -241,8 +242,30 @@ Not for this topic, the nearest first
 ";
     let text = explanation(&of, &zone());
     assert_eq!(text, expected, "\n{text}");
-    let nothing = explanation(&Explanation { rules: vec![], ..of }, &zone());
+    let nothing = explanation(&Explanation { rules: vec![], ..of.clone() }, &zone());
     assert!(nothing.contains("nobody messaged"), "{nothing}");
+    for (differs, says) in [
+        (Some(false), None),
+        (
+            Some(true),
+            Some(
+                "NOT by the configuration as it is written now: the daemon goes by the one that it read at 2026-11-22 14:02:05.\nSIGHUP makes",
+            ),
+        ),
+        (
+            None,
+            Some(
+                "By the configuration that the daemon read at 2026-11-22 14:02:05; this command cannot read the files",
+            ),
+        ),
+    ] {
+        let configuration = InForce { differs, ..InForce::new(NOW, "f".into()) };
+        let told = explanation(
+            &Explanation { basis: Basis::Daemon, configuration: Some(configuration), ..of.clone() },
+            &zone(),
+        );
+        assert!(says.map_or(!told.contains("configuration"), |says| told.contains(says)), "{told}");
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(super) fn mqtt(r: &mut Reader<'_, '_>, branch: &str) -> Option<mqtt::Setting
             r.worked_out("client_id", &format!("\"branchline-{branch}\""));
         }
         let username = r.text("username");
-        let password = r.file("password_file").and_then(|(_, content)| secret(r, "password_file", content));
+        let password = secret_file(r, "password_file");
         if r.has("password_file") && !r.has("username") {
             let problem = r.problem("password_file", "a password without a user name").fix("Set mqtt.username.");
             r.tell(problem);
@@ -142,7 +142,7 @@ pub(super) fn uplink(r: &mut Reader<'_, '_>) -> Option<Uplink> {
             r.missing("token_file", "Put the access token into a file and name it here, or set cert_file for a gateway that holds the token.");
         }
         let token_file = token_file(r);
-        let app_secret = r.file("app_secret_file").and_then(|(_, content)| secret(r, "app_secret_file", content));
+        let app_secret = secret_file(r, "app_secret_file");
         let identity = identity(r);
         let ca_file = pem(r, "ca_file");
         usable(r, None, ca_file.as_deref(), identity.as_ref());
@@ -237,11 +237,11 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// `cert_file` and `key_file`, both or neither.
-fn identity(r: &mut Reader<'_, '_>) -> Option<(PathBuf, PathBuf)> {
+pub(super) fn identity(r: &mut Reader<'_, '_>) -> Option<(PathBuf, PathBuf)> {
     for (have, lack) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
         if r.has(have) && !r.has(lack) {
             let problem =
-                r.problem(have, format!("is set without {lack}")).fix("A client certificate and its key go together.");
+                r.problem(have, format!("is set without {lack}")).fix("A certificate and its key go together.");
             r.tell(problem);
         }
     }
@@ -299,6 +299,11 @@ fn token_file(r: &mut Reader<'_, '_>) -> Option<PathBuf> {
         r.tell(problem);
     }
     Some(path)
+}
+
+/// The secret that `key` names the file of.
+pub(super) fn secret_file(r: &mut Reader<'_, '_>, key: &str) -> Option<Secret> {
+    r.file(key).and_then(|(_, content)| secret(r, key, content))
 }
 
 /// The one line that a secret file holds.

@@ -10,6 +10,7 @@ mod people;
 mod policy;
 mod rules;
 mod store;
+mod webhook;
 
 use super::reader::Reader;
 use super::tree::Table;
@@ -20,7 +21,7 @@ use crate::rules::Rules;
 use jiff::tz::TimeZone;
 
 /// Keys of the interface that later versions bring.
-const LATER: [&str; 4] = ["lists", "tables", "webhook", "notice"];
+const LATER: [&str; 3] = ["lists", "tables", "notice"];
 
 /// Reads everything from `root`, on which `r` stands, and compiles the rules.
 pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Rules)> {
@@ -30,14 +31,15 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let uplink = links::uplink(r);
     let limits = store::limits(r, uplink.as_ref());
     let outbox = store::outbox(r, uplink.as_ref());
-    let policy = policy::policy(r);
+    let webhook = webhook::webhook(r, uplink.as_ref().map(|uplink| uplink.phone_number_id.as_str()));
+    let mut policy = policy::policy(r, branch.as_ref(), webhook.is_some());
     let operate = operate(r);
     r.within("inbound", |r| {
         r.choice("numbers", &[("masked", ()), ("full", ())]);
         r.idle("numbers");
     });
     let country = branch.as_ref().and_then(|branch| branch.country);
-    let rules = rules::settings(r, branch.as_ref(), country, policy.as_ref())
+    let rules = rules::settings(r, branch.as_ref(), country, policy.as_mut())
         .map(|settings| crate::rules::Settings { origins: compiled::origins(root), ..settings });
     r.later(&LATER);
     let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
@@ -48,6 +50,9 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     if let (Some(settings), Some(daily)) = (&rules, limits.as_ref().and_then(|limits| limits.daily)) {
         fits::daily_recipients(settings, daily, root, r.account);
     }
+    if let (Some(settings), Some(outbox)) = (&rules, &outbox) {
+        fits::store(settings, outbox.max_bytes, root, r.account);
+    }
 
     let (branch, uplink, limits) = (branch?, uplink?, limits?);
     let whatsapp = crate::whatsapp::Settings {
@@ -56,6 +61,8 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         branch: branch.id.clone(),
     };
     let rooms = Rooms {
+        // Of the whole: see `config::load`.
+        fingerprint: String::new(),
         branch: branch.id,
         rules: rules?,
         policy: policy?.settings,
@@ -64,7 +71,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         whatsapp,
     };
     let contents = std::mem::take(&mut r.account.contents);
-    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, rooms }, compiled?))
+    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, webhook, rooms }, compiled?))
 }
 
 /// `[branch]`

@@ -3,11 +3,11 @@
 //! Floor: demo.
 
 use super::decide::Request;
-use super::json::Checked;
+use super::json::{self, Checked};
 use super::message::Edge;
+use super::query;
 use super::refusal::Refusal;
 use super::state::{Inner, State};
-use reqwest::Url;
 use ring::hmac;
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub(super) fn admit(state: &State, request: &Request, body: Option<&Value>) -> C
     version(parts.next().unwrap_or_default(), &state.settings.versions)?;
     let token = bearer(state, request)?;
     if let Some(secret) = &state.settings.app_secret {
-        let sent = query(&request.query, "appsecret_proof")
+        let sent = query::value(&request.query, "appsecret_proof")
             .or_else(|| body.and_then(|body| body.get("appsecret_proof")?.as_str()).map(str::to_owned));
         match sent {
             None if !state.settings.require_proof => {}
@@ -49,6 +49,9 @@ pub(super) fn admit(state: &State, request: &Request, body: Option<&Value>) -> C
             None => Ok(Wanted::Number),
             Some("messages") => Ok(Wanted::Send(Edge::Messages)),
             Some("marketing_messages") => Ok(Wanted::Send(Edge::Marketing)),
+            Some("media") if request.post => {
+                Err(Refusal::new(131053, "this simulator keeps no files: media goes by its link"))
+            }
             Some(_) => Err(Refusal::no_such_object()),
         },
         (id, None, None) if id == waba => Ok(Wanted::Account),
@@ -66,7 +69,14 @@ pub(super) fn json<'b>(request: &Request, body: Option<&'b Value>) -> Checked<&'
     if !request.json {
         return Err(Refusal::new(100, "the content type must be application/json"));
     }
-    body.ok_or_else(|| Refusal::new(100, "the request body is not JSON"))
+    body.ok_or_else(|| {
+        // What is wrong with it, now that somebody wants to know.
+        let bytes = request.body.as_deref().unwrap_or_default();
+        match json::read(bytes).err().filter(serde_json::Error::is_data) {
+            Some(wrong) => Refusal::new(100, format!("the request body is refused: {wrong}")),
+            None => Refusal::new(100, "the request body is not JSON"),
+        }
+    })
 }
 
 /// [?] A call without a version takes the newest that the app may use (facts 0), and an expired one is said to be answered by
@@ -120,11 +130,4 @@ impl Inner {
 pub(super) fn signed(app_secret: &str, what: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, app_secret.as_bytes());
     hmac::sign(&key, what).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// One value of a query; an empty one counts as none.
-pub(super) fn query(query: &str, name: &str) -> Option<String> {
-    let url = Url::parse(&format!("http://localhost/?{query}")).ok()?;
-    let found = url.query_pairs().find(|(key, value)| key == name && !value.is_empty());
-    found.map(|(_, value)| value.into_owned())
 }

@@ -6,7 +6,7 @@ use super::access::{self, Wanted};
 use super::account::Told;
 use super::control::{Answer, Repeat, Seen};
 use super::fault::{Fault, Stage};
-use super::json::Checked;
+use super::json::{self, Checked};
 use super::lock;
 use super::lookup::look_up;
 use super::message::{self, Edge, Passed, Recipient};
@@ -57,7 +57,7 @@ pub(super) enum Ending {
 pub(super) const BODY: usize = 512 * 1024;
 
 pub(super) fn decide(state: &State, request: &Request) -> Ending {
-    let body: Option<Value> = request.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
+    let body: Option<Value> = request.body.as_ref().and_then(|body| json::read(body).ok());
     if !request.post || marks(body.as_ref()) {
         state.change(|inner| inner.counters.whole += 1);
         let answer = if request.get {

@@ -6,10 +6,10 @@
 use super::control::{Answer, Control, Seen};
 use super::decide::Reply;
 use super::fault::{Armed, Fault};
-use super::lock;
 use super::people::Standing;
 use super::step::{Order, Step};
 use super::webhook::Post;
+use super::{json, lock, query};
 use http::request::Parts;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
@@ -139,14 +139,13 @@ fn fault(armed: &Armed) -> Value {
 
 fn messages(control: &Control, query: &str) -> Result<Value, String> {
     let (mut after, mut limit, mut to, mut accepted) = (0, PAGE, None, None);
-    for (name, value) in query.split('&').filter(|pair| !pair.is_empty()).filter_map(|pair| pair.split_once('=')) {
+    for (name, value, _) in query::pairs(query) {
         let wrong = || format!("{name}={value}: not what {name} takes");
-        match name {
+        match name.as_str() {
             "after" => after = value.parse().map_err(|_| wrong())?,
             "limit" => limit = value.parse().map_err(|_| wrong())?,
             "accepted" => accepted = Some(value.parse::<bool>().map_err(|_| wrong())?),
-            // A plus in a query is a space, or %2B where the client is careful.
-            "to" => to = Some(control.0.person(&value.replace("%2B", "").replace("%2b", ""))),
+            "to" => to = Some(control.0.person(&value)),
             _ => return Err(format!("{name}: unknown; known are after, limit, to and accepted")),
         }
     }
@@ -192,7 +191,7 @@ fn message(number: u64, seen: &Seen) -> Value {
 }
 
 fn step(control: &Control, body: Option<&[u8]>) -> (u16, Value) {
-    let value: Value = match serde_json::from_slice(body.unwrap_or_default()) {
+    let value = match json::read(body.unwrap_or_default()) {
         Ok(value) => value,
         Err(why) => return (400, json!({ "problems": [format!("the body is not JSON: {why}")] })),
     };

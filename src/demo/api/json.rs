@@ -4,9 +4,74 @@
 
 use super::refusal::Refusal;
 use reqwest::Url;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use std::fmt;
 
 pub(super) type Checked<T> = Result<T, Refusal>;
+
+/// JSON in which every object has each of its members once. What the platform makes of a second one is not documented; what
+/// `serde_json` would make of it, the last one alone, hides the first.
+///
+/// # Errors
+/// It is no JSON, or (`is_data`) a member is given twice.
+pub(super) fn read(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(bytes).map(|Once(value)| value)
+}
+
+/// A value whose objects have each member once.
+struct Once(Value);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Once, D::Error> {
+        from.deserialize_any(OnceVisitor).map(Once)
+    }
+}
+
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_bool<E>(self, yes: bool) -> Result<Value, E> {
+        Ok(yes.into())
+    }
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Once(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Once(value))) = members.next_entry::<String, Once>()? {
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format!("the member \"{name}\" is given twice")));
+            }
+            object.insert(name, value);
+        }
+        Ok(object.into())
+    }
+}
 
 /// A JSON object with its place in the request, for the details of a refusal.
 pub(super) struct Object<'a> {
@@ -150,5 +215,26 @@ impl<'a> Object<'a> {
     /// The value of a member is wrong.
     pub(super) fn invalid(&self, name: &str, why: &str) -> Refusal {
         Refusal::new(131009, format!("{}.{name} {why}", self.at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_is_given_twice_is_refused_and_everything_else_is_as_it_was() {
+        let text = r#"{"a": [1, -2, 2.5, 1e300, true, null, "é\n", {"b": {}}], "b": {"a": 18446744073709551615}}"#;
+        assert_eq!(read(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+        for text in [r#"{"a": 1, "a": 1}"#, r#"[{"x": {"a": 1, "b": 2, "\u0061": 3}}]"#] {
+            let wrong = read(text.as_bytes()).unwrap_err();
+            assert!(
+                wrong.is_data() && wrong.to_string().starts_with("the member \"a\" is given twice at line 1"),
+                "{wrong}"
+            );
+        }
+        for text in ["", "{", "{} {}", "[1,]", &"[".repeat(1000)] {
+            assert!(!read(text.as_bytes()).unwrap_err().is_data(), "{text:.9}");
+        }
     }
 }

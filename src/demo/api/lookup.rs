@@ -2,13 +2,13 @@
 //!
 //! Floor: demo. Answers hold the fields that were asked for, and the id.
 
-use super::access::{self, Wanted, query};
+use super::access::{self, Wanted};
 use super::account::{Account, Health};
 use super::decide::Request;
 use super::json::Checked;
 use super::refusal::Refusal;
 use super::state::State;
-use super::{lock, people};
+use super::{lock, people, query};
 use reqwest::Url;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) fn look_up(state: &State, request: &Request) -> Checked<Value> {
     if !state.lock().lookups.spend_within(now, account.lookups_per_hour, people::DAY / 24) {
         return Err(Refusal::new(80007, "too many calls to this WhatsApp business account within an hour"));
     }
-    let fields = query(&request.query, "fields");
+    let fields = query::value(&request.query, "fields");
     let fields = fields.as_deref().map(|fields| fields.split(',').map(str::trim).collect::<Vec<_>>());
     match wanted {
         Wanted::Number => number(state, &account, fields.as_deref().unwrap_or(NUMBER)),
@@ -164,7 +164,7 @@ fn entity(kind: &str, id: &str, health: Health) -> Value {
 
 /// `GET /{version}/{waba_id}/message_templates`: filtered, in pages.
 fn templates(state: &State, request: &Request, fields: Option<&[&str]>) -> Checked<Value> {
-    let asked = |name| query(&request.query, name);
+    let asked = |name| query::value(&request.query, name);
     let templates = lock(&state.templates);
     // [?] How a name is compared is not documented: whole. States and categories are written in either case.
     let filters = ["name", "language", "status", "category"].map(|name| (name, asked(name)));
@@ -215,8 +215,7 @@ fn address(state: &State, request: &Request, name: &str, cursor: &str) -> String
     let base = format!("{}{}?{}", state.gate.origin(request.host.as_deref()), request.path, request.query);
     let Ok(mut url) = Url::parse(&base) else { return base };
     let kept = |key: &str| !["after", "before", "access_token", "appsecret_proof"].contains(&key);
-    let pairs: Vec<(String, String)> =
-        url.query_pairs().filter(|(key, _)| kept(key)).map(|(key, value)| (key.into(), value.into())).collect();
+    let pairs = query::pairs(&request.query).filter(|(key, ..)| kept(key)).map(|(key, value, _)| (key, value));
     url.query_pairs_mut().clear().extend_pairs(pairs).append_pair(name, cursor);
     url.into()
 }

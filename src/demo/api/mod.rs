@@ -30,6 +30,7 @@ mod obey;
 mod pace;
 mod parameter;
 mod people;
+mod query;
 mod record;
 mod refusal;
 mod scenario;

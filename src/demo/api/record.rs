@@ -9,7 +9,7 @@
 //! An answer that is none: `{"none":"hang"}`, `{"none":"reset"}`, or the name of the fault that came before the body.
 
 use super::decide::{Ending, Reply};
-use super::lock;
+use super::{lock, query};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
@@ -100,9 +100,8 @@ impl Head {
             "appsecret_proof" => secrets.push((value.to_owned(), "[proof]")),
             _ => {}
         };
-        let query = self.path.split_once('?').map_or("", |(_, query)| query);
-        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            add(name, value);
+        for (name, _, as_it_came) in query::pairs(self.path.split_once('?').map_or("", |(_, query)| query)) {
+            add(&name, as_it_came);
         }
         let body = body.and_then(|body| serde_json::from_slice::<Value>(body).ok()).unwrap_or_default();
         for name in ["access_token", "appsecret_proof"] {

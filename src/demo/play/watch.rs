@@ -92,7 +92,7 @@ pub(super) struct Watch {
     api: Control,
     api_started: Instant,
     api_seen: usize,
-    desk: Desk,
+    desk: Desk<Request, Reply>,
     uplink_up: bool,
     pub(super) record: Record,
 }

@@ -2,8 +2,8 @@
 //!
 //! Floor: doors. Every answer closes its connection, so that an idle browser holds no place.
 
-use super::bounded::Bounded;
 use super::{Ask, BODY, Busy, PATH, guard, page};
+use crate::door::bounded::Bounded;
 use crate::operate::{Reply, Request, StatusReport};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -14,6 +14,9 @@ use axum::{Json, Router};
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, UnixListener};
+
+/// Connections at a time, per listener: a few people with a browser and a collector of metrics.
+const CONNECTIONS: usize = 32;
 
 /// Opens `operate.listen`.
 ///
@@ -32,7 +35,7 @@ pub async fn serve_socket<A: Ask>(listener: UnixListener, ask: A) -> io::Result<
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::map_response(sealed))
         .with_state(ask);
-    axum::serve(Bounded::new(listener), router).await
+    axum::serve(Bounded::new(listener, CONNECTIONS), router).await
 }
 
 /// Shows the status until the future is dropped.
@@ -55,7 +58,7 @@ pub async fn serve_page<A: Ask>(listener: TcpListener, ask: A) -> io::Result<()>
         .layer(guard)
         .layer(middleware::map_response(sealed))
         .with_state(ask);
-    axum::serve(Bounded::new(listener), router).await
+    axum::serve(Bounded::new(listener, CONNECTIONS), router).await
 }
 
 async fn order<A: Ask>(State(ask): State<A>, Json(request): Json<Request>) -> Result<Json<Reply>, Unanswered> {

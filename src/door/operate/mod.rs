@@ -3,14 +3,12 @@
 //! Floor: doors. Knows no rules: it hands a `Request` to whoever answers (`Ask`) and shows the `Reply`. Nothing can be
 //! changed over TCP, and a page of the internet cannot read it through a browser (see `guard`).
 
-mod bounded;
-mod desk;
 mod guard;
 mod http;
 mod page;
 mod socket;
 
-pub use desk::Desk;
+pub use crate::door::desk::{Busy, Desk};
 pub use http::{listen, serve_page, serve_socket};
 pub use socket::{SocketProblem, bind};
 
@@ -29,18 +27,10 @@ pub trait Ask: Clone + Send + Sync + 'static {
     fn ask(&self, request: Request) -> impl Future<Output = Result<Reply, Busy>> + Send;
 }
 
-/// Why there is no answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Busy {
-    /// `limits::OPERATORS` requests wait already.
-    #[error("too many requests wait already: nothing was done, try again")]
-    Full,
-    /// The engine has not answered in time.
-    #[error("no answer within 30 s: the order may still be carried out, look before repeating it")]
-    Late,
-    /// The engine ended.
-    #[error("the daemon is ending: nothing was done")]
-    Ending,
+impl Ask for Desk<Request, Reply> {
+    async fn ask(&self, request: Request) -> Result<Reply, Busy> {
+        self.put(request).await
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ impl Engine {
             rules.push(self.explain_rule(explained, now)?);
         }
         rules.sort_by_key(|rule| !rule.matched);
-        Ok(Reply::data(&Explanation { topic: masked(topic), at: now.wall.reading(), basis: self.basis(), rules }))
+        let configuration = self.running.then(|| self.in_force.clone());
+        let (topic, at, basis) = (masked(topic), now.wall.reading(), self.basis());
+        Ok(Reply::data(&Explanation { topic, at, basis, configuration, rules }))
     }
 
     /// What the answer rests on.
@@ -136,8 +138,14 @@ impl Engine {
         if let Some(hold) = self.hold_on(&draft.source().rule, draft.content(), draft.to(), person, terms.priority) {
             return Ok((Outcome::Stored, hold.reason, hold.until));
         }
-        if policy::waits_for_clock(draft.content().category(), terms.priority, terms.at.is_some(), standing, now) {
-            return Ok((Outcome::Stored, Reason::ClockUnsynced, None));
+        let about = policy::About {
+            category: draft.content().category(),
+            priority: terms.priority,
+            rule: &draft.source().rule,
+            timed: terms.at.is_some(),
+        };
+        if let Some((reason, until)) = policy::waits(&self.policy, &about, standing, now) {
+            return Ok((Outcome::Stored, reason, until));
         }
         let lane = person.map(|person| self.outbox.lane(person)).transpose()?;
         let load = self.load_of(lane.as_ref(), draft.content(), &terms.purpose, terms.priority);

@@ -4,6 +4,8 @@
 
 use super::wall_of;
 use crate::engine::Engine;
+use crate::engine::dispatch::CRAMPED;
+use crate::engine::hold::QUIET;
 use crate::engine::limit::{BRAKE, RESUMED};
 use crate::engine::soft::in_force;
 use crate::message::{Outcome, Reason};
@@ -76,6 +78,10 @@ impl Engine {
                     "people" => "people not written to in 24 hours".to_owned(),
                     "people:urgent" => "staff and alarms to people not written to in 24 hours".to_owned(),
                     BRAKE => "everything but critical messages".to_owned(),
+                    key if key.starts_with(QUIET) => match key[QUIET.len()..].split_once('/') {
+                        Some((category, rule)) if !rule.is_empty() => format!("rule {rule} ({category})"),
+                        _ => format!("category {}", key[QUIET.len()..].trim_end_matches('/')),
+                    },
                     key => key.replacen(':', " ", 1),
                 },
                 reason: hold.reason,
@@ -102,6 +108,16 @@ impl Engine {
                 since: None,
                 until: None,
                 note,
+                loud: true,
+            });
+        }
+        if self.soft.cramped {
+            holds.push(Hold {
+                what: "everything".to_owned(),
+                reason: Reason::StoreFull,
+                since: None,
+                until: None,
+                note: CRAMPED.to_owned(),
                 loud: true,
             });
         }

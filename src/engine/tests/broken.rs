@@ -2,10 +2,9 @@
 
 use super::kit::*;
 use crate::engine::{Failure, Input};
-use crate::message::{Notice, Outcome, Reason};
+use crate::message::{Outcome, Reason};
 use crate::operate::{Grant, LedgerLine, Reply, Request, Target};
 use crate::outbox::{Hold, LIFT_ALL, LOSS, Outbox};
-use crate::time::Wall;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::PathBuf;
 
@@ -124,6 +123,47 @@ fn a_sector_that_cannot_be_read_is_damage_and_no_reason_to_try_for_ever() {
     assert!(loss(&mut kit).is_some() && set_aside(&kit) == 1);
 }
 
+/// As our own mistake would look: a rule of the schema is broken by what the engine writes.
+fn refuse(kit: &mut Kit) {
+    kit.engine()
+        .outbox
+        .raw()
+        .execute_batch(
+            "CREATE TEMP TRIGGER refuses BEFORE INSERT ON main.message BEGIN SELECT RAISE(ABORT, 'a rule'); END",
+        )
+        .unwrap();
+}
+
+/// A store that was whole was set aside, and everything held, for what was our bug.
+#[test]
+fn a_broken_rule_in_a_whole_store_is_told_as_our_bug_and_sets_nothing_aside() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "1");
+    refuse(&mut kit);
+    let arrival = kit.arrival("pos/1/ready", &format!(r#"{{"to": "{CAIO}", "opt_in": true, "id": "2", "n": "2"}}"#));
+    for _ in 0..3 {
+        let failure = kit.try_give(&[Input::Arrived(arrival.clone())]).err().unwrap();
+        assert!(failure.is_bug() && failure.to_string().contains("this is a bug of Branchline"), "{failure}");
+    }
+    assert_eq!((kit.acked.len(), loss(&mut kit), set_aside(&kit)), (1, None, 0));
+    kit.engine().outbox.raw().execute_batch("DROP TRIGGER refuses").unwrap();
+    kit.give(vec![Input::Arrived(arrival)]);
+    assert_eq!(kit.acked.len(), 2, "nothing was lost by it");
+}
+
+/// An index that damage changed breaks the schema's rules too.
+#[test]
+fn a_broken_rule_in_a_store_that_contradicts_itself_is_damage() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "1");
+    kit.engine().outbox.raw().execute_batch("UPDATE message SET state = 9").unwrap();
+    refuse(&mut kit);
+    kit.order("pos/1/ready", CAIO, "2");
+    assert_eq!((kit.acked.len(), set_aside(&kit)), (2, 1));
+    let note = loss(&mut kit).unwrap().note;
+    assert!(note.contains("a row of message is not what it should be"), "{note}");
+}
+
 #[test]
 fn a_log_that_breaks_before_the_first_checkpoint_is_named() {
     let mut kit = Kit::new();
@@ -146,7 +186,7 @@ fn a_person_known_by_another_form_of_the_number_is_the_same_person_and_no_damage
     for (short, long) in [("552187650011", "5521987650011"), ("525512345678", "5215512345678")] {
         for (known, told) in [(short, long), (long, short)] {
             let mut kit = Kit::new();
-            kit.give(vec![Input::Notice(Notice::Inbound { from: known.into(), at: Wall(MONDAY) })]);
+            kit.hear(vec![wrote(known, MONDAY, "oi")]);
             kit.ask(Request::Pause { target: Target::Rule("low".into()), reason: "test".into() });
             kit.order("pos/1/low", &format!("+{told}"), "waits");
             assert_eq!(kit.told_times(Outcome::Stored, Reason::Due), 1, "{told}");
@@ -169,7 +209,7 @@ fn a_person_known_by_another_form_of_the_number_is_the_same_person_and_no_damage
 fn a_message_to_a_form_of_somebody_elses_number_asks_both() {
     for revoked in [false, true] {
         let mut kit = Kit::new();
-        kit.give(vec![Input::Notice(Notice::Inbound { from: "552187650011".into(), at: Wall(MONDAY) })]);
+        kit.hear(vec![wrote("552187650011", MONDAY, "oi")]);
         kit.ask(Request::Pause { target: Target::Rule("low".into()), reason: "test".into() });
         kit.order("pos/1/low", "+5521987650011", "waits");
         kit.order("pos/1/ready", CAIO, "goes");

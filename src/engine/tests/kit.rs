@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::engine::{Action, BrokerLink, Engine, Failure, Input, Link, Post, Publish, Rooms, Told};
-use crate::message::{Answer, Arrival, AttemptId, Delivery, Epoch, Lost, NotSent, Outcome, Payload, Reason};
+use crate::message::{Answer, Arrival, AttemptId, Delivery, Epoch, Inbound, Lost, NotSent, Notice, Notices, Outcome, Payload, Reason, Who};
 use crate::operate::{Reply, Request};
 use crate::outbox::Outbox;
 use crate::rules::Rules;
@@ -40,6 +40,8 @@ pub struct Kit {
     pub published: Vec<Publish>,
     pub subscribed: Vec<(Vec<String>, Vec<String>)>,
     pub replies: Vec<Reply>,
+    /// What became of the bodies of notices, by ticket.
+    pub heard: Vec<(u64, bool)>,
     pub probes: usize,
     /// Whether a probe is answered at once.
     pub line: bool,
@@ -82,6 +84,7 @@ impl Kit {
             published: Vec::new(),
             subscribed: Vec::new(),
             replies: Vec::new(),
+            heard: Vec::new(),
             probes: 0,
             line: true,
             epoch: 0,
@@ -197,6 +200,7 @@ impl Kit {
                 Action::Publish(publish) => self.published.push(publish),
                 Action::Show(told) => self.told.push(told),
                 Action::Done(_, reply) => self.replies.push(reply),
+                Action::Heard(ticket, kept) => self.heard.push((ticket, kept)),
             }
         }
         answers
@@ -240,7 +244,7 @@ impl Kit {
             topic: topic.into(),
             payload: Payload::Whole(Bytes::copy_from_slice(payload.as_bytes())),
             retained: false,
-            delivery: Delivery::AtLeastOnce { epoch: Some(Epoch(self.epoch)), packet: self.packet, dup: false },
+            delivery: Delivery::AtLeastOnce { epoch: Epoch(self.epoch), packet: self.packet, dup: false },
             subscriptions: vec![],
             event_id: None,
             expiry: None,
@@ -268,6 +272,12 @@ impl Kit {
         self.answer(attempt, answer);
     }
 
+    /// The platform reports something.
+    pub fn hear(&mut self, notices: Vec<Notice>) {
+        self.give(vec![Input::Notice(1, Notices { notices, skipped: 0 })]);
+        assert_eq!(self.heard.pop(), Some((1, true)), "what was committed is stored");
+    }
+
     pub fn ask(&mut self, request: Request) -> Reply {
         self.give(vec![Input::Operator(1, request)]);
         self.replies.pop().expect("an operator is answered")
@@ -286,6 +296,19 @@ impl Kit {
     pub fn told_times(&self, outcome: Outcome, reason: Reason) -> usize {
         self.outcomes().into_iter().filter(|found| *found == (outcome, reason)).count()
     }
+}
+
+/// Somebody wrote something.
+pub fn wrote(digits: &str, at: i64, text: &str) -> Notice {
+    Notice::Inbound(Inbound {
+        wamid: format!("wamid.{digits}.{at}.{text}"),
+        who: Who { digits: Some(digits.into()), user: None },
+        at: Some(Wall(at)),
+        kind: "text".into(),
+        text: Some(text.into()),
+        payload: None,
+        context: None,
+    })
 }
 
 pub fn sent(at: u64, post: &Post) -> Sent {

@@ -3,7 +3,7 @@
 
 use super::kit::*;
 use crate::engine::Input;
-use crate::message::{Notice, Outcome, Reason};
+use crate::message::{Outcome, Reason};
 use crate::operate::{Reply, Request, Target};
 use std::time::Duration;
 
@@ -249,9 +249,8 @@ fn who_wrote_to_us_needs_no_place() {
     order(&mut kit, "ready", BIA, "1");
     order(&mut kit, "ready", CAIO, "2");
     assert_eq!(kit.texts(), ["1"]);
-    let at = crate::time::Wall(MONDAY + kit.now as i64);
-    let from = CAIO.trim_start_matches('+').to_owned();
-    kit.give(vec![Input::Notice(Notice::Inbound { from, at })]);
+    let at = MONDAY + kit.now as i64;
+    kit.hear(vec![wrote(CAIO.trim_start_matches('+'), at, "hi")]);
     assert_eq!(kit.texts(), ["1", "2"]);
     take_from(&mut kit, 1);
     assert_eq!(limit(&mut kit, "daily-recipients"), (1, 0), "inside the window nobody is counted");

@@ -286,7 +286,7 @@ fn explain_says_the_same_with_a_daemon_and_on_the_store() {
     let now = kit.now();
     let on_store = read(kit.engine().ask(now, request.clone()).unwrap());
     assert_eq!((by_daemon.basis, on_store.basis), (Basis::Daemon, Basis::Store));
-    assert_eq!(on_store, Explanation { basis: Basis::Store, ..by_daemon });
+    assert_eq!(on_store, Explanation { basis: Basis::Store, configuration: None, ..by_daemon });
     let draft = &on_store.rules[0].drafts[0];
     assert_eq!((draft.outcome, draft.reason), (Outcome::Stored, Reason::RulePaused));
 
@@ -315,6 +315,24 @@ fn a_limit_is_told_without_a_daemon_too() {
     assert_eq!((stands(&on_store), on_store.message.until), (stands(&by_daemon), by_daemon.message.until));
 }
 
+/// `outbox show` gave the text as it was stored.
+#[test]
+fn a_number_in_a_stored_text_topic_or_detail_is_masked_when_it_is_shown() {
+    let mut kit = Kit::new_with(BIA);
+    kit.order(&format!("pos/{CAIO}/ready"), BIA, CAIO);
+    assert_eq!(kit.texts(), [CAIO], "the person reads it whole");
+    let details = format!("{CAIO} is not on WhatsApp");
+    let error = serde_json::json!({ "error": { "code": 131026, "message": "", "error_data": { "details": details } } });
+    kit.answer_last(http(400, &error.to_string()));
+    let id = kit.told.iter().find_map(|told| told.message).unwrap().to_string();
+    let Reply::Data(shown) = kit.ask(Request::OutboxShow { id }) else { panic!() };
+    let hidden = crate::message::masked(CAIO);
+    assert_eq!(shown["text"], format!("Pedido {hidden} pronto, obrigado."));
+    assert_eq!(shown["topic"], format!("pos/{hidden}/ready"));
+    assert!(shown["detail"].as_str().unwrap().contains(&format!("{hidden} is not on WhatsApp")), "{shown}");
+    assert!(!shown.to_string().replace(&format!("\"event\":\"{CAIO}\""), "").contains(&CAIO[1..]), "{shown}");
+}
+
 /// It stood whole in the text above its masked parameter.
 #[test]
 fn a_number_in_the_text_is_masked_and_counts_whole() {
@@ -335,5 +353,27 @@ fn a_number_in_the_text_is_masked_and_counts_whole() {
         let length = draft["lengths"].as_array().unwrap().iter().find(|length| length["what"] == "body").unwrap();
         let lost = CAIO.chars().count() - hidden.chars().count();
         assert_eq!(length["characters"], shown.chars().count() + lost, "{draft}");
+    }
+}
+
+/// What is left of the disk is for the outcomes of what is on its way: an operator's message, stored or withheld, takes none of it.
+#[test]
+fn below_the_reserve_of_the_disk_nothing_is_sent_by_hand() {
+    let mut kit = Kit::new();
+    agree(&mut kit, BIA);
+    let reserve = kit.engine().reserve();
+    for (free, goes) in [(reserve - 1, false), (reserve, true)] {
+        kit.engine().free_space(Some(free));
+        for to in [BIA, CAIO] {
+            let before = kit.engine().outbox.list(None, None, 200).unwrap().len();
+            if goes {
+                send(&mut kit, order(to, "A-1"));
+            } else {
+                assert!(refused(&mut kit, order(to, "A-1")).contains("make space"));
+            }
+            assert_eq!(kit.engine().outbox.list(None, None, 200).unwrap().len() - before, usize::from(goes), "{to}");
+        }
+        // Only to look costs nothing.
+        assert!(send(&mut kit, dry(BIA)).dry_run);
     }
 }

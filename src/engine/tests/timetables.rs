@@ -457,7 +457,7 @@ fn without_an_id_only_what_the_broker_marks_in_a_resumed_session_is_a_repeat() {
     assert_eq!(kit.sent.len(), 2, "unmarked: another event");
     kit.answer_last(taken());
     let Delivery::AtLeastOnce { packet, .. } = arrival.delivery else { panic!() };
-    arrival.delivery = Delivery::AtLeastOnce { epoch: Some(Epoch(1)), packet, dup: true };
+    arrival.delivery = Delivery::AtLeastOnce { epoch: Epoch(1), packet, dup: true };
     kit.give(vec![Input::Arrived(arrival.clone())]);
     assert_eq!(kit.sent.len(), 3, "marked, but in a new session");
     kit.answer_last(taken());
@@ -753,7 +753,8 @@ fn filters_that_are_gone_are_unsubscribed() {
     assert_eq!(kit.subscribed[0].1, [""; 0]);
     kit.extra = "[rules.extra]\ntopic = \"extra/{x}\"\nto = \"people:ana\"\nrevokes = [\"orders\"]\n".into();
     let (rooms, rules) = kit.config();
-    kit.engine().reload(rooms, rules);
+    let now = kit.now();
+    kit.engine().reload(now, rooms, rules);
     kit.give(vec![Input::Woke]);
     assert!(kit.subscribed[1].0.contains(&"extra/+".to_owned()));
     kit.crash();

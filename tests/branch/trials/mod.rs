@@ -7,4 +7,5 @@ mod disk;
 pub mod ear;
 mod operate;
 mod secrets;
+mod sector;
 mod state;

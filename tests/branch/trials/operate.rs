@@ -309,6 +309,38 @@ fn a_reload_takes_all_or_nothing() {
     assert!(house.stop().success());
 }
 
+/// It answered by the rules that the daemon had loaded, and did not say so.
+#[test]
+fn explain_says_when_the_daemon_goes_by_other_rules_than_the_files_hold() {
+    let mut house = House::new("");
+    house.start();
+    let asked = ["explain", "--topic", "pos/1/order/7/ready"];
+    let goes_by = |house: &House| house.data(&asked)["configuration"].clone();
+    let first = goes_by(&house);
+    assert_eq!(first["differs"], false, "{first}");
+    assert!(!house.said(&asked).contains("configuration"));
+
+    house.layer("more", "[rules.ready]\nwhen = \"payload.total > 100\"\n");
+    let text = house.said(&asked);
+    assert!(text.contains("NOT by the configuration as it is written now") && text.contains("SIGHUP"), "{text}");
+    let now = goes_by(&house);
+    assert_eq!((&now["differs"], &now["since"]), (&json!(true), &first["since"]), "{now}");
+
+    house.signal(Signal::HUP);
+    house.wait("the file is in force", |house| goes_by(house)["differs"] == false);
+    let second = goes_by(&house);
+    assert!(second["since"].as_i64() > first["since"].as_i64(), "{first} {second}");
+    house.layer("more", "[rules.ready]\nwhen = \"payload.total > 101\"\n");
+    assert_eq!(goes_by(&house)["differs"], true);
+    house.layer("more", "# As it was.\n\n[rules.ready]\nwhen = 'payload.total > 100'\n");
+    assert_eq!(goes_by(&house)["differs"], false, "another file, and the same rules");
+    let list = std::fs::read_to_string(house.path().join("templates.json")).unwrap();
+    house.write("templates.json", &format!("{list}\n"));
+    assert_eq!(goes_by(&house)["differs"], true, "another list of templates");
+    assert!(house.stop().success());
+    assert_eq!(goes_by(&house), Value::Null, "without a daemon it is the files that answer");
+}
+
 #[test]
 fn what_cannot_start_says_why_with_its_exit_code() {
     let mut house = House::new("");

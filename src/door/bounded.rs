@@ -13,10 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
-/// Connections at a time, per listener: a few people with a browser and a collector of metrics.
-const CONNECTIONS: usize = 32;
-
-/// Each connection carries one exchange: the desk's patience (30 s), and as much again for a slow line.
+/// Each connection carries one exchange: the engine's patience (30 s), and as much again for a slow line.
 const LIFETIME: Duration = Duration::from_secs(60);
 
 /// Any listener, bounded.
@@ -27,9 +24,9 @@ pub struct Bounded<L> {
 }
 
 impl<L> Bounded<L> {
-    /// With `CONNECTIONS` places for `LIFETIME` each.
-    pub fn new(inner: L) -> Bounded<L> {
-        Bounded { inner, places: Arc::new(Semaphore::new(CONNECTIONS)), lifetime: LIFETIME }
+    /// With so many places, for a minute each.
+    pub fn new(inner: L, places: usize) -> Bounded<L> {
+        Bounded { inner, places: Arc::new(Semaphore::new(places)), lifetime: LIFETIME }
     }
 }
 
@@ -109,9 +106,9 @@ mod tests {
 
     #[tokio::test]
     async fn one_connection_more_waits_until_a_place_is_free() {
-        let mut listener = Bounded::new(Silent::default());
+        let mut listener = Bounded::new(Silent::default(), 3);
         let mut held = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..3 {
             held.push(listener.accept().await);
         }
         tokio::select! { biased; _ = listener.accept() => panic!("one too many"), () = async {} => () }
@@ -121,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_connection_ends() {
-        let mut listener = Bounded { lifetime: Duration::ZERO, ..Bounded::new(Silent::default()) };
+        let mut listener = Bounded { lifetime: Duration::ZERO, ..Bounded::new(Silent::default(), 1) };
         let (mut connection, ()) = listener.accept().await;
         let ended = connection.read_u8().await.unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::TimedOut);

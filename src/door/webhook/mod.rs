@@ -1,0 +1,207 @@
+//! The platform's door: its webhooks come in, are verified over their raw bytes, and are answered when they are stored.
+//!
+//! Floor: doors. Knows no rules: it hands `Notice`s to whoever keeps them ([`Hear`]). Nothing without a good signature is
+//! parsed, and nothing about it is told to whoever sent it.
+//!
+//! A flood of bodies that nobody signed costs little: without the shape of a signature a request is answered before its
+//! body is read, bodies are read in two lanes (small ones, and one large one at a time), and connections are bounded.
+
+mod guarded;
+
+use super::bounded::Bounded;
+use super::desk::Desk;
+use super::secret::Secret;
+use super::tls::{self, TlsProblem};
+use crate::limits;
+use crate::message::Notices;
+use crate::whatsapp;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::get;
+use guarded::Guarded;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// Connections at a time. The platform asks for room for 3 × the outgoing plus 1 × the incoming rate (facts 4.1): at 20
+/// messages a second about 80 bodies a second, each of which is answered within a commit.
+const CONNECTIONS: usize = 128;
+/// Bytes up to which a body is small: a status has about 700, so one with fifty still is.
+const SMALL: usize = 64 * 1024;
+/// Small bodies that are read at a time: with [`SMALL`], 2 MiB.
+const SMALL_LANES: usize = limits::NOTICES - 1;
+/// How long the rest of a body may take to come.
+const READING: Duration = Duration::from_secs(10);
+
+/// `[webhook]`
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `webhook.listen`
+    pub listen: SocketAddr,
+    /// `webhook.cert_file` and `webhook.key_file`; plain HTTP without.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The content of `webhook.app_secret_file`.
+    pub app_secret: Secret,
+    /// The content of `webhook.verify_token_file`.
+    pub verify_token: Secret,
+    /// `uplink.phone_number_id`: what is about another number is not ours.
+    pub phone_number_id: String,
+}
+
+/// Whoever keeps what the platform reports: the engine; a fake in tests; at head office the broker.
+pub trait Hear: Clone + Send + Sync + 'static {
+    /// Resolves when the notices are stored; `Err` if they are not, and the platform shall send them again.
+    fn hear(&self, notices: Notices) -> impl Future<Output = Result<(), NotKept>> + Send;
+}
+
+impl Hear for Desk<Notices, bool> {
+    async fn hear(&self, notices: Notices) -> Result<(), NotKept> {
+        match self.put(notices).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(NotKept),
+        }
+    }
+}
+
+/// The notices are not stored: the platform sends them again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotKept;
+
+/// Why the door does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The address.
+    #[error("cannot listen on {on} (webhook.listen): {why}; choose another port, or see who has it")]
+    Listen {
+        /// As configured.
+        on: SocketAddr,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// Certificate or key.
+    #[error("webhook: {0}")]
+    Tls(#[from] TlsProblem),
+}
+
+/// An open door: it listens, and takes nobody yet.
+pub struct Webhook {
+    listener: TcpListener,
+    settings: Settings,
+    tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+impl Webhook {
+    /// Opens `webhook.listen`.
+    ///
+    /// # Errors
+    /// [`Problem`], with what to do.
+    pub async fn open(settings: Settings) -> Result<Webhook, Problem> {
+        let tls = settings.identity.as_ref().map(tls::server_config).transpose()?.map(Arc::new);
+        let on = settings.listen;
+        let listener = TcpListener::bind(on).await.map_err(|why| Problem::Listen { on, why })?;
+        Ok(Webhook { listener, settings, tls })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Takes notices until the future is dropped.
+    pub async fn serve<H: Hear>(self, hear: H) -> io::Result<()> {
+        let door = Arc::new(Door {
+            hear,
+            settings: self.settings,
+            small: Semaphore::new(SMALL_LANES),
+            large: Semaphore::new(1),
+        });
+        // Whatever path the callback address has: a tunnel or proxy in front may keep or drop it.
+        let router = Router::new()
+            .route("/", get(handshake::<H>).post(notice::<H>))
+            .route("/{*path}", get(handshake::<H>).post(notice::<H>))
+            .with_state(door);
+        axum::serve(Bounded::new(Guarded::new(self.listener, self.tls), CONNECTIONS), router).await
+    }
+}
+
+struct Door<H> {
+    hear: H,
+    settings: Settings,
+    small: Semaphore,
+    large: Semaphore,
+}
+
+/// The platform asks once whether the address is ours: by the token that both were given.
+#[derive(serde::Deserialize)]
+struct Handshake {
+    #[serde(rename = "hub.mode")]
+    mode: Option<String>,
+    #[serde(rename = "hub.challenge")]
+    challenge: Option<String>,
+    #[serde(rename = "hub.verify_token")]
+    token: Option<String>,
+}
+
+async fn handshake<H: Hear>(
+    State(door): State<Arc<Door<H>>>,
+    Query(asked): Query<Handshake>,
+) -> Result<String, StatusCode> {
+    let token = asked.token.unwrap_or_default();
+    let same = same(token.as_bytes(), door.settings.verify_token.reveal().as_bytes());
+    match (asked.mode.as_deref(), asked.challenge) {
+        (Some("subscribe"), Some(challenge)) if same => Ok(challenge),
+        _ => Err(StatusCode::FORBIDDEN),
+    }
+}
+
+/// In constant time: a key that nobody knows makes equal tags of equal texts only.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let mut random = [0; 32];
+    random.iter_mut().for_each(|byte| *byte = fastrand::u8(..));
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &random);
+    !other.is_empty() && ring::hmac::verify(&key, one, ring::hmac::sign(&key, other).as_ref()).is_ok()
+}
+
+async fn notice<H: Hear>(State(door): State<Arc<Door<H>>>, headers: HeaderMap, body: Body) -> StatusCode {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(signature) = text("x-hub-signature-256").filter(|value| whatsapp::is_signature(value)) else {
+        return StatusCode::UNAUTHORIZED;
+    };
+    // Without a length a body may be anything: it takes the lane of the large ones.
+    let length = text(header::CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
+    let (lane, most) = match length {
+        Some(length) if length > limits::NOTICE => return StatusCode::PAYLOAD_TOO_LARGE,
+        Some(length) if length <= SMALL => (&door.small, length),
+        _ => (&door.large, limits::NOTICE),
+    };
+    let Ok(place) = lane.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE };
+    let body: Bytes = match tokio::time::timeout(READING, axum::body::to_bytes(body, most)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
+        Err(_) => return StatusCode::REQUEST_TIMEOUT,
+    };
+    if !whatsapp::signed(door.settings.app_secret.reveal().as_bytes(), signature, &body) {
+        return StatusCode::UNAUTHORIZED;
+    }
+    let read = whatsapp::notices(&body, &door.settings.phone_number_id);
+    drop(body);
+    // Signed, and about something else: to refuse it would bring it back for seven days (facts 4.1).
+    let notices = read.unwrap_or(Notices { notices: Vec::new(), skipped: 1 });
+    let heard = door.hear.hear(notices).await;
+    // The place is kept until here: so what waits for the engine is bounded too.
+    drop(place);
+    match heard {
+        Ok(()) => StatusCode::OK,
+        Err(NotKept) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests;

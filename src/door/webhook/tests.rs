@@ -1,0 +1,183 @@
+use super::*;
+use crate::message::{Notice, Progress};
+use std::sync::Mutex;
+use std::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const SECRET: &str = "test_app_secret";
+const NUMBER: &str = "106540352242922";
+
+/// Keeps what it hears; or does not.
+#[derive(Clone, Default)]
+struct Ear {
+    heard: Arc<Mutex<(Vec<Notice>, u64)>>,
+    full: bool,
+}
+
+impl Hear for Ear {
+    async fn hear(&self, body: Notices) -> Result<(), NotKept> {
+        let mut heard = self.heard.lock().unwrap();
+        heard.0.extend(body.notices);
+        heard.1 += body.skipped;
+        if self.full { Err(NotKept) } else { Ok(()) }
+    }
+}
+
+async fn open(ear: Ear) -> SocketAddr {
+    let settings = Settings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        identity: None,
+        app_secret: Secret::new(SECRET),
+        verify_token: Secret::new("ours"),
+        phone_number_id: NUMBER.into(),
+    };
+    let door = Webhook::open(settings).await.unwrap();
+    let address = door.address().unwrap();
+    tokio::spawn(door.serve(ear));
+    address
+}
+
+fn sign(body: &[u8]) -> String {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+    let hex: String = ring::hmac::sign(&key, body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("X-Hub-Signature-256: sha256={hex}\r\n")
+}
+
+fn status(count: usize) -> Vec<u8> {
+    let one = |n| serde_json::json!({"id": format!("wamid.{n}"), "status": "sent", "timestamp": "1763800000", "recipient_id": "5511987650001"});
+    let statuses: Vec<_> = (0..count).map(one).collect();
+    let value = serde_json::json!({"metadata": {"phone_number_id": NUMBER}, "statuses": statuses});
+    serde_json::json!({"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "messages", "value": value}]}]})
+        .to_string()
+        .into_bytes()
+}
+
+/// The status of the answer to one request on a connection of its own, and its body.
+async fn ask(address: SocketAddr, head: &str, body: &[u8]) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("{head}Host: box\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    // Who refuses early closes early.
+    let _ = stream.write_all(body).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
+
+async fn post(address: SocketAddr, signature: &str, body: &[u8]) -> u16 {
+    ask(address, &format!("POST /hook HTTP/1.1\r\nContent-Length: {}\r\n{signature}", body.len()), body).await.0
+}
+
+#[tokio::test]
+async fn the_platform_is_told_the_challenge_and_nobody_else() {
+    let address = open(Ear::default()).await;
+    let get = async |query: &str| ask(address, &format!("GET /any/path?{query} HTTP/1.1\r\n"), b"").await;
+    let (status, body) = get("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=ours").await;
+    assert_eq!((status, body.as_str()), (200, "1158201444"));
+    for query in [
+        "hub.mode=subscribe&hub.challenge=1&hub.verify_token=other",
+        "hub.mode=subscribe&hub.challenge=1&hub.verify_token=",
+        "hub.mode=subscribe&hub.challenge=1",
+        "hub.mode=unsubscribe&hub.challenge=1&hub.verify_token=ours",
+        "hub.mode=subscribe&hub.verify_token=ours",
+        "",
+    ] {
+        let (status, body) = get(query).await;
+        assert_eq!((status, body.as_str()), (403, ""), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_signed_is_stored_before_it_is_answered() {
+    let ear = Ear::default();
+    let address = open(ear.clone()).await;
+    for count in [1, 3] {
+        let body = status(count);
+        assert_eq!(post(address, &sign(&body), &body).await, 200);
+        let heard = std::mem::take(&mut ear.heard.lock().unwrap().0);
+        assert!(
+            heard.len() == count
+                && heard
+                    .iter()
+                    .all(|notice| matches!(notice, Notice::Status(status) if status.progress == Progress::Sent))
+        );
+    }
+    let other = br#"{"object":"page","entry":[]}"#;
+    assert_eq!(post(address, &sign(other), other).await, 200, "signed: it would come back for a week");
+    assert_eq!(ear.heard.lock().unwrap().1, 1);
+    // A thousand updates, near the bound, and without a length.
+    let large = status(1_000);
+    assert_eq!(post(address, &sign(&large), &large).await, 200);
+    let chunked = [format!("{:x}\r\n", large.len()).as_bytes(), &large, b"\r\n0\r\n\r\n"].concat();
+    let head = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n{}", sign(&large));
+    assert_eq!(ask(address, &head, &chunked).await.0, 200);
+    assert_eq!(ear.heard.lock().unwrap().0.len(), 2_000);
+}
+
+#[tokio::test]
+async fn what_nobody_signed_is_not_read() {
+    let ear = Ear::default();
+    let address = open(ear.clone()).await;
+    let body = status(1);
+    let good = sign(&body);
+    assert_eq!(post(address, "", &body).await, 401);
+    assert_eq!(post(address, "X-Hub-Signature-256: sha256=abc\r\n", &body).await, 401);
+    assert_eq!(post(address, &sign(b"other"), &body).await, 401);
+    let mut changed = body.clone();
+    changed[20] ^= 1;
+    assert_eq!(post(address, &good, &changed).await, 401);
+    let huge = format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n{good}", limits::NOTICE + 1);
+    assert_eq!(ask(address, &huge, b"").await.0, 413);
+    assert_eq!(ask(address, &format!("PUT / HTTP/1.1\r\nContent-Length: 0\r\n{good}"), b"").await.0, 405);
+    assert!(ear.heard.lock().unwrap().0.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_stored_is_asked_for_again() {
+    let address = open(Ear { full: true, ..Ear::default() }).await;
+    let body = status(1);
+    assert_eq!(post(address, &sign(&body), &body).await, 503);
+}
+
+/// The bound of the issue is 250 ms; here a second is left to a busy machine, while the flood goes on for longer.
+#[tokio::test]
+async fn a_flood_of_unsigned_ones_keeps_no_valid_one_waiting() {
+    let address = open(Ear::default()).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let flood = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            tokio::select! { _ = stopped => (), () = pour(address) => () }
+        });
+    });
+    let body = status(1);
+    for _ in 0..20 {
+        let asked = Instant::now();
+        assert_eq!(post(address, &sign(&body), &body).await, 200);
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    }
+    assert!(!flood.is_finished(), "the flood went on all the time");
+    stop.send(()).unwrap();
+    flood.join().unwrap();
+}
+
+/// For ever, 24 at a time: no signature; a wrong one over a small body; a wrong one over a large body.
+async fn pour(address: SocketAddr) {
+    let large: Arc<[u8]> = vec![b'x'; limits::NOTICE].into();
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..24 {
+        let large = large.clone();
+        all.spawn(async move {
+            let (signature, body) =
+                [(String::new(), &large[..100]), (sign(b"x"), &large[..100]), (sign(b"x"), &large[..])][n % 3].clone();
+            loop {
+                assert_ne!(post(address, &signature, body).await, 200);
+            }
+        });
+    }
+    while let Some(ended) = all.join_next().await {
+        ended.unwrap();
+    }
+}

@@ -1,0 +1,172 @@
+//! What the platform reports by itself: statuses of our messages, what people write and wish, and news of the account.
+//!
+//! Floor: words. Read by `whatsapp`, applied by the engine. Numbers, ids and texts in it are personal data: `Debug` shows none.
+
+use super::Reason;
+use crate::time::Wall;
+use std::fmt;
+
+/// How the platform names a person. Either may be missing; both are then nobody that this box can find.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Who {
+    /// `wa_id` or number: digits, at most 15.
+    pub digits: Option<String>,
+    /// The business-scoped user id, at most 128 characters.
+    pub user: Option<String>,
+}
+
+impl fmt::Debug for Who {
+    /// Only whether there is one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |name: &Option<String>| name.as_ref().map(|_| "(masked)");
+        f.debug_struct("Who").field("digits", &shown(&self.digits)).field("user", &shown(&self.user)).finish()
+    }
+}
+
+/// What one body of the platform reports, in its order.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Notices {
+    /// What this version knows.
+    pub notices: Vec<Notice>,
+    /// Updates that it does not know, or that are about another number.
+    pub skipped: u64,
+}
+
+/// One update of the platform.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Notice {
+    /// How one of our messages went on.
+    Status(Status),
+    /// A person wrote or pressed something: the service window is open for 24 hours.
+    Inbound(Inbound),
+    /// A person told the platform to stop or to resume marketing.
+    Marketing {
+        /// Who.
+        who: Who,
+        /// No more of it.
+        stop: bool,
+        /// When, if the platform says so: an older wish does not undo a newer one.
+        at: Option<Wall>,
+    },
+    /// A person has another number or user id.
+    Moved {
+        /// As it was.
+        from: Who,
+        /// As it is.
+        to: Who,
+    },
+    /// News of the account, the number or a template.
+    News(News),
+}
+
+/// How one of our messages went on.
+#[derive(Clone, PartialEq)]
+pub struct Status {
+    /// The platform's id of the message. Holds the recipient's digits: personal data.
+    pub wamid: String,
+    /// How far it came.
+    pub progress: Progress,
+    /// When, if the platform says so.
+    pub at: Option<Wall>,
+    /// To whom.
+    pub who: Who,
+    /// Our `biz_opaque_callback_data`.
+    pub data: Option<String>,
+}
+
+impl fmt::Debug for Status {
+    /// Without the platform's id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Status").field("progress", &self.progress).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// How far a message came. Statuses arrive in any order and more than once: a higher rank stays.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// It left the platform's servers.
+    Sent,
+    /// It is on the person's phone.
+    Delivered,
+    /// The person opened it, or played it.
+    Read,
+    /// It was not delivered.
+    Failed {
+        /// The platform's code.
+        code: Option<i64>,
+        /// What the platform said about it.
+        said: String,
+    },
+}
+
+/// What a person wrote or pressed.
+#[derive(Clone, PartialEq)]
+pub struct Inbound {
+    /// The platform's id of it: the same id twice is the same message.
+    pub wamid: String,
+    /// Who.
+    pub who: Who,
+    /// When the platform received it; now, if it does not say.
+    pub at: Option<Wall>,
+    /// `text`, `button`, `interactive`, `image` …: `[a-z_]{1,32}`.
+    pub kind: String,
+    /// What a person reads: the text, the label of the button, the caption. At most `limits::TEXT` characters.
+    pub text: Option<String>,
+    /// What a button, list or form carries. At most `limits::RENDERED` bytes.
+    pub payload: Option<String>,
+    /// The platform's id of the message that it answers.
+    pub context: Option<String>,
+}
+
+impl fmt::Debug for Inbound {
+    /// Without what the person said.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbound").field("kind", &self.kind).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// News of the account, the number or a template.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum News {
+    /// A template may not be used any more, or may again.
+    Template {
+        /// Its name.
+        name: String,
+        /// Its language; all of them where the platform does not say.
+        language: Option<String>,
+        /// Why not; `None`: it may be used.
+        held: Option<Reason>,
+        /// For people.
+        said: String,
+    },
+    /// The account may not send, or may again.
+    Account {
+        /// What is closed; `None`: nothing any more.
+        closed: Option<Closed>,
+        /// Until when, where the platform says so.
+        until: Option<Wall>,
+        /// For people.
+        said: String,
+    },
+    /// How many people may be written to in a moving day outside the service window, in the whole portfolio.
+    PeopleLimit {
+        /// `None`: as many as we like.
+        people: Option<u64>,
+    },
+    /// Something that somebody should look at.
+    Alert {
+        /// For people.
+        said: String,
+    },
+}
+
+/// What a restriction of the account closes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Closed {
+    /// Everything.
+    All,
+    /// What begins a conversation: all templates.
+    Templates,
+    /// Utility templates.
+    Utility,
+}
