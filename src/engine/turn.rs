@@ -35,6 +35,9 @@ impl Engine {
         if std::mem::take(&mut self.soft.recover) {
             self.recover()?;
         }
+        if self.soft.time.jumped() {
+            self.outbox.keep_clock()?;
+        }
         self.after_loss()?;
         self.clock()?;
         self.end_holds()?;

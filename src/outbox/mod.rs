@@ -293,6 +293,11 @@ impl Outbox {
         Ok(&self.db)
     }
 
+    /// This batch is committed for the sake of the clocks' readings alone.
+    pub fn keep_clock(&mut self) -> Result<(), StoreError> {
+        self.write().map(drop)
+    }
+
     /// Makes the batch true. Nothing happens if nothing was written.
     ///
     /// An error leaves it open whether the commit happened: call [`reopen`](Self::reopen).

@@ -6,6 +6,7 @@ mod access;
 mod check;
 mod faults;
 mod house;
+mod limits;
 mod mosquitto;
 mod mqtt;
 mod relay;

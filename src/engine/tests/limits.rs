@@ -368,3 +368,18 @@ fn a_flood_of_one_rule_delays_no_other() {
     assert!(chatty <= 1, "{chatty}");
     assert!(kit.sent.len() >= 50, "{}", kit.sent.len());
 }
+
+/// Found by the plain count: a clock that jumps ahead while nothing is written, and then a power cut, counted as a day spent off.
+#[test]
+fn a_jump_of_the_clock_and_a_power_cut_forgive_nothing() {
+    let mut kit = daily(1, 1);
+    order(&mut kit, "urgent", BIA, "1");
+    kit.run(90_000);
+    kit.wall_shift += 40 * HOUR as i64;
+    kit.run(90_000);
+    kit.reboot(Duration::from_secs(60));
+    order(&mut kit, "urgent", CAIO, "2");
+    assert_eq!(kit.texts(), ["1"]);
+    pass(&mut kit, DAY);
+    assert_eq!(kit.texts(), ["1", "2"]);
+}
