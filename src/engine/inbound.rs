@@ -16,6 +16,8 @@ impl Engine {
         let Some(person) = self.person_of(&inbound.who)? else { return Ok("nobody") };
         let at = inbound.at.unwrap_or(self.moment.wall.reading());
         self.outbox.open_window(person, at + WINDOW)?;
+        self.needs_no_place(person)?;
+        self.refresh(person)?;
         Ok("inbound")
     }
 

@@ -31,6 +31,8 @@ impl Outbox {
         let more = self.forget_messages(settled, SLICE)? == SLICE || more;
         self.forget_people(settled, now)?;
         self.forget_aside(now)?;
+        // Whatever it missed: read anew once in a while.
+        self.turns.forget();
         Ok(more)
     }
 

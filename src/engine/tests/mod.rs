@@ -12,6 +12,7 @@ mod hours;
 mod kit;
 mod limits;
 mod notices;
+mod oracle;
 mod plans;
 mod salvage;
 mod send;
