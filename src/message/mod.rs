@@ -26,7 +26,7 @@ pub use masked::{dotted, masked, masked_from};
 pub use notice::{Closed, Inbound, News, Notice, Notices, Progress, Status, Who};
 pub use number::{Country, Number, NumberProblem};
 pub use outcome::{Outcome, Reason};
-pub use standing::{ALL, GrantFact, LedgerAction, LedgerEntry, Pair, STAFF, Standing};
+pub use standing::{ALL, FAREWELL, GrantFact, LedgerAction, LedgerEntry, Pair, STAFF, START_WORD, STOP_WORD, Standing};
 pub use wire::{Answer, Filter, Lost, NotSent};
 
 use serde::{Deserialize, Serialize};

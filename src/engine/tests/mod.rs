@@ -6,6 +6,7 @@ mod damage;
 mod drive;
 mod faults;
 mod found;
+mod inbound;
 mod kit;
 mod limits;
 mod notices;
