@@ -29,6 +29,14 @@ pub const RECEIPTS_IN_FLIGHT: usize = 16;
 pub const BATCH: usize = 256;
 /// Bytes that a message may write on its way from arrival to its outcome: the design's budget.
 pub const MESSAGE_WRITES: u64 = 32 * 1024;
+/// Bytes of the store that one message may take: a body of `RENDERED` and as much again in its topic, its subject, its rows and their
+/// indexes. Whatever `mqtt.max_payload` is: of a payload only the texts that rules made of it are kept.
+pub const MESSAGE_ROWS: u64 = 4 * RENDERED as u64;
+/// Bytes of the store that an attempt and its outcome may add. Rows of the message and the attempt grow, a receipt, two names of the
+/// person and a hold are new, and the turn moves: eight trees, of which each may split a page of 1 KiB.
+pub const OUTCOME: u64 = 8 * 1024;
+/// Bytes of the store without any message: its tables, and what is remembered of `REPEATS` arrivals.
+pub const EMPTY_STORE: u64 = 128 * 1024;
 /// Bytes that the write-ahead log keeps between checkpoints.
 pub const JOURNAL: u64 = 1024 * 1024;
 /// Bytes of an answer body that are read; the API's own are below 2 KiB.

@@ -62,7 +62,7 @@ impl Inside {
             topic,
             payload: Payload::Whole(payload.into()),
             retained: false,
-            delivery: Delivery::AtLeastOnce { epoch: Some(EPOCH), packet: self.packet, dup: false },
+            delivery: Delivery::AtLeastOnce { epoch: EPOCH, packet: self.packet, dup: false },
             subscriptions: Vec::new(),
             event_id: None,
             expiry: None,

@@ -170,7 +170,7 @@ fn arrival((topic, payload): (String, String), packet: u16) -> Arrival {
         topic,
         payload: Payload::Whole(payload.into()),
         retained: false,
-        delivery: Delivery::AtLeastOnce { epoch: Some(EPOCH), packet, dup: false },
+        delivery: Delivery::AtLeastOnce { epoch: EPOCH, packet, dup: false },
         subscriptions: Vec::new(),
         event_id: None,
         expiry: None,

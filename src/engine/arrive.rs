@@ -8,7 +8,7 @@ use crate::limits;
 use crate::message::{
     Arrival, Delivery, Draft, MessageId, Outcome, Payload, PersonId, Priority, Reason, Source, Standing,
 };
-use crate::outbox::{Found, Outbox, Settling, StoreError};
+use crate::outbox::{Found, Outbox, Settling, Size, StoreError};
 use crate::policy;
 use crate::rules::{Applied, Effect};
 use crate::time::{BoxTime, millis};
@@ -26,17 +26,31 @@ impl Engine {
         self.soft.next_serial += 1;
         // What came before comes first, if there is room again.
         self.retry_held()?;
-        // Not past anything that is held and at least as urgent: the order of events stays.
-        let bar = self.soft.held.iter().map(|held| held.priority).min();
-        let full = self.handle(arrival, bar)?;
-        self.soft.owed.push_back(Owed { serial, delivery: arrival.delivery, done: full.is_none() });
+        let again = self.comes_again(arrival.delivery);
+        let full = if again && self.relieve_held(serial, arrival) {
+            None
+        } else {
+            // Not past anything that is held and at least as urgent: the order of events stays.
+            let bar = self.soft.held.iter().map(|held| held.priority).min();
+            let full = self.handle(arrival, again, bar)?;
+            self.soft.owed.push_back(Owed { serial, delivery: arrival.delivery, done: full.is_none() });
+            full
+        };
         if let Some(priority) = full {
-            self.soft.held.push_back(Held { serial, arrival: Arc::new(arrival.clone()), priority });
+            self.soft.held.push_back(Held { serial, arrival: Arc::new(arrival.clone()), again, priority });
             self.stirred = true;
             self.tell_held();
         }
         self.acknowledge();
         Ok(())
+    }
+
+    /// Whether the broker marks it as sent before, in a session that it resumed: elsewhere the mark says nothing.
+    fn comes_again(&self, delivery: Delivery) -> bool {
+        match delivery {
+            Delivery::AtLeastOnce { epoch, dup, .. } => dup && self.soft.session.is_none_or(|first| epoch > first),
+            Delivery::AtMostOnce => false,
+        }
     }
 
     /// Tries again what there was no room for, in the order of arrival.
@@ -52,7 +66,7 @@ impl Engine {
                 self.soft.held.push_back(held);
                 continue;
             }
-            match self.handle(&held.arrival, None)? {
+            match self.handle(&held.arrival, held.again, None)? {
                 None => self.handled(held.serial),
                 Some(priority) => {
                     full = Some(full.map_or(priority, |full| full.min(priority)));
@@ -67,16 +81,26 @@ impl Engine {
         Ok(())
     }
 
-    /// The broker sends again what it was not told about: the copies of the old connection need no room. Not those of a
-    /// session that it has forgotten since, which only this box has.
-    pub(super) fn forget_held(&mut self) {
-        for held in std::mem::take(&mut self.soft.held) {
-            match held.arrival.delivery {
-                Delivery::AtLeastOnce { epoch, .. } if epoch >= self.soft.session => self.handled(held.serial),
-                _ => self.soft.held.push_back(held),
+    /// The broker sends again what is held since an earlier connection of the same session: the new delivery takes the place of
+    /// the copy. Not before: the broker may forget the session between the connection and the redelivery, and then only this
+    /// box has the event. Whether there was such a copy.
+    fn relieve_held(&mut self, serial: u64, arrival: &Arrival) -> bool {
+        let Delivery::AtLeastOnce { epoch: now, packet: id, .. } = arrival.delivery else { return false };
+        let first = self.soft.session;
+        let same = |held: &&mut Held| match held.arrival.delivery {
+            Delivery::AtLeastOnce { epoch, packet, .. } => {
+                let earlier = epoch < now && first.is_none_or(|first| epoch >= first);
+                let (was, is) = (&held.arrival, arrival);
+                earlier && packet == id && was.topic == is.topic && was.payload == is.payload
             }
-        }
-        self.acknowledge();
+            Delivery::AtMostOnce => false,
+        };
+        let Some(held) = self.soft.held.iter_mut().find(same) else { return false };
+        held.arrival = Arc::new(arrival.clone());
+        let copy = std::mem::replace(&mut held.serial, serial);
+        self.soft.owed.push_back(Owed { serial, delivery: arrival.delivery, done: false });
+        self.handled(copy);
+        true
     }
 
     fn handled(&mut self, serial: u64) {
@@ -85,18 +109,31 @@ impl Engine {
         }
     }
 
-    /// PUBACKs leave in the order of arrival [MQTT-4.6.0-2]: one that is held holds all later ones.
-    fn acknowledge(&mut self) {
-        while self.soft.owed.front().is_some_and(|owed| owed.done) {
-            if let Some(owed) = self.soft.owed.pop_front() {
+    /// PUBACKs leave in the order of arrival [MQTT-4.6.0-2]: one that is held holds all later ones of its connection. What came
+    /// on a connection that is gone only gives back its room, and waits for nobody.
+    pub(super) fn acknowledge(&mut self) {
+        let current = self.soft.broker;
+        let mut waits = false;
+        self.soft.owed.retain(|owed| {
+            let counts = matches!(owed.delivery, Delivery::AtLeastOnce { epoch, .. } if Some(epoch) == current);
+            waits |= counts && !owed.done;
+            let leaves = owed.done && !(counts && waits);
+            if leaves {
                 self.out.push(Action::Ack(owed.delivery));
             }
-        }
+            !leaves
+        });
     }
 
     /// All that follows from one arrival; or nothing of it, and what it is worth, if it must wait: at least as urgent ones wait
-    /// (`bar`), the disk is short, or the store has no room for something of this priority.
-    fn handle(&mut self, arrival: &Arrival, bar: Option<Priority>) -> Result<Option<Priority>, StoreError> {
+    /// (`bar`), the disk is short, or the store has no room for something of this priority. `again`: the broker marks it as sent
+    /// before.
+    fn handle(
+        &mut self,
+        arrival: &Arrival,
+        again: bool,
+        bar: Option<Priority>,
+    ) -> Result<Option<Priority>, StoreError> {
         let rules = Arc::clone(&self.rules);
         // `event.at` is the box's reading even while nobody vouches for it: an alarm with a wrong hour in its text is better
         // than none. Expiry and order go by what the event itself says, or by box time.
@@ -114,14 +151,15 @@ impl Engine {
         }
         let urgent = applied.iter().map(|(_, applied)| most_urgent(applied)).min().unwrap_or_default();
         let barred = self.disk_is_short() || bar.is_some_and(|bar| urgent >= bar);
-        let fits = !barred && self.outbox.has_room(urgent)?;
-        if !fits && !self.all_known(&applied)? && (barred || !self.make_room(urgent)?) {
+        let size = if barred { Size::default() } else { applied.iter().map(|(_, applied)| size(applied)).sum() };
+        let fits = !barred && self.outbox.has_room(urgent, size)?;
+        if !fits && !self.all_known(&applied)? && (barred || !self.make_room(urgent, size)?) {
             return Ok(Some(urgent));
         }
         self.soft.claimed += applied.iter().map(|(_, applied)| claim(applied)).sum::<u64>();
         let print = repeat_print(arrival);
-        let redelivered = match (&print, self.soft.broker) {
-            (Some((print, true)), Some((_, true))) => self.outbox.is_repeat(print)?,
+        let redelivered = match &print {
+            Some(print) if again => self.outbox.is_repeat(print)?,
             _ => false,
         };
         let mut remember = false;
@@ -136,7 +174,7 @@ impl Engine {
             }
         }
         match print {
-            Some((print, _)) if remember => self.outbox.remember(&print)?,
+            Some(print) if remember => self.outbox.remember(&print)?,
             _ => {}
         }
         Ok(None)
@@ -351,9 +389,9 @@ impl Engine {
 
     /// Whether an arrival of this priority may be stored: there is room, or room is made by forgetting contents of settled
     /// messages early, or by what is less important giving way.
-    pub(super) fn make_room(&mut self, priority: Priority) -> Result<bool, StoreError> {
+    pub(super) fn make_room(&mut self, priority: Priority, size: Size) -> Result<bool, StoreError> {
         for _ in 0..DISPLACED_AT_ONCE {
-            if self.outbox.has_room(priority)? {
+            if self.outbox.has_room(priority, size)? {
                 return Ok(true);
             }
             if self.outbox.forget_early()? > 0 {
@@ -397,6 +435,19 @@ fn most_urgent(applied: &Applied) -> Priority {
     }
 }
 
+/// What storing it asks of the store.
+fn size(applied: &Applied) -> Size {
+    match applied {
+        Applied::Passed(_) => Size::default(),
+        Applied::Unreadable { detail, .. } => Size::of_row(detail.len()),
+        Applied::Made { effects, drafts, failed, .. } => {
+            let effects = effects.iter().map(|_| Size::of_row(0));
+            let failed = failed.iter().map(|(_, detail)| Size::of_row(detail.len()));
+            effects.chain(failed).chain(drafts.iter().map(Size::of)).sum()
+        }
+    }
+}
+
 /// Bytes of the disk that storing it may take.
 fn claim(applied: &Applied) -> u64 {
     let rows = match applied {
@@ -412,9 +463,9 @@ fn has_dedupe_key(applied: &Applied) -> bool {
     matches!(applied, Applied::Made { event: Some(_), drafts, .. } if !drafts.is_empty())
 }
 
-/// What a redelivery is recognised by where events have no id: packet id, topic and payload; and whether the broker marked it.
-fn repeat_print(arrival: &Arrival) -> Option<([u8; 16], bool)> {
-    let Delivery::AtLeastOnce { packet, dup, .. } = arrival.delivery else { return None };
+/// What a redelivery is recognised by where events have no id: packet id, topic and payload.
+fn repeat_print(arrival: &Arrival) -> Option<[u8; 16]> {
+    let Delivery::AtLeastOnce { packet, .. } = arrival.delivery else { return None };
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
     digest.update(&packet.to_le_bytes());
     digest.update(&(arrival.topic.len() as u64).to_le_bytes());
@@ -425,5 +476,5 @@ fn repeat_print(arrival: &Arrival) -> Option<([u8; 16], bool)> {
     }
     let mut print = [0; 16];
     print.copy_from_slice(&digest.finish().as_ref()[..16]);
-    Some((print, dup))
+    Some(print)
 }

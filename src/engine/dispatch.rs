@@ -3,6 +3,7 @@
 //! Floor: engine.
 
 use super::soft::{CLOCK, Flight, UNTIL};
+use super::turn::CRAMPED_RETRY;
 use super::{Action, Engine, Post};
 use crate::message::{Outcome, Reason, Stored};
 use crate::outbox::{Lane, StoreError};
@@ -10,6 +11,10 @@ use crate::pace::{self, Account, Load, Recent, Wait};
 use crate::policy::{self, Verdict};
 use crate::time::BoxTime;
 use crate::{limits, whatsapp};
+
+/// Told once when nothing more may leave or end, and shown as long as that is so.
+pub(super) const CRAMPED: &str = "the store (outbox.max_bytes) has no room for the outcomes of further messages: what waits goes on when \
+    the broker has taken its receipts";
 
 /// Why dispatch ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +30,7 @@ pub(super) enum Ended {
 impl Engine {
     /// Lets go what may leave, at most one batch of it.
     pub(super) fn dispatch(&mut self) -> Result<Ended, StoreError> {
+        let mut spare = None;
         for _ in 0..limits::BATCH {
             if let Err((reason, until)) = self.may_post() {
                 return Ok(Ended::Blocked(reason, until));
@@ -32,6 +38,14 @@ impl Engine {
             let Some(lane) = self.outbox.next_lane(self.moment.boxed)? else {
                 return Ok(Ended::NextTurn(self.outbox.next_turn_after(self.moment.boxed)?));
             };
+            let fit = match spare {
+                Some(fit) => fit,
+                None => self.spare_outcomes()?,
+            };
+            if fit == 0 {
+                return Ok(Ended::Blocked(Reason::StoreFull, Some(self.moment.boxed + CRAMPED_RETRY)));
+            }
+            spare = Some(fit - 1);
             if let Some(wait) = self.offer(lane)? {
                 return Ok(Ended::Blocked(wait.reason, Some(wait.until)));
             }
@@ -67,6 +81,18 @@ impl Engine {
         self.pace.max_in_flight as u64 * limits::MESSAGE_WRITES + limits::JOURNAL
     }
 
+    /// How many more outcomes surely fit into the store beside those of what is on its way. Nothing is posted and nothing ends
+    /// without: an answer that could not be committed would be lost.
+    pub(super) fn spare_outcomes(&mut self) -> Result<usize, StoreError> {
+        let on_its_way = self.soft.in_flight.len();
+        let spare = self.outbox.room_for_outcomes(on_its_way + 1)?.saturating_sub(on_its_way);
+        let was_cramped = std::mem::replace(&mut self.soft.cramped, spare == 0);
+        if self.soft.cramped && !was_cramped {
+            self.tell_box(Reason::StoreFull, CRAMPED.to_owned(), true);
+        }
+        Ok(spare)
+    }
+
     /// Less than the reserve is free, or would be when this batch is written: nothing is posted, and arrivals wait.
     pub(super) fn disk_is_short(&self) -> bool {
         self.soft.free_space.is_some_and(|free| free < self.reserve() + self.soft.claimed)
@@ -96,6 +122,10 @@ impl Engine {
                     self.end(message.id(), Outcome::Withheld, reason, "", false)?;
                 }
                 Err(Verdict::Wait { reason, until: None }) => self.outbox.park(message.id(), CLOCK, reason, None)?,
+                Err(Verdict::Wait { reason: Reason::QuietHours, until: Some(until) }) => {
+                    let key = self.hold_quiet(&message, until)?;
+                    self.outbox.park(message.id(), &key, Reason::QuietHours, None)?;
+                }
                 Err(Verdict::Wait { reason, until }) => self.outbox.park(message.id(), UNTIL, reason, until)?,
             }
         }

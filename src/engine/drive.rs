@@ -175,7 +175,7 @@ struct Done {
     refused: Option<Failure>,
 }
 
-/// One batch. When the store has no space for all, what is on its way is settled first: answers alone, then arrivals again.
+/// One batch. When the store has no space for all, what is on its way is settled first: without the arrivals, then answers alone.
 fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done, Failure> {
     if engine.in_doubt()
         && let Some(actions) = engine.mend()?
@@ -183,7 +183,7 @@ fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done,
         return Ok(Done { actions, took: pending.done(), refused: None });
     }
     pending.given = pending.inputs.len();
-    let failure = match engine.batch(now, &pending.inputs) {
+    let mut failure = match engine.batch(now, &pending.inputs) {
         Ok(actions) => {
             engine.disk_full(false);
             return Ok(Done { actions, took: pending.done(), refused: None });
@@ -191,13 +191,22 @@ fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done,
         Err(failure) => failure,
     };
     engine.disk_full(true);
-    if !failure.is_full() || engine.in_doubt() || pending.urgent == pending.inputs.len() {
-        return Err(failure);
+    // Without the arrivals, also if nothing else is left: what time brings (expiry, forgetting) makes room. Then answers alone.
+    let mut given = pending.inputs.len();
+    for fewer in [pending.urgent, pending.answers_first()] {
+        if !failure.is_full() || engine.in_doubt() {
+            break;
+        }
+        if fewer == given {
+            continue;
+        }
+        (given, pending.given) = (fewer, fewer);
+        match engine.batch(now, &pending.inputs[..fewer]) {
+            Ok(actions) => return Ok(Done { actions, took: pending.done(), refused: Some(failure) }),
+            Err(again) => failure = again,
+        }
     }
-    // Also without any: what time brings (expiry, forgetting) makes room.
-    pending.given = pending.urgent;
-    let actions = engine.batch(now, &pending.inputs[..pending.urgent])?;
-    Ok(Done { actions, took: pending.done(), refused: Some(failure) })
+    Err(failure)
 }
 
 impl Pending {
@@ -225,6 +234,13 @@ impl Pending {
         });
         self.urgent -= before - self.inputs.len();
         actions
+    }
+
+    /// Puts the answers before all else; how many they are.
+    fn answers_first(&mut self) -> usize {
+        let answer = |input: &Input| matches!(input, Input::Answered(..));
+        self.inputs[..self.urgent].sort_by_key(|input| !answer(input));
+        self.inputs.iter().take_while(|input| answer(input)).count()
     }
 
     /// The last batch is true; how many inputs it had.

@@ -4,7 +4,7 @@
 
 use super::Engine;
 use super::soft::in_force;
-use crate::message::{Content, MessageId, Number, PersonId, Reason, hex};
+use crate::message::{Category, Content, MessageId, Number, PersonId, Priority, Reason, Stored, hex};
 use crate::outbox::{Hold, StoreError};
 use crate::pace::{self, Class};
 use crate::time::BoxTime;
@@ -15,6 +15,8 @@ use std::time::Duration;
 pub(super) const BY_TIME: &str = "time";
 /// `lift` of a hold that only an operator ends.
 pub(super) const BY_OPERATOR: &str = "operator";
+/// Begins the key of holds for quiet hours: `quiet:CATEGORY/RULE`, the rule where it has `hours` of its own.
+pub(super) const QUIET: &str = "quiet:";
 
 impl Engine {
     /// What an answer, to a request with this token, or a report says about more than its message and person.
@@ -160,6 +162,43 @@ impl Engine {
         let ended = |hold: &Hold| !in_force(hold, now) && !matches!(hold.key.as_str(), "number" | "account");
         while let Some(key) = self.soft.holds.iter().find(|hold| ended(hold)).map(|hold| hold.key.clone()) {
             self.lift(&key)?;
+        }
+        Ok(())
+    }
+
+    /// Such a message must not go out now: the hold that it is parked for. Which messages it stops is policy's to say, each
+    /// time; the hold is there to be told, and to bring them back when it ends.
+    pub(super) fn hold_quiet(&mut self, message: &Stored, until: BoxTime) -> Result<String, StoreError> {
+        let rule = if self.policy.hours.rules.contains_key(&**message.rule()) { message.rule() } else { "" };
+        let key = format!("{QUIET}{}/{rule}", message.category().code());
+        if self.soft.hold(&key, self.moment.boxed).is_none() {
+            self.put_hold(Hold {
+                key: key.clone(),
+                reason: Reason::QuietHours,
+                since: self.moment.wall.reading(),
+                until: Some(until),
+                strikes: 0,
+                lift: BY_TIME.to_owned(),
+                note: String::new(),
+                loud: false,
+            })?;
+        }
+        Ok(key)
+    }
+
+    /// Quiet hours go by the wall clock, holds by box time: after a jump of the first, or with other hours, they end at another
+    /// time. Only with a trusted clock: without, what comes back asks again.
+    pub(super) fn hold_quiet_anew(&mut self) -> Result<(), StoreError> {
+        let known: Vec<Hold> = self.soft.holds.iter().filter(|hold| hold.key.starts_with(QUIET)).cloned().collect();
+        for hold in known {
+            let (category, rule) = hold.key[QUIET.len()..].split_once('/').unwrap_or_default();
+            let until = Category::of_code(category)
+                .and_then(|category| self.policy.hours.until(category, Priority::default(), rule, self.moment));
+            match until {
+                None => self.lift(&hold.key)?,
+                Some(_) if until == hold.until => {}
+                Some(_) => self.put_hold(Hold { until, ..hold })?,
+            }
         }
         Ok(())
     }

@@ -76,7 +76,7 @@ pub enum BrokerLink {
 #[derive(Debug)]
 pub enum Action {
     /// An arrival is done with, whatever became of it: gives back its room, and sends the PUBACK where one is due. Once for
-    /// every arrival, in the order of arrival, with the `delivery` that it came with.
+    /// every arrival, with the `delivery` that it came with; within a connection in the order of arrival.
     Ack(Delivery),
     /// Send one request, once.
     Post(Post),

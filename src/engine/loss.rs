@@ -115,12 +115,17 @@ impl Engine {
         self.soft.holds.iter().find(|hold| hold.key == LOSS)
     }
 
-    /// The hold of a loss, where it stops such a message. Critical ones to configured contacts pass, unless it is not known who
-    /// said no.
-    pub(super) fn held_by_loss(&self, to: &Number, priority: Priority) -> Option<&Hold> {
+    /// To whom critical messages pass while a loss is held: to configured contacts, unless it is not known who said no. `None`
+    /// where nothing is held.
+    pub(super) fn alarms_pass_to(&self) -> Option<&[Number]> {
         let loss = self.loss()?;
-        let passes = loss.lift != LIFT_ALL && priority == Priority::Critical && self.contacts.contains(to);
-        (!passes).then_some(loss)
+        Some(if loss.lift == LIFT_ALL { &[] } else { &self.contacts })
+    }
+
+    /// The hold of a loss, where it stops such a message.
+    pub(super) fn held_by_loss(&self, to: &Number, priority: Priority) -> Option<&Hold> {
+        let passes = priority == Priority::Critical && self.alarms_pass_to()?.contains(to);
+        self.loss().filter(|_| !passes)
     }
 
     /// An operator accepts the loss: what was held goes on, as the rules and what is left of the ledger allow.

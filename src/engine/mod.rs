@@ -216,6 +216,8 @@ impl Engine {
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;
         self.soft.filters_changed = true;
+        // Quiet hours may be other ones.
+        self.soft.apart = None;
         self.stirred = true;
     }
 

@@ -12,8 +12,9 @@
 //! ```
 
 use super::{Action, Engine, Tally};
-use crate::message::{AttemptId, MessageId, Notice, Notices, Outcome, Progress, Reason, Status};
-use crate::outbox::{Found, Known, Settling, Spent, State, StoreError};
+use crate::limits;
+use crate::message::{AttemptId, MessageId, Notice, Notices, Outcome, Priority, Progress, Reason, Status};
+use crate::outbox::{Found, Known, Settling, Size, Spent, State, StoreError};
 use crate::pace;
 use crate::policy::{self, Next};
 use crate::whatsapp::{self, Fate, KnownAs, OnPerson};
@@ -25,7 +26,8 @@ impl Engine {
     /// One body, whichever way it came.
     pub(super) fn heard(&mut self, ticket: u64, body: &Notices) -> Result<(), StoreError> {
         // What cannot be kept is not acknowledged: the platform sends it again.
-        if !self.outbox.has_room(crate::message::Priority::Critical)? {
+        let rows = body.notices.len() as u64;
+        if !self.outbox.has_room(Priority::Critical, Size { rows, bytes: rows * limits::OUTCOME })? {
             self.out.push(Action::Heard(ticket, false));
             return Ok(());
         }
@@ -130,6 +132,10 @@ impl Engine {
             {
                 let due = self.due_again(id, &verdict)?;
                 self.back_to_queue(id, due, verdict.reason, &verdict.detail, true)?;
+            }
+            // Of an earlier try nobody knows to this day: then it ends as unknown, with the reason of an end.
+            _ if self.outbox.unknown_attempts(id)? > 0 => {
+                self.end(id, Outcome::Unknown, Reason::NotRepeated, &verdict.detail, verdict.loud)?;
             }
             _ => self.end(id, Outcome::Failed, verdict.reason, &verdict.detail, verdict.loud)?,
         }

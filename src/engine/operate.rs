@@ -8,6 +8,7 @@ mod gauges;
 mod send;
 
 use super::hold::{BY_OPERATOR, stopped_words};
+use super::soft::UNTIL;
 use super::{Action, Engine};
 use crate::message::{Number, Outcome, PersonId, Reason};
 use crate::operate::{OutboxPage, PauseReport, Reply, Request, Target, Wait};
@@ -15,6 +16,12 @@ use crate::outbox::{self, StoreError};
 use crate::pace;
 use crate::rules::OPERATOR;
 use crate::time::{BoxTime, Moment, Wall};
+
+/// Lines of the ledger, each with a person who is new, that take no more of the store than one outcome: half a KiB each.
+const LINES_A_OUTCOME: usize = 16;
+/// Told when there is no room for an order.
+const FULL: &str = "the store is full (outbox.max_bytes), and what is left is kept for messages on their way: nothing was recorded; \
+    raise outbox.max_bytes, or try again when messages have left";
 
 type Answered = Result<Reply, StoreError>;
 
@@ -26,6 +33,16 @@ impl Engine {
     }
 
     pub(super) fn answer_operator(&mut self, request: &Request) -> Answered {
+        // An order that finds no room would take the answers of its batch with it, time and again. What stops or releases something,
+        // and whoever says no, has the reserve.
+        let lines = match request {
+            Request::ConsentGrant(_) => 1,
+            Request::ConsentImport { rows, .. } => rows.len(),
+            _ => 0,
+        };
+        if lines > 0 && self.running && self.spare_outcomes()? < lines.div_ceil(LINES_A_OUTCOME) {
+            return Ok(Reply::Refused(FULL.to_owned()));
+        }
         match request {
             Request::Status => {
                 let gauges = self.gauges()?;
@@ -84,6 +101,13 @@ impl Engine {
             )));
         };
         let mut detail = looked.detail;
+        if let (Some(wait), Some(key)) = (&mut detail.waits, &looked.hold) {
+            let until = match key.as_str() {
+                UNTIL => Some(looked.due),
+                key => self.soft.hold(key, self.moment.boxed).and_then(|hold| hold.until),
+            };
+            wait.until = until.map(|until| wall_of(until, self.moment));
+        }
         if let (true, Some(person)) = (looked.waiting, looked.person) {
             let (reason, until) = self.waits_for(person, looked.due, detail.row.reason)?;
             detail.waits =

@@ -19,7 +19,7 @@ pub(super) struct Soft {
     pub sender: SenderWindow,
     /// Posts without an answer: at most `uplink.max_in_flight`.
     pub in_flight: Vec<Flight>,
-    /// PUBACKs in the order of arrival: at most `mqtt.receive_maximum`, which the door keeps.
+    /// What is to be acknowledged, in the order of arrival: at most `mqtt.receive_maximum`, which the door keeps.
     pub owed: VecDeque<Owed>,
     /// Arrivals for which store or disk have no room: among those that are owed.
     pub held: VecDeque<Held>,
@@ -27,8 +27,9 @@ pub(super) struct Soft {
     pub holds: Vec<Hold>,
     /// Holds that ended and whose parked messages come back, a slice at a time.
     pub releasing: Vec<String>,
-    pub broker: Option<(Epoch, bool)>,
-    /// The first connection of the broker's present session, where it began in this life of the box.
+    pub broker: Option<Epoch>,
+    /// The first connection of the broker's present session, where it began in this life of the box. On later ones a mark of a
+    /// repeat is to be believed.
     pub session: Option<Epoch>,
     pub subscribed: bool,
     pub broker_since: Option<Wall>,
@@ -49,7 +50,11 @@ pub(super) struct Soft {
     /// Posting stops until a batch with arrivals fits again.
     pub disk_full: bool,
     pub held_told: bool,
+    /// At the last look the store had no room for the outcome of anything more.
+    pub cramped: bool,
     pub clock_told: bool,
+    /// Milliseconds from box time to the trusted wall clock, when that was last looked at.
+    pub apart: Option<i64>,
     pub started: Wall,
     pub stopping: bool,
     /// Attempts of an earlier life are still to be looked at.
@@ -86,6 +91,8 @@ pub(super) struct Flight {
 pub(super) struct Held {
     pub serial: u64,
     pub arrival: Arc<Arrival>,
+    /// The broker marked it as sent before when it first came here.
+    pub again: bool,
     /// What it is worth: if there is no room for one, there is none for its equals.
     pub priority: Priority,
 }
@@ -132,7 +139,9 @@ impl Soft {
             ledger_looked_at: false,
             disk_full: false,
             held_told: false,
+            cramped: false,
             clock_told: false,
+            apart: None,
             started: moment.wall.reading(),
             stopping: false,
             recover: true,

@@ -6,7 +6,7 @@ use super::dispatch::Ended;
 use super::soft::{CLOCK, UNTIL};
 use super::{Action, BrokerLink, Engine, Link, Publish};
 use crate::limits;
-use crate::message::{NotSent, Outcome, Reason, ReceiptId};
+use crate::message::{MessageId, NotSent, Outcome, Reason, ReceiptId};
 use crate::outbox::{Receipt, Report, StoreError};
 use crate::time::BoxTime;
 use serde_json::json;
@@ -14,10 +14,14 @@ use std::time::Duration;
 
 /// Between two looks at what may be forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// Milliseconds by which the wall clock may drift from box time before it has jumped: what quiet hours may be off by.
+const JUMP: u64 = 1_000;
 /// How long an acknowledged receipt may go uncommitted: it rides on the next commit, and costs one of its own only here.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two tries to store what the store had no room for.
 const HELD_RETRY: Duration = Duration::from_secs(1);
+/// Between two looks whether the store has room for outcomes again: receipts that the broker takes, and what is forgotten, make it.
+pub(super) const CRAMPED_RETRY: Duration = Duration::from_secs(1);
 /// Between two looks at a disk that is nearly full: nobody says when it has space again.
 const DISK_LOOK: Duration = Duration::from_secs(5);
 /// Turns in a row that may each ask for the next at once: four times what the largest store gives to do in slices of `BATCH`.
@@ -106,21 +110,20 @@ impl Engine {
     fn broker(&mut self, link: &BrokerLink) -> Result<(), StoreError> {
         match link {
             BrokerLink::Connected { epoch, session_present } => {
-                self.soft.broker = Some((*epoch, *session_present));
+                self.soft.broker = Some(*epoch);
                 self.soft.broker_since = Some(self.moment.wall.reading());
                 self.soft.subscribed = false;
                 self.soft.filters_changed = true;
                 // Receipts that the old connection did not acknowledge are published again.
                 self.soft.published = self.soft.taken;
                 self.soft.state_shown.clear();
-                if *session_present {
-                    self.forget_held();
-                } else {
+                if !*session_present {
                     self.soft.session = Some(*epoch);
                 }
+                self.acknowledge();
             }
             BrokerLink::Subscribed { epoch, refused } => {
-                if self.soft.broker.is_some_and(|(current, _)| current == *epoch) {
+                if self.soft.broker == Some(*epoch) {
                     self.soft.subscribed = true;
                     self.soft.broker_why = refused
                         .iter()
@@ -136,6 +139,7 @@ impl Engine {
             }
             BrokerLink::Lost { why } => {
                 self.soft.broker = None;
+                self.acknowledge();
                 self.soft.subscribed = false;
                 self.soft.broker_since = Some(self.moment.wall.reading());
                 self.soft.broker_why.clone_from(why);
@@ -144,8 +148,14 @@ impl Engine {
         Ok(())
     }
 
-    /// What waited for a trusted clock proceeds as soon as there is one.
+    /// What waited for a trusted clock proceeds as soon as there is one; what it stands for is asked again when it jumps.
     fn clock(&mut self) -> Result<(), StoreError> {
+        let apart = self.moment.wall.trusted().map(|wall| wall.0 - self.moment.boxed.0);
+        let jumped = apart.zip(self.soft.apart).is_none_or(|(now, before)| now.abs_diff(before) > JUMP);
+        if apart.is_some() && jumped {
+            self.soft.apart = apart;
+            self.hold_quiet_anew()?;
+        }
         match self.moment.wall.trusted() {
             Some(wall) if !self.soft.clock_told => {
                 self.soft.clock_told = true;
@@ -159,8 +169,8 @@ impl Engine {
     }
 
     fn expire_due(&mut self) -> Result<bool, StoreError> {
-        let expired = self.outbox.expired(self.moment.boxed, limits::BATCH)?;
-        let more = expired.len() == limits::BATCH;
+        let mut expired = self.outbox.expired(self.moment.boxed, limits::BATCH)?;
+        let more = self.as_many_as_fit(&mut expired)?;
         for id in expired {
             let person = self.outbox.found(id)?.and_then(|found| found.person);
             self.end(id, Outcome::Expired, Reason::TooOld, "", false)?;
@@ -171,13 +181,20 @@ impl Engine {
         Ok(more)
     }
 
-    fn resolve_due(&mut self) -> Result<bool, StoreError> {
-        // What a loss made unknown is decided by whoever accepts it; and nothing leaves before.
-        if self.loss().is_some() {
+    /// Puts off what the store has no room for, beside the outcomes of what is on its way; whether there may be more at once.
+    fn as_many_as_fit(&mut self, ids: &mut Vec<MessageId>) -> Result<bool, StoreError> {
+        if ids.is_empty() {
             return Ok(false);
         }
-        let due = self.outbox.unknown_due(self.moment.boxed, limits::BATCH)?;
-        let more = due.len() == limits::BATCH;
+        let more = ids.len() == limits::BATCH;
+        ids.truncate(self.spare_outcomes()?);
+        Ok(more && !self.soft.cramped)
+    }
+
+    fn resolve_due(&mut self) -> Result<bool, StoreError> {
+        // What a loss made unknown is decided by whoever accepts it, and nothing leaves before; but for alarms, which go on.
+        let mut due = self.outbox.unknown_due(self.moment.boxed, self.alarms_pass_to(), limits::BATCH)?;
+        let more = self.as_many_as_fit(&mut due)?;
         due.into_iter().try_for_each(|id| self.resolve_unknown(id))?;
         Ok(more)
     }
@@ -217,7 +234,7 @@ impl Engine {
     }
 
     fn subscribe(&mut self) -> Result<(), StoreError> {
-        let Some((epoch, _)) = self.soft.broker else { return Ok(()) };
+        let Some(epoch) = self.soft.broker else { return Ok(()) };
         if !std::mem::take(&mut self.soft.filters_changed) {
             return Ok(());
         }
@@ -331,9 +348,11 @@ impl Engine {
             Ended::NextTurn(at) | Ended::Blocked(_, at) => at,
             Ended::More => Some(now),
         };
+        let cramped = if self.soft.cramped { now + CRAMPED_RETRY } else { now };
+        let deadline = self.outbox.next_deadline(self.alarms_pass_to())?.map(|at| at.max(cramped));
         let candidates = [
             turn,
-            self.outbox.next_deadline(self.loss().is_none())?,
+            deadline,
             self.outbox.next_parked(UNTIL)?,
             self.next_hold_end(),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),

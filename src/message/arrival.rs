@@ -16,8 +16,8 @@ pub enum Delivery {
     AtMostOnce,
     /// QoS 1 (QoS 2 is never granted: subscriptions ask for 1).
     AtLeastOnce {
-        /// `None` for what a dead connection left in the client's queue: stored, never acknowledged.
-        epoch: Option<Epoch>,
+        /// The connection that it came on. Acknowledged on that one alone.
+        epoch: Epoch,
         /// The packet identifier to acknowledge.
         packet: u16,
         /// The broker says that it sent this before.

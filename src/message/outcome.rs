@@ -161,6 +161,8 @@ codes! {
         PersonBusy = "person-busy",
         /// Waits for a trusted clock.
         ClockUnsynced = "clock-unsynced",
+        /// Quiet hours of its category, or outside the `hours` of its rule.
+        QuietHours = "quiet-hours",
         /// Free space on the disk is below the reserve.
         DiskReserve = "disk-reserve",
 

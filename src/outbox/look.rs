@@ -22,6 +22,8 @@ pub struct Looked {
     pub waiting: bool,
     /// Not before this, for its own sake.
     pub due: BoxTime,
+    /// The hold that it is parked for.
+    pub hold: Option<String>,
 }
 
 impl Outbox {
@@ -134,6 +136,7 @@ impl Outbox {
             person: row.get::<_, Option<i64>>(9)?.map(PersonId),
             waiting: state == super::schema::state::WAITING,
             due,
+            hold: row.get(21)?,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Floor: rooms. Only this file makes `Stored` and `Cleared`.
 
 use super::{Outbox, StoreError, WhenFull, schema::state};
+use crate::limits;
 use crate::message::{
     AttemptId, Category, Cleared, Confirmed, Content, Draft, MessageId, Number, Outcome, Permitted, PersonId, Priority,
     Reason, Source, Stored, Terms, Token,
@@ -16,8 +17,10 @@ use std::sync::Arc;
 const ABOUT: &str = "SELECT id, state, outcome, at_wall FROM message INDEXED BY message_subject
      WHERE person = ?1 AND subject = ?2 ORDER BY id DESC LIMIT 64";
 
-/// Bytes that one message may take: a body of `limits::RENDERED` and as much again in its event, its rows and their indexes.
-const LARGEST: u64 = 4 * crate::limits::RENDERED as u64;
+/// Messages of which nobody knows; with ?1, a list of numbers as JSON, only critical ones to those.
+const UNKNOWN: &str = "FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2
+     AND (?1 IS NULL OR rank = 0 AND EXISTS (
+         SELECT 1 FROM content JOIN json_each(?1) ON json_each.value = content.number WHERE content.message = message.id))";
 
 /// Milliseconds by which box time and wall clock may drift apart before an expiry is worth writing again.
 const SLACK: i64 = 60_000;
@@ -135,6 +138,37 @@ impl Ends {
             wall = wall.map(|wall| wall_now.map_or(wall, |now| wall.min(now + left)));
         }
         Ends { boxed, wall, at }
+    }
+}
+
+/// What an event asks the store for.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Size {
+    /// Messages, effects and failures.
+    pub rows: u64,
+    /// Bytes of the file that they surely do not exceed.
+    pub bytes: u64,
+}
+
+impl Size {
+    /// One row with texts of so many bytes. Its indexes, its person and their consent, and a page for each text that does not fill
+    /// it, come on top: 4 KiB.
+    pub fn of_row(texts: usize) -> Size {
+        Size { rows: 1, bytes: 4 * super::PAGE + texts as u64 }
+    }
+
+    /// One message.
+    pub fn of(draft: &Draft) -> Size {
+        let subject = draft.terms().subject.as_deref().map_or(0, str::len);
+        // A body that cannot be written as JSON is refused when it is stored. The subject stands in its index besides.
+        let body = serde_json::to_string(draft.content()).map_or(0, |body| body.len());
+        Size::of_row(body + draft.source().topic.len() + 2 * subject)
+    }
+}
+
+impl std::iter::Sum for Size {
+    fn sum<I: Iterator<Item = Size>>(sizes: I) -> Size {
+        sizes.fold(Size::default(), |all, one| Size { rows: all.rows + one.rows, bytes: all.bytes + one.bytes })
     }
 }
 
@@ -554,51 +588,45 @@ impl Outbox {
         Err(StoreError::contradiction("an index names a message that is not in that state"))
     }
 
-    /// Messages whose wait for a word of the platform is over, at most `limit`.
-    pub fn unknown_due(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
-        self.message_ids(
-            "SELECT id FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2 AND due <= ?1 ORDER BY due LIMIT ?2",
-            &[state::UNKNOWN],
-            now,
-            limit,
-        )
+    /// Messages whose wait for a word of the platform is over, at most `limit`. With `alarms_to`: of them only the critical ones
+    /// to these numbers.
+    pub fn unknown_due(
+        &self,
+        now: BoxTime,
+        alarms_to: Option<&[Number]>,
+        limit: usize,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let query = format!("SELECT id {UNKNOWN} AND due <= ?2 ORDER BY due LIMIT ?3");
+        let mut query = self.db.prepare_cached(&query)?;
+        let rows = query.query_map(params![digits_of(alarms_to)?, now.0, limit as i64], |row| row.get(0))?;
+        self.that_stand(rows.map(|id| id.map(MessageId)).collect::<Result<_, _>>()?, &[state::UNKNOWN])
     }
 
     /// Messages that are too old and have not left, at most `limit`.
     pub fn expired(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
-        self.message_ids(
+        let mut query = self.db.prepare_cached(
             "SELECT id FROM message INDEXED BY message_expiry WHERE state IN (0, 3) AND expires <= ?1 ORDER BY expires LIMIT ?2",
-            &[state::WAITING, state::PARKED],
-            now,
-            limit,
-        )
+        )?;
+        let rows = query.query_map(params![now.0, limit as i64], |row| row.get(0).map(MessageId))?;
+        self.that_stand(rows.collect::<Result<_, _>>()?, &[state::WAITING, state::PARKED])
     }
 
-    fn message_ids(
-        &self,
-        query: &str,
-        states: &[i64],
-        now: BoxTime,
-        limit: usize,
-    ) -> Result<Vec<MessageId>, StoreError> {
-        let mut query = self.db.prepare_cached(query)?;
-        let rows = query.query_map(params![now.0, limit as i64], |row| row.get(0).map(MessageId))?;
-        let ids: Vec<MessageId> = rows.collect::<Result<_, _>>()?;
+    fn that_stand(&self, ids: Vec<MessageId>, states: &[i64]) -> Result<Vec<MessageId>, StoreError> {
         ids.iter().try_for_each(|id| self.must_stand(*id, states))?;
         Ok(ids)
     }
 
-    /// When the next message expires or, if those are to be decided, the next unknown is due.
-    pub fn next_deadline(&self, unknowns: bool) -> Result<Option<BoxTime>, StoreError> {
+    /// When the next message expires, or the next unknown is due: with `alarms_to` as in [`unknown_due`](Self::unknown_due).
+    pub fn next_deadline(&self, alarms_to: Option<&[Number]>) -> Result<Option<BoxTime>, StoreError> {
         let expires: Option<i64> = self
             .db
             .prepare_cached("SELECT min(expires) FROM message INDEXED BY message_expiry WHERE state IN (0, 3)")?
             .query_row([], |row| row.get(0))?;
         let unknown: Option<i64> = self
             .db
-            .prepare_cached("SELECT min(due) FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2")?
-            .query_row([], |row| row.get(0))?;
-        Ok(expires.into_iter().chain(unknown.filter(|_| unknowns)).min().map(BoxTime))
+            .prepare_cached(&format!("SELECT min(due) {UNKNOWN}"))?
+            .query_row([digits_of(alarms_to)?], |row| row.get(0))?;
+        Ok(expires.into_iter().chain(unknown).min().map(BoxTime))
     }
 
     pub(super) fn write_if(&mut self, question: &str, order: &str, with: i64) -> Result<(), StoreError> {
@@ -637,19 +665,33 @@ impl Outbox {
         self.date_consent(now, wall)
     }
 
-    /// Whether there is room for another message. A tenth of `outbox.max_bytes` is kept for critical messages, notices and
-    /// outcomes; of it the last fifth for outcomes alone, so that what is on its way can always be settled.
+    /// Whether there is room for what an event asks for. A tenth of `outbox.max_bytes` is kept for critical messages, notices and
+    /// outcomes; of it the last fifth for outcomes alone, which no event may reach into, however much it asks for.
     ///
     /// Within one transaction the pages are counted again only after as many messages as surely fit.
-    pub fn has_room(&mut self, priority: Priority) -> Result<bool, StoreError> {
-        if self.writing && self.surely_fit > 0 {
+    pub fn has_room(&mut self, priority: Priority, size: Size) -> Result<bool, StoreError> {
+        if self.writing && self.surely_fit >= size.rows {
             return Ok(true);
         }
         let (used, hundredth) = (self.used_bytes()?, self.settings.max_bytes / 100);
         if self.writing {
-            self.surely_fit = (hundredth * 90).saturating_sub(used) / LARGEST;
+            self.surely_fit = (hundredth * 90).saturating_sub(used) / limits::MESSAGE_ROWS;
         }
-        Ok(used < hundredth * if priority == Priority::Critical { 98 } else { 90 })
+        let most = hundredth * if priority == Priority::Critical { 98 } else { 90 };
+        Ok(used < most && used + size.bytes <= hundredth * 98)
+    }
+
+    /// How many outcomes surely fit into what is left of the file's bound. Where `least` do not, contents of settled messages go
+    /// before their time.
+    pub fn room_for_outcomes(&mut self, least: usize) -> Result<usize, StoreError> {
+        loop {
+            let pages: i64 = self.db.prepare_cached("PRAGMA max_page_count")?.query_row([], |row| row.get(0))?;
+            let left = (pages as u64 * super::PAGE).saturating_sub(self.used_bytes()?);
+            let fit = usize::try_from(left / limits::OUTCOME).unwrap_or(usize::MAX);
+            if fit >= least || self.forget_early()? == 0 {
+                return Ok(fit);
+            }
+        }
     }
 
     /// Whether only the reserve is left: what a message's row grows by when it is parked would be taken from it.
@@ -749,6 +791,12 @@ impl Outbox {
         )?;
         Ok(found.max(0) as u64)
     }
+}
+
+/// As JSON, for [`UNKNOWN`].
+fn digits_of(numbers: Option<&[Number]>) -> Result<Option<String>, StoreError> {
+    let digits = |numbers: &[Number]| numbers.iter().map(Number::digits).map(String::from).collect::<Vec<_>>();
+    Ok(numbers.map(|numbers| serde_json::to_string(&digits(numbers))).transpose()?)
 }
 
 fn with_body((stored, body): (Stored, String)) -> Result<Stored, StoreError> {

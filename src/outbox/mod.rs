@@ -50,7 +50,7 @@ pub use hold::Hold;
 pub use lane::Lane;
 pub use ledger::LedgerRow;
 pub use look::Looked;
-pub use message::{Attempt, Found, Recorded, Settling, Spent};
+pub use message::{Attempt, Found, Recorded, Settling, Size, Spent};
 pub use notice::{Known, State};
 pub use open::{folder, free_space};
 pub use receipt::{Receipt, Report};
@@ -98,6 +98,10 @@ pub(crate) struct Fault {
     pub opens: u32,
     /// Copies made by `rebuild`.
     pub rebuilt: u32,
+    /// The next commit is looked at from outside, and reported as failed.
+    pub watched: bool,
+    /// The files before and after it.
+    pub seen: Option<[power::Files; 2]>,
 }
 
 /// The open store.
@@ -322,6 +326,13 @@ impl Outbox {
 
     #[cfg(test)]
     fn faulty(&mut self) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.fault.watched) {
+            let folder = open::folder(&self.settings.path).to_owned();
+            let before = power::files(&folder);
+            self.db.execute_batch("COMMIT")?;
+            self.fault.seen = Some([before, power::files(&folder)]);
+            self.fault.commit = Some((false, rusqlite::ffi::SQLITE_IOERR_FSYNC));
+        }
         let Some((happens, code)) = self.fault.commit.take() else { return Ok(()) };
         if happens {
             self.db.execute_batch("COMMIT")?;

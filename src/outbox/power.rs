@@ -1,8 +1,27 @@
-//! Where a test takes the power away, between two steps of a salvage; or the room on the disk.
+//! Where a test takes the power away, between two steps of a salvage; or the room on the disk. And what files a cut finds.
 //!
 //! Floor: rooms, in tests alone.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The files of a folder, by name.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+/// As they are at this instant.
+pub(crate) fn files(folder: &Path) -> Files {
+    let files = std::fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|file| file.path().is_file());
+    files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
+}
+
+/// Makes it so that the folder holds these files and no others.
+pub(crate) fn put_back(folder: &Path, files: &Files) {
+    for name in self::files(folder).into_keys().filter(|name| !files.contains_key(name)) {
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    files.iter().for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).unwrap());
+}
 
 thread_local! {
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };

@@ -3,8 +3,8 @@
 //! Floor: rooms.
 //!
 //! A clock that nobody vouched for decides nothing. A message depends on the wall clock when its consent has an end,
-//! when it expires by the event's own time, or when it needs the service window: such a message waits, unless it is
-//! critical; all others may go.
+//! when it expires by the event's own time, when it needs the service window, or when there are hours in which it must not go:
+//! such a message waits, unless it is critical; all others may go.
 
 use super::{Consent, Settings, consent};
 use crate::message::{Category, Confirmed, Draft, FAREWELL, Permitted, Priority, Reason, Standing, Stored};
@@ -41,27 +41,52 @@ pub fn permit(
 }
 
 /// May this leave in this instant?
-pub fn confirm(_settings: &Settings, message: &Stored, standing: &Standing, now: Moment) -> Result<Confirmed, Verdict> {
+pub fn confirm(settings: &Settings, message: &Stored, standing: &Standing, now: Moment) -> Result<Confirmed, Verdict> {
     let category = message.category();
     if let Some(reason) = withheld(message.purpose(), category, standing, now) {
         return Err(Verdict::Withhold(reason));
     }
-    let timed = message.expires_wall().is_some();
-    if waits_for_clock(category, message.priority(), timed, standing, now) {
-        return Err(Verdict::Wait { reason: Reason::ClockUnsynced, until: None });
-    }
-    match standing.not_before {
-        Some(until) if category == Category::Marketing && now.boxed < until => {
-            Err(Verdict::Wait { reason: Reason::PlatformCap, until: Some(until) })
-        }
-        _ => Ok(Confirmed::by_policy()),
+    let about =
+        About { category, priority: message.priority(), rule: message.rule(), timed: message.expires_wall().is_some() };
+    match waits(settings, &about, standing, now) {
+        Some((reason, until)) => Err(Verdict::Wait { reason, until }),
+        None => Ok(Confirmed::by_policy()),
     }
 }
 
-/// Whether a message waits until the clock is trusted. `timed`: it expires by an instant of the wall clock.
-pub fn waits_for_clock(category: Category, priority: Priority, timed: bool, standing: &Standing, now: Moment) -> bool {
-    let by_wall_clock = consent(standing, now.wall) == Consent::Unclear || timed || category == Category::Service;
-    by_wall_clock && now.wall.trusted().is_none() && priority != Priority::Critical
+/// What [`waits`] goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// Of the message.
+    pub category: Category,
+    /// Critical messages wait for no clock.
+    pub priority: Priority,
+    /// The rule, which may have hours of its own.
+    pub rule: &'a str,
+    /// It expires by an instant of the wall clock.
+    pub timed: bool,
+}
+
+/// What a message that nothing withholds waits for, and until when; `None`: until the clock is trusted.
+pub fn waits(
+    settings: &Settings,
+    about: &About<'_>,
+    standing: &Standing,
+    now: Moment,
+) -> Option<(Reason, Option<BoxTime>)> {
+    let About { category, priority, rule, timed } = *about;
+    let by_wall_clock = consent(standing, now.wall) == Consent::Unclear
+        || timed
+        || category == Category::Service
+        || settings.hours.bind(category, priority, rule);
+    if by_wall_clock && now.wall.trusted().is_none() && priority != Priority::Critical {
+        return Some((Reason::ClockUnsynced, None));
+    }
+    if let Some(until) = settings.hours.until(category, priority, rule, now) {
+        return Some((Reason::QuietHours, Some(until)));
+    }
+    let protected = standing.not_before.filter(|until| category == Category::Marketing && now.boxed < *until);
+    protected.map(|until| (Reason::PlatformCap, Some(until)))
 }
 
 /// The first thing that forbids it, in the order of the contract.

@@ -1,12 +1,14 @@
-//! Whether a person may be messaged: consent, suppression by the platform, the service window.
+//! Whether a person may be messaged: consent, suppression by the platform, the service window, quiet hours.
 //!
 //! Floor: rooms. Decides from what the ledger says ([`Standing`], filled by `outbox`) and never reads or writes it.
 //!
 //! Asked twice: [`permit`] when a message is stored, [`confirm`] in the instant of sending. What withholds, in this
 //! order: a revocation, the person's stop of marketing, a person who cannot be reached, consent that is missing or has
-//! run out, a closed window. The first that holds is the reason that is told.
+//! run out, a closed window. The first that holds is the reason that is told. What nothing withholds may have to wait: for
+//! the time of day where nobody vouches for it, then for the end of [`Hours`], then for the platform.
 
 mod decide;
+mod hours;
 mod ledger;
 mod settings;
 #[cfg(test)]
@@ -14,7 +16,8 @@ mod tests;
 mod unknown;
 mod words;
 
-pub use decide::{Verdict, confirm, permit, waits_for_clock};
+pub use decide::{About, Verdict, confirm, permit, waits};
+pub use hours::{Hours, Quiet};
 pub use ledger::{Refusal, grant, opt_in, revoke, start, stated, stop};
 pub use settings::*;
 pub use unknown::{Next, after_unknown};

@@ -20,6 +20,8 @@ pub struct Settings {
     pub farewell: BTreeMap<String, String>,
     /// `policy.undeliverable`
     pub undeliverable: Duration,
+    /// `policy.quiet_hours` and the `hours` of rules.
+    pub hours: super::Hours,
 }
 
 /// `[purposes.NAME]`

@@ -94,7 +94,10 @@ fn remedy(reason: Reason) -> &'static str {
         | Reason::TemplateDisabled => {
             "correct the template in WhatsApp Manager or the rule; then branchline resume --template NAME --reason ..."
         }
-        Reason::DiskReserve | Reason::StoreFull => "free space on the file system of outbox.path: it goes on by itself",
+        Reason::DiskReserve => "free space on the file system of outbox.path: it goes on by itself",
+        Reason::StoreFull => {
+            "it goes on by itself when messages have left and the broker has taken their receipts; or raise outbox.max_bytes"
+        }
         Reason::StoreDamaged => {
             "import the ledger (branchline consent import FILE --releases), or accept what is lost: branchline outbox accept-loss --reason ..."
         }

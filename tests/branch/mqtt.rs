@@ -219,7 +219,7 @@ fn text(arrival: &Arrival) -> String {
     String::from_utf8(payload.to_vec()).unwrap()
 }
 
-fn delivered(arrival: &Arrival) -> (Option<Epoch>, bool) {
+fn delivered(arrival: &Arrival) -> (Epoch, bool) {
     let Delivery::AtLeastOnce { epoch, dup, .. } = arrival.delivery else { panic!("QoS 0: {arrival:?}") };
     (epoch, dup)
 }
@@ -242,7 +242,7 @@ async fn events_come_with_their_properties_and_leave_the_session_when_acknowledg
     assert_eq!(came.event_id.as_deref(), Some("e-1"));
     assert!(came.expiry.is_some_and(|left| left <= Duration::from_secs(600) && left > Duration::from_secs(500)));
     assert_eq!(came.subscriptions, [1]);
-    assert_eq!(delivered(&came), (Some(epoch), false));
+    assert_eq!(delivered(&came), (epoch, false));
 
     door.mqtt.ack(came.delivery);
     door.mqtt.stop().await;
@@ -287,7 +287,7 @@ async fn unacknowledged_events_come_again_with_a_new_epoch_after_a_broker_restar
     door.mqtt.ack(came[1].delivery);
     let again = [door.arrival().await, door.arrival().await];
     assert_eq!(again.each_ref().map(text), ["two", "three"]);
-    assert_eq!(again.each_ref().map(delivered), [(Some(second), true); 2]);
+    assert_eq!(again.each_ref().map(delivered), [(second, true); 2]);
 
     door.mqtt.subscribe(second, want(&["a/#"]), Vec::new());
     door.subscribed(second).await;
@@ -387,7 +387,7 @@ async fn a_packet_over_the_announced_size_stays_away_and_blocks_nothing() {
     till.publish("a", vec![b'x'; 4_000]).await;
     till.publish("a", "small").await;
     let came = door.arrival().await;
-    assert_eq!((text(&came).as_str(), delivered(&came)), ("small", (Some(epoch), false)));
+    assert_eq!((text(&came).as_str(), delivered(&came)), ("small", (epoch, false)));
 }
 
 #[tokio::test]
@@ -549,11 +549,11 @@ async fn a_broker_that_overruns_the_bound_is_left_after_half_a_keep_alive() {
     let (second, _) = door.connected().await;
     assert!(second > first);
     let again = door.arrival().await;
-    assert_eq!((text(&again).as_str(), delivered(&again).0), ("1", Some(second)));
+    assert_eq!((text(&again).as_str(), delivered(&again).0), ("1", second));
 }
 
 #[tokio::test]
-async fn what_a_dead_connection_left_unread_has_no_epoch() {
+async fn what_a_dead_connection_left_unread_is_handed_on_and_not_acknowledged() {
     let (puppet, port) = Puppet::start().await;
     let mut door = Door::open(&Settings { receive_maximum: 8, ..settings(port) });
     // In one write: the library reads the events and the broken packet behind them together.
@@ -563,11 +563,11 @@ async fn what_a_dead_connection_left_unread_has_no_epoch() {
     }
     wire.extend_from_slice(&[0xF0, 0x00, 0xF0, 0x00]); // AUTH, which nobody asked for
     let mut connection = puppet.serve(&[Puppet::connack(None)]).await;
-    door.connected().await;
+    let (first, _) = door.connected().await;
     connection.write_all(&wire).await.unwrap();
     for event in ["1", "2", "3"] {
         let came = door.arrival().await;
-        assert_eq!((text(&came).as_str(), delivered(&came)), (event, (None, false)));
+        assert_eq!((text(&came).as_str(), delivered(&came)), (event, (first, false)));
         door.mqtt.ack(came.delivery);
     }
     door.lost().await;
@@ -755,6 +755,30 @@ async fn another_client_with_our_id_is_told() {
     }
     let suspected: Vec<bool> = whys.iter().map(|why| why.contains("second daemon")).collect();
     assert_eq!(suspected, [false, false, true], "{whys:?}");
+}
+
+/// Each connection is brief and closed without a word, as when another client has our id; but it is the broker that went.
+#[tokio::test]
+async fn a_broker_that_is_restarted_time_and_again_is_no_other_client() {
+    let mut broker = Mosquitto::start();
+    let mut door =
+        Door::open_with(&settings(broker.port()), Timing { cap: Duration::from_millis(500), ..Timing::default() });
+    let mut whys = Vec::new();
+    for round in 0..5 {
+        door.set_up(&["a"]).await;
+        if round % 2 == 0 {
+            broker.pause()
+        } else {
+            broker.kill()
+        }
+        whys.push(door.lost().await);
+        broker.resume();
+        whys.extend(door.seen.drain(..).filter_map(|news| match news {
+            News::Link(BrokerLink::Lost { why }) => Some(why),
+            _ => None,
+        }));
+    }
+    assert!(!whys.iter().any(|why| why.contains("second daemon")), "{whys:?}");
 }
 
 #[tokio::test]

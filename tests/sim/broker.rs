@@ -56,7 +56,7 @@ impl Broker {
             return None;
         }
         if let Some(one) = self.again.pop_front() {
-            let epoch = Some(Epoch(self.epoch));
+            let epoch = Epoch(self.epoch);
             return Some((one.publish, Delivery::AtLeastOnce { epoch, packet: one.packet, dup: true }));
         }
         let publish = self.waiting.pop_front()?;
@@ -66,7 +66,7 @@ impl Broker {
         let free = |packet: &u16| !self.outstanding.iter().any(|other| other.packet == *packet);
         let packet = (1..=WINDOW as u16).find(free).expect("the window is not full");
         self.outstanding.push(Outstanding { publish: publish.clone(), packet });
-        Some((publish, Delivery::AtLeastOnce { epoch: Some(Epoch(self.epoch)), packet, dup: false }))
+        Some((publish, Delivery::AtLeastOnce { epoch: Epoch(self.epoch), packet, dup: false }))
     }
 
     /// On a new connection of a session that it knows: what was not acknowledged, before anything new.
@@ -76,7 +76,7 @@ impl Broker {
 
     /// A PUBACK; what it acknowledges, if the connection is still the one that it is for.
     pub fn acknowledged(&mut self, delivery: Delivery) -> Option<Publish> {
-        let Delivery::AtLeastOnce { epoch: Some(Epoch(epoch)), packet, .. } = delivery else { return None };
+        let Delivery::AtLeastOnce { epoch: Epoch(epoch), packet, .. } = delivery else { return None };
         if !self.connected || epoch != self.epoch {
             return None;
         }

@@ -11,7 +11,7 @@ pub const STAFF: [&str; 3] = ["+5511987654321", "+5511987654322", "+551198765432
 /// What a reload may bring.
 pub const VERSIONS: usize = 3;
 pub const USUAL: usize = 0;
-/// Another person on call, another priority of `swing`, and `extra` is gone.
+/// Another person on call, another priority of `swing`, other hours of `low`, and `extra` is gone.
 pub const OTHER: usize = 1;
 /// As usual, with `uplink.pause`.
 pub const PAUSED: usize = 2;
@@ -28,6 +28,11 @@ pub fn on_call(version: usize) -> [&'static str; 2] {
     if version == OTHER { [STAFF[2], STAFF[1]] } else { [STAFF[0], STAFF[1]] }
 }
 
+/// The hours of the branch's time in which `low` may leave in a version: from the first, before the second.
+pub fn low_hours(version: usize) -> [i8; 2] {
+    if version == OTHER { [10, 19] } else { [8, 21] }
+}
+
 /// One version, checked and compiled by the daemon's own reader.
 pub fn version(which: usize) -> (Rooms, Arc<Rules>) {
     static ALL: OnceLock<Vec<(Rooms, Arc<Rules>)>> = OnceLock::new();
@@ -41,6 +46,7 @@ fn read(version: usize) -> (Rooms, Arc<Rules>) {
         .replace("PAUSE", if version == PAUSED { "true" } else { "false" })
         .replace("MEMBER", if version == OTHER { "rita" } else { "ana" })
         .replace("SWING", if version == OTHER { "high" } else { "normal" })
+        .replace("HOURS", &format!("{:02}:00-{:02}:00", low_hours(version)[0], low_hours(version)[1]))
         .replace("EXTRA", if version == OTHER { "" } else { EXTRA });
     std::fs::write(at("branchline.toml"), text).unwrap();
     std::fs::write(at("templates.json"), include_str!("templates.json")).unwrap();

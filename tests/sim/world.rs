@@ -1,14 +1,16 @@
 //! The box in its world: one engine with its loop on a real store, virtual time, and everything that the loop asks of the world.
 
 use super::books::{Books, Receipt, Row};
-use super::broker::{Broker, Publish};
+use super::broker::{Broker, Publish, WINDOW};
 use super::orders::Order;
 use super::platform::Platform;
 use super::reach::Reach;
+use super::reports::Report;
 use super::setup;
 use crate::engine::drive::{Course, Inbox, Queue, channel};
 use crate::engine::{Engine, Input, Link};
-use crate::outbox::{Outbox, WhenFull};
+use crate::limits::RECEIPTS_IN_FLIGHT;
+use crate::outbox::{Outbox, WhenFull, power};
 use crate::time::{Clock, Mono, Now, Wall};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,12 +20,16 @@ pub const MONDAY: i64 = 1_772_452_800_000;
 /// Between two tries of a store that takes nothing: the loop's own.
 const RETRY_MS: u64 = 200;
 /// How long a stop may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// What the design says must stay free: 32 KiB for each post in flight, and a MiB.
 pub const RESERVE: u64 = (1 << 20) + IN_FLIGHT as u64 * (32 << 10);
 pub const IN_FLIGHT: usize = 3;
 /// The write-ahead log: 1 MiB between checkpoints, one batch of at most 2 MiB on top, and SQLite's headers.
 const LOG_BYTES: u64 = 4 << 20;
+/// Everything, number, account, templates and limits; each rule, category and template of the branch, each country and person.
+const HOLDS: usize = 64;
+/// What the last commit was, written without a sync.
+pub(super) const MARK: &str = "outbox.db.lock";
 
 /// What an operator's message says: no event led to it, so its topic tells nothing.
 fn sent(body: &str) -> String {
@@ -34,8 +40,8 @@ fn sent(body: &str) -> String {
 /// The engine and its loop; dropped by a crash.
 pub struct Running {
     pub engine: Engine,
-    queue: Queue,
-    course: Course,
+    pub(super) queue: Queue,
+    pub(super) course: Course,
 }
 
 /// What may go wrong in this seed: each kind in half of them, so that some worlds are quiet enough to get far.
@@ -71,6 +77,10 @@ pub struct World {
     pub shift: i64,
     pub broker: Broker,
     pub platform: Platform,
+    /// What the platform will tell by itself, and what of it the box was told and has not answered.
+    pub reports: Vec<Report>,
+    pub told: BTreeMap<u64, Vec<Report>>,
+    pub tickets: u64,
     pub books: Books,
     pub reach: Reach,
     pub disk: u64,
@@ -80,11 +90,15 @@ pub struct World {
     /// The power fails after so many more actions.
     pub crash_in: Option<usize>,
     pub(super) dead: bool,
+    /// What leaves in this round may have been decided in an earlier one.
+    pub(super) doubted: bool,
     pub orders: BTreeMap<u64, Order>,
     pub token: u8,
     pub(super) acked: Vec<String>,
     pub(super) published: Vec<(i64, Receipt)>,
     pub(super) commits: i64,
+    /// The mark as this life of the box found it.
+    pub(super) mark: Vec<u8>,
     pub events: usize,
     /// What tills said, to be said again.
     pub said: BTreeMap<String, Publish>,
@@ -129,6 +143,9 @@ impl World {
             shift: 0,
             broker: Broker::default(),
             platform: Platform::new(seed, !troubles.small),
+            reports: Vec::new(),
+            told: BTreeMap::new(),
+            tickets: 0,
             books,
             reach: Reach::default(),
             disk: 1 << 30,
@@ -136,11 +153,13 @@ impl World {
             given: 0,
             crash_in: None,
             dead: false,
+            doubted: false,
             orders: BTreeMap::new(),
             token: 1,
             acked: Vec::new(),
             published: Vec::new(),
             commits: 0,
+            mark: Vec::new(),
             events: 0,
             said: BTreeMap::new(),
             trace: std::env::var_os("SIM_TRACE").is_some(),
@@ -165,6 +184,8 @@ impl World {
         let outbox = Outbox::open(rooms.outbox.clone(), self.seed).unwrap();
         let boot = format!("boot-{}", self.boot);
         let engine = Engine::new(rooms, rules, outbox, self.now(), &boot, self.seed).unwrap();
+        assert!(engine.loss().is_none(), "seed {}: taken for damaged: {:?}", self.seed, engine.loss());
+        self.mark = power::files(self.folder.path()).remove(MARK).unwrap_or_default();
         let (inbox, queue) = channel(super::broker::WINDOW, IN_FLIGHT);
         self.running = Some(Running { engine, queue, course: Course::default() });
         self.inbox = Some(inbox);
@@ -175,7 +196,11 @@ impl World {
         let kept = self.states();
         for (id, row) in &self.books.rows {
             let state = kept.get(id).unwrap_or_else(|| panic!("seed {}: message {id} is gone: {row:?}", self.seed));
-            assert!(row.state != 4 || *state == 4, "seed {}: message {id} had ended: {row:?}", self.seed);
+            assert!(
+                row.state != 4 || *state == 4 || self.books.may_begin_anew(*id),
+                "seed {}: message {id} had ended: {row:?}",
+                self.seed
+            );
         }
         if self.version == setup::PAUSED {
             self.books.stops.insert("the configuration".to_owned());
@@ -193,42 +218,6 @@ impl World {
         rooms.pace.max_in_flight = IN_FLIGHT;
         rooms.pace.sender_per_second = Some(self.books.per_second as u32);
         (rooms, rules)
-    }
-
-    /// SIGKILL, or worse: what is on its way to and from the box stays on its way, or is lost.
-    pub fn crash(&mut self) {
-        self.say(|| "crash".to_owned());
-        self.count();
-        self.running = None;
-        for request in std::mem::take(&mut self.platform.open) {
-            let (answer, ..) = self.platform.answer(&mut self.random, &request);
-            self.platform.ghosts.push((request.attempt, answer));
-        }
-        self.books.crashed(self.real);
-        self.broker.lost();
-        self.broker.owed.clear();
-        self.orders.clear();
-        self.acked.clear();
-        self.published.clear();
-        self.crash_in = None;
-    }
-
-    pub fn restart(&mut self) {
-        self.crash();
-        self.open();
-    }
-
-    /// Power loss, and a new boot after `off`.
-    pub fn reboot(&mut self, off: u64) {
-        self.crash();
-        self.real += off;
-        self.books.steady = false;
-        (self.boot, self.boot_at) = (self.boot + 1, self.real);
-        (self.trusted, self.shift) = (true, 0);
-        if self.troubles.clock && self.random.bool() {
-            (self.trusted, self.shift) = (false, self.random.i64(-1_000_000_000_000..1_000_000_000));
-        }
-        self.open();
     }
 
     /// Hands something to the loop.
@@ -250,6 +239,7 @@ impl World {
         if self.disk < 64 << 10 && self.random.u8(0..4) > 0 {
             box_.engine.outbox.fault.commit = Some((false, rusqlite::ffi::SQLITE_FULL));
         }
+        self.doubted = box_.engine.in_doubt();
         let short = self.disk < RESERVE;
         if short {
             self.books.stops.insert("the disk".to_owned());
@@ -284,7 +274,8 @@ impl World {
         self.commits = box_.engine.outbox.row().commits;
         let newest = self.books.rows.last_key_value().map_or(0, |(id, _)| *id);
         let mut query = box_.engine.outbox.raw().prepare_cached(
-            "SELECT id, topic, content.number, state, content.body FROM message LEFT JOIN content ON content.message = id WHERE id > ?1",
+            "SELECT id, topic, content.number, state, content.body FROM message LEFT JOIN content ON content.message = id
+             WHERE id > ?1 AND rule <> 'opt-out'",
         );
         let query = query.as_mut().unwrap();
         let found: Vec<(i64, Row)> = query
@@ -306,7 +297,8 @@ impl World {
             self.books.rows.insert(id, row);
         }
         let open = self.open_states();
-        for (id, row) in self.books.rows.iter_mut().filter(|(_, row)| row.state != 4) {
+        // One that had ended may begin anew: it failed after all.
+        for (id, row) in self.books.rows.iter_mut().filter(|(id, row)| row.state != 4 || open.contains_key(id)) {
             let state = open.get(id).copied().unwrap_or(4);
             if state != row.state {
                 self.reach.state(Some(row.state), state);
@@ -314,7 +306,23 @@ impl World {
             }
         }
         self.judge_bytes();
+        self.judge_memory();
         self.books.judge_rows();
+    }
+
+    /// Memory is bounded by constants: what the engine holds beside the store is no more than what its doors have room for.
+    fn judge_memory(&self) {
+        let box_ = self.running.as_ref().expect("the box runs");
+        let soft = &box_.engine.soft;
+        let (owed, held) = (soft.owed.len(), soft.held.len());
+        assert!(owed <= WINDOW && held <= owed, "seed {}: {held} arrivals held, {owed} owed for", self.seed);
+        let waiting =
+            soft.held.iter().filter(|held| !soft.owed.iter().any(|owed| owed.serial == held.serial && !owed.done));
+        assert_eq!(waiting.count(), 0, "seed {}: held and not owed for", self.seed);
+        assert!(soft.in_flight.len() <= IN_FLIGHT, "seed {}: {} on their way", self.seed, soft.in_flight.len());
+        let window = soft.published - soft.taken;
+        assert!(window <= RECEIPTS_IN_FLIGHT as i64, "seed {}: {window} receipts on their way", self.seed);
+        assert!(soft.holds.len() + soft.releasing.len() <= HOLDS, "seed {}: {:?}", self.seed, soft.holds);
     }
 
     fn judge_bytes(&self) {
@@ -348,7 +356,7 @@ impl World {
 
     /// Receipts that the broker did not acknowledge, as far as the box keeps that.
     pub fn untold(&self) -> usize {
-        self.query("SELECT id, message FROM receipt").len()
+        self.query("SELECT id, wall FROM receipt").len()
     }
 
     /// One round, whatever it brings.
@@ -419,7 +427,7 @@ impl World {
     }
 
     /// The counters that a person can read, before they are gone.
-    fn count(&mut self) {
+    pub(super) fn count(&mut self) {
         let now = self.now();
         let Some(box_) = &mut self.running else { return };
         if !box_.engine.in_doubt()

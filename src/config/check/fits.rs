@@ -1,4 +1,5 @@
-//! What fits together by itself and not with each other: rules with quiet hours, groups with the day's limit. Warnings only.
+//! What fits together by itself and not with each other: rules with quiet hours, groups with the day's limit: warnings. And rules
+//! with the store.
 //!
 //! Floor: config.
 
@@ -6,26 +7,42 @@ use super::super::problem::{Origin, Problem};
 use super::super::reader::Account;
 use super::super::tree::{self, Table};
 use super::super::units;
-use super::policy::Policy;
+use super::policy::{Policy, Week};
 use super::store::Daily;
-use crate::message::{Category, Number, Priority, STAFF};
-use crate::rules::{Contact, Rules, Settings, To};
+use crate::limits;
+use crate::message::{Number, Priority, STAFF};
+use crate::rules::{Contact, Rule, Rules, Settings, To};
 use std::collections::BTreeSet;
 
 fn warn(account: &mut Account, root: &Table, key: String, found: String, fix: String) {
-    let origin = tree::origin_of(root, &key).unwrap_or_else(|| Origin::file(&account.file));
-    account.warnings.push(Problem::new(key, origin, found).fix(fix));
+    let problem = problem(account, root, key, found, fix);
+    account.warnings.push(problem);
 }
 
-/// Rules whose messages expire before the longest quiet hours of their category end. Critical ones pass quiet hours.
+fn problem(account: &Account, root: &Table, key: String, found: String, fix: String) -> Problem {
+    let origin = tree::origin_of(root, &key).unwrap_or_else(|| Origin::file(&account.file));
+    Problem::new(key, origin, found).fix(fix)
+}
+
+/// Rules whose messages expire before the longest time in which nothing of theirs goes out ends (warned of), and rules for
+/// which that never ends (a problem). Critical ones pass quiet hours.
 pub(super) fn quiet_hours(settings: &Settings, rules: &Rules, policy: &Policy, root: &Table, account: &mut Account) {
+    let hours = &policy.settings.hours;
     for rule in settings.rules.iter().filter(|rule| rule.priority != Priority::Critical) {
-        let categories = rules.categories(&rule.name);
-        let (category, stretch) = match (policy.quiet.marketing, policy.quiet.utility) {
-            (Some(stretch), _) if categories.contains(&Category::Marketing) => (Category::Marketing, stretch),
-            (_, Some(stretch)) if categories.contains(&Category::Utility) => (Category::Utility, stretch),
-            _ => continue,
-        };
+        let own = hours.rules.get(&rule.name);
+        let categories: BTreeSet<_> = rules.categories(&rule.name).into_iter().collect();
+        let weeks: Vec<_> = categories
+            .into_iter()
+            .map(|category| (category, Week::of(hours.of_category(category).iter().chain(own))))
+            .collect();
+        if let Some((category, _)) = weeks.iter().find(|(_, week)| own.is_some() && week.is_full()) {
+            let found = format!("lie within the quiet hours of {}: nothing would ever go out", category.code());
+            let fix = "Leave a time in which both let it go.".to_owned();
+            let problem = problem(account, root, format!("rules.{}.hours", rule.name), found, fix);
+            account.problems.push(problem);
+        }
+        let stretches = weeks.iter().filter_map(|(category, week)| Some((*category, week.longest()?)));
+        let Some((category, stretch)) = stretches.max_by_key(|(_, stretch)| stretch.length()) else { continue };
         let expires = rule.expires.unwrap_or(policy.expires[rule.priority as usize]);
         if expires >= stretch.length() {
             continue;
@@ -34,16 +51,17 @@ pub(super) fn quiet_hours(settings: &Settings, rules: &Rules, policy: &Policy, r
             Some(_) => String::new(),
             None => format!(" (policy.expires.{})", rule.priority.code()),
         };
-        let (category, length) = (category.code(), units::show_duration(stretch.length()));
+        let length = units::show_duration(stretch.length());
+        let (who, where_) = match own {
+            None => ("quiet hours hold".to_owned(), format!("policy.quiet_hours.{}", category.code())),
+            Some(_) => ("its hours, with quiet hours, hold".to_owned(), "what the rule's hours leave out".to_owned()),
+        };
         let found = format!(
-            "is {}{from}, and quiet hours hold {category} for up to {length} ({stretch}): what comes early in them expires \
-             before they end",
-            units::show_duration(expires)
+            "is {}{from}, and {who} {} for up to {length} ({stretch}): what comes early in them expires before they end",
+            units::show_duration(expires),
+            category.code(),
         );
-        let fix = format!(
-            "Write expires = \"{length}\" or longer, or shorten policy.quiet_hours.{category}. (This version does not enforce \
-             quiet hours yet.)"
-        );
+        let fix = format!("Write expires = \"{length}\" or longer, or shorten {where_}.");
         warn(account, root, format!("rules.{}.expires", rule.name), found, fix);
     }
 }
@@ -72,28 +90,61 @@ pub(super) fn daily_recipients(settings: &Settings, daily: Daily, root: &Table, 
         }
     }
     for rule in &settings.rules {
-        let mut all = BTreeSet::new();
-        let mut staff = true;
-        for to in &rule.to {
-            match to {
-                To::Contacts(name) => {
-                    let Some(contact) = settings.contacts.get(name) else { continue };
-                    staff &= contact.consent == STAFF;
-                    all.extend(people(settings, contact));
-                }
-                To::Person(name) => {
-                    staff &= rule.consent.as_deref() == Some(STAFF);
-                    all.extend(settings.people.get(name).map(|person| &person.number));
-                }
-                To::Number(_) => {}
-            }
-        }
+        let all = known(settings, rule);
+        let staff = rule.to.iter().all(|to| match to {
+            To::Contacts(name) => settings.contacts.get(name).is_none_or(|contact| contact.consent == STAFF),
+            To::Person(_) => rule.consent.as_deref() == Some(STAFF),
+            To::Number(_) => true,
+        });
         let of_a_group = rule.to.iter().any(|to| matches!(to, To::Contacts(name) if told.contains(name)));
         let urgent = staff || rule.priority == Priority::Critical;
         if let Some((found, fix)) = many(all.len(), urgent).filter(|_| !of_a_group) {
             warn(account, root, format!("rules.{}.to", rule.name), found, fix);
         }
     }
+}
+
+/// A store that cannot take one event of a rule in whole would hold it, and all that come after it, for ever.
+///
+/// The bound is that of [`Outbox::has_room`](crate::outbox::Outbox::has_room): nothing but outcomes goes beyond 98 % of the store, and a
+/// message to each recipient takes at most `limits::MESSAGE_ROWS`.
+pub(super) fn store(settings: &Settings, max_bytes: u64, root: &Table, account: &mut Account) {
+    let recipients = |rule: &Rule| {
+        let told_by_event = rule.to.iter().filter(|to| matches!(to, To::Number(_))).count();
+        known(settings, rule).len() + told_by_event
+    };
+    let Some(rule) = settings.rules.iter().max_by_key(|rule| recipients(rule)) else { return };
+    let most = recipients(rule);
+    let event = most as u64 * limits::MESSAGE_ROWS;
+    let least = (limits::EMPTY_STORE + event).div_ceil(98) * 100;
+    if max_bytes >= least {
+        return;
+    }
+    let key = "outbox.max_bytes".to_owned();
+    let origin = tree::origin_of(root, &key).unwrap_or_else(|| Origin::file(&account.file));
+    let found = format!(
+        "{} has no room for one event of rules.{}: {most} messages of up to {} each",
+        units::show_size(max_bytes),
+        rule.name,
+        units::show_size(limits::MESSAGE_ROWS)
+    );
+    let wanted = format!("{} or more", units::show_size(least.next_multiple_of(1 << 20)));
+    account.problems.push(Problem::new(key, origin, found).wanted(wanted).fix("Or name fewer people in the rule."));
+}
+
+/// The people whom a rule names by name or group, once.
+fn known<'s>(settings: &'s Settings, rule: &Rule) -> BTreeSet<&'s Number> {
+    let mut all = BTreeSet::new();
+    for to in &rule.to {
+        match to {
+            To::Contacts(name) => {
+                all.extend(settings.contacts.get(name).into_iter().flat_map(|contact| people(settings, contact)));
+            }
+            To::Person(name) => all.extend(settings.people.get(name).map(|person| &person.number)),
+            To::Number(_) => {}
+        }
+    }
+    all
 }
 
 /// Everybody in a group, once.

@@ -32,11 +32,11 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let limits = store::limits(r, uplink.as_ref());
     let outbox = store::outbox(r, uplink.as_ref());
     let webhook = webhook::webhook(r, uplink.as_ref().map(|uplink| uplink.phone_number_id.as_str()));
-    let policy = policy::policy(r, webhook.is_some());
+    let mut policy = policy::policy(r, branch.as_ref(), webhook.is_some());
     let operate = operate(r);
     let inbound_full = r.within("inbound", |r| r.choice("numbers", &[("masked", false), ("full", true)]));
     let country = branch.as_ref().and_then(|branch| branch.country);
-    let rules = rules::settings(r, branch.as_ref(), country, policy.as_ref())
+    let rules = rules::settings(r, branch.as_ref(), country, policy.as_mut())
         .map(|settings| crate::rules::Settings { origins: compiled::origins(root), ..settings });
     r.later(&LATER);
     let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
@@ -46,6 +46,9 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     }
     if let (Some(settings), Some(daily)) = (&rules, limits.as_ref().and_then(|limits| limits.daily)) {
         fits::daily_recipients(settings, daily, root, r.account);
+    }
+    if let (Some(settings), Some(outbox)) = (&rules, &outbox) {
+        fits::store(settings, outbox.max_bytes, root, r.account);
     }
 
     let (branch, uplink, limits) = (branch?, uplink?, limits?);

@@ -5,9 +5,12 @@
 use super::super::reader::Reader;
 use super::super::tree::Value;
 use super::super::units;
+use super::Branch;
 use crate::limits;
 use crate::message::Priority;
-use crate::policy::{self, OnUnknown, Purpose, Wish};
+use crate::policy::{self, Hours, OnUnknown, Purpose, Quiet, Wish};
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -22,14 +25,6 @@ const WEEK: usize = 7 * DAY;
 pub(super) struct Policy {
     pub settings: policy::Settings,
     pub expires: [Duration; 4],
-    pub quiet: Quiet,
-}
-
-/// The longest time without a break that `policy.quiet_hours` hold each category back.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Quiet {
-    pub marketing: Option<Stretch>,
-    pub utility: Option<Stretch>,
 }
 
 /// Minutes of a week that begins on Monday; `until` may lie in the next one.
@@ -40,7 +35,7 @@ pub(super) struct Stretch {
 }
 
 /// `[policy]` and `[purposes]`. `heard`: the platform's reports come, so that there is something to wait for.
-pub(super) fn policy(r: &mut Reader<'_, '_>, heard: bool) -> Option<Policy> {
+pub(super) fn policy(r: &mut Reader<'_, '_>, branch: Option<&Branch>, heard: bool) -> Option<Policy> {
     let purposes = r.each("purposes", |_, r| Purpose {
         wording: r.text("wording").unwrap_or_default(),
         expires: r.duration("expires"),
@@ -60,7 +55,7 @@ pub(super) fn policy(r: &mut Reader<'_, '_>, heard: bool) -> Option<Policy> {
             );
         }
         let undeliverable = r.duration("undeliverable");
-        let quiet = quiet_hours(r);
+        let [marketing, utility] = quiet_hours(r);
         let (stop_words, farewell) = opt_out(r);
         let settings = policy::Settings {
             purposes,
@@ -69,8 +64,14 @@ pub(super) fn policy(r: &mut Reader<'_, '_>, heard: bool) -> Option<Policy> {
             stop_words,
             farewell,
             undeliverable: undeliverable?,
+            hours: Hours {
+                zone: branch.and_then(|branch| branch.timezone.clone()).unwrap_or(TimeZone::UTC),
+                marketing,
+                utility,
+                rules: BTreeMap::new(),
+            },
         };
-        Some(Policy { settings, expires: expires?, quiet })
+        Some(Policy { settings, expires: expires? })
     })
 }
 
@@ -94,53 +95,79 @@ fn on_unknown(text: &str) -> Option<OnUnknown> {
     }
 }
 
-/// Read for its form and its length; holding messages back by the hour comes with a later version.
-fn quiet_hours(r: &mut Reader<'_, '_>) -> Quiet {
+/// Of marketing and of utility messages.
+fn quiet_hours(r: &mut Reader<'_, '_>) -> [Vec<Quiet>; 2] {
     r.within("quiet_hours", |r| {
-        let mut read = |key: &str| {
-            let week = r.parsed(key, QUIET, |node| {
-                let mut week = [false; WEEK];
-                match &node.value {
-                    Value::List(list) => list.iter().try_for_each(|node| mark(&mut week, node.as_text()?))?,
-                    _ => (node.as_text()? == "off").then_some(())?,
-                }
-                Some(week)
+        ["marketing", "utility"].map(|key| {
+            let times = r.parsed(key, QUIET, |node| match &node.value {
+                Value::List(list) => list.iter().map(|node| quiet(node.as_text()?)).collect(),
+                _ => (node.as_text()? == "off").then(Vec::new),
             });
-            r.idle(key);
-            if week.is_some_and(|week| week.iter().all(|quiet| *quiet)) {
+            let times = times.unwrap_or_default();
+            if Week::of(&times).is_full() {
                 let problem = r.problem(key, format!("cover the whole week: no {key} message would ever go out"));
                 r.tell(problem.fix("Leave a time in which they may go."));
             }
-            week.and_then(|week| longest(&week))
-        };
-        Quiet { marketing: read("marketing"), utility: read("utility") }
+            times
+        })
     })
 }
 
-/// Marks the minutes that one entry names: a weekday, or a time of every day.
-fn mark(week: &mut [bool; WEEK], text: &str) -> Option<()> {
-    if let Some(day) = WEEKDAYS.iter().position(|day| *day == text) {
-        week[day * DAY..(day + 1) * DAY].fill(true);
-        return Some(());
+/// One entry: a weekday, or a time of every day.
+fn quiet(text: &str) -> Option<Quiet> {
+    let day = WEEKDAYS.iter().position(|day| *day == text);
+    match day.and_then(|day| Weekday::from_monday_zero_offset(day as i8).ok()) {
+        Some(day) => Some(Quiet::Day(day)),
+        None => span(text).map(|(from, to)| Quiet::Daily { from, to }),
     }
-    let (from, to) = text.split_once('-')?;
-    let (from, to) = (clock(from)?, clock(to)?);
-    let length = (to + DAY - from) % DAY;
-    for day in 0..WEEKDAYS.len() {
-        (0..length).for_each(|minute| week[(day * DAY + from + minute) % WEEK] = true);
-    }
-    (length > 0).then_some(())
 }
 
-/// The longest stretch, across the end of the week too; none where nothing or everything is marked. A night in which the
-/// clocks are put back is an hour longer.
-fn longest(week: &[bool; WEEK]) -> Option<Stretch> {
-    let begins = (0..WEEK).filter(|at| week[*at] && !week[(*at + WEEK - 1) % WEEK]);
-    let stretches = begins.map(|from| {
-        let length = (0..WEEK).take_while(|minutes| week[(from + minutes) % WEEK]).count();
-        Stretch { from, until: from + length }
-    });
-    stretches.max_by_key(|stretch| stretch.until - stretch.from)
+/// `20:00-09:00`: two different times of day.
+pub(super) fn span(text: &str) -> Option<(Time, Time)> {
+    let (from, to) = text.split_once('-')?;
+    let (from, to) = (clock(from)?, clock(to)?);
+    (from != to).then_some((from, to))
+}
+
+/// The minutes of a week, and which are quiet.
+pub(super) struct Week([bool; WEEK]);
+
+impl Week {
+    pub fn of<'q>(quiet: impl IntoIterator<Item = &'q Quiet>) -> Week {
+        let mut week = [false; WEEK];
+        let minutes = |time: Time| time.hour() as usize * 60 + time.minute() as usize;
+        for quiet in quiet {
+            match *quiet {
+                Quiet::Day(day) => {
+                    let day = day.to_monday_zero_offset() as usize;
+                    week[day * DAY..(day + 1) * DAY].fill(true);
+                }
+                Quiet::Daily { from, to } => {
+                    let (from, to) = (minutes(from), minutes(to));
+                    for day in 0..WEEKDAYS.len() {
+                        (0..(to + DAY - from) % DAY).for_each(|minute| week[(day * DAY + from + minute) % WEEK] = true);
+                    }
+                }
+            }
+        }
+        Week(week)
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.0.iter().all(|quiet| *quiet)
+    }
+
+    /// The longest stretch, across the end of the week too; none where nothing or everything is quiet. A night in which the
+    /// clocks are put back is an hour longer.
+    pub fn longest(&self) -> Option<Stretch> {
+        let quiet = |at: usize| self.0[at % WEEK];
+        let begins = (0..WEEK).filter(|at| quiet(*at) && !quiet(at + WEEK - 1));
+        let stretches = begins.map(|from| {
+            let length = (0..WEEK).take_while(|minutes| quiet(from + minutes)).count();
+            Stretch { from, until: from + length }
+        });
+        stretches.max_by_key(|stretch| stretch.until - stretch.from)
+    }
 }
 
 impl Stretch {
@@ -160,11 +187,11 @@ impl std::fmt::Display for Stretch {
     }
 }
 
-/// Minutes of `20:00`.
-fn clock(text: &str) -> Option<usize> {
+/// `20:00`
+fn clock(text: &str) -> Option<Time> {
     let (hours, minutes) = text.split_once(':').filter(|(hours, minutes)| hours.len() == 2 && minutes.len() == 2)?;
     let (hours, minutes) = (units::digits(hours)?, units::digits(minutes)?);
-    (hours < 24 && minutes < 60).then_some((hours * 60 + minutes) as usize)
+    Time::new(i8::try_from(hours).ok()?, i8::try_from(minutes).ok()?, 0, 0).ok()
 }
 
 /// `[policy.opt_out]`: own stop words, and by language what is answered to one.
@@ -206,18 +233,18 @@ mod tests {
             (&["sun", "mon"], "sun 00:00 to tue 00:00, 48 h"),
             (&["22:00-06:00", "05:00-08:00"], "mon 22:00 to tue 08:00, 10 h"),
         ] {
-            let mut week = [false; WEEK];
-            entries.iter().for_each(|entry| mark(&mut week, entry).unwrap());
-            let stretch = longest(&week).unwrap();
+            let entries: Vec<_> = entries.iter().map(|entry| quiet(entry).unwrap()).collect();
+            let stretch = Week::of(&entries).longest().unwrap();
             // Where several are as long, whichever: the day is no matter then.
             let said = format!("{stretch}, {} h", stretch.length().as_secs() / 3600);
             let same = |text: &str| text.split(' ').filter(|word| !WEEKDAYS.contains(word)).collect::<String>();
             assert_eq!(same(&said), same(shown), "{entries:?}");
-            if entries.contains(&"sun") {
+            if entries.contains(&Quiet::Day(Weekday::Sunday)) {
                 assert_eq!(said, shown);
             }
         }
-        assert_eq!(longest(&[false; WEEK]), None);
-        assert_eq!(longest(&[true; WEEK]), None, "told as a problem");
+        assert_eq!(Week::of(&[]).longest(), None);
+        let all = WEEKDAYS.map(|day| quiet(day).unwrap());
+        assert!(Week::of(&all).is_full() && Week::of(&all).longest().is_none(), "told as a problem");
     }
 }

@@ -6,14 +6,15 @@
 use super::super::problem::nearest;
 use super::super::reader::{Reader, is_name, there_are};
 use super::super::tree::Node;
-use super::policy::Policy;
+use super::policy::{self, Policy};
 use super::{Branch, message, people};
 use crate::message::{Category, Country, Priority};
+use crate::policy::Quiet;
 use crate::rules::{Format, Message, OPERATOR, OPT_OUT, Rule, Settings, To};
 use std::collections::BTreeMap;
 
 /// Keys of a rule that later versions bring.
-const LATER: [&str; 15] = [
+const LATER: [&str; 14] = [
     "for",
     "clear",
     "cleared",
@@ -24,7 +25,6 @@ const LATER: [&str; 15] = [
     "digest",
     "delay",
     "cancels",
-    "hours",
     "sender",
     "max_recipients",
     "approve",
@@ -38,12 +38,12 @@ struct Known {
     purposes: Vec<String>,
 }
 
-/// Everything that `rules` is set up with.
+/// Everything that `rules` is set up with. What the `hours` of rules leave out goes to `policy`.
 pub(super) fn settings(
     r: &mut Reader<'_, '_>,
     branch: Option<&Branch>,
     country: Option<Country>,
-    policy: Option<&Policy>,
+    policy: Option<&mut Policy>,
 ) -> Option<Settings> {
     let languages = people::languages(r);
     let known = Known { people: names(r, "people"), contacts: names(r, "contacts"), purposes: names(r, "purposes") };
@@ -55,8 +55,10 @@ pub(super) fn settings(
             let problem = r.problem("inherit", "a base inherits from nobody").fix("Write its keys here.");
             r.tell(problem);
         }
+        hours(r);
         rule("", r, &known, true)
     });
+    let mut quiet = BTreeMap::new();
     let rules = r.each("rules", |name, r| {
         if name == OPERATOR {
             let problem = r.problem("", "is what operators' own messages stand under (branchline send)");
@@ -66,13 +68,22 @@ pub(super) fn settings(
             let problem = r.problem("", "is what the confirmations of stop words stand under (policy.opt_out)");
             r.tell(problem.fix("Give the rule another name."));
         }
-        rule(name, r, &known, false)
+        let hours = hours(r);
+        let rule = rule(name, r, &known, false);
+        if hours.is_some() && rule.as_ref().is_some_and(|rule| rule.priority == Priority::Critical) {
+            let problem = r.problem("hours", "a critical message goes out at any time");
+            r.tell(problem.fix("Remove hours, or choose another priority."));
+        }
+        quiet.extend(hours.map(|hours| (name.to_owned(), hours)));
+        rule
     });
     let sends_templates = rules.values().flatten().any(|rule| matches!(rule.message, Some(Message::Template { .. })));
     if sends_templates && !listed {
         r.within("templates", |r| r.missing("file", "Rules send templates: name the platform's template list here."));
     }
     let branch = branch?;
+    let policy = policy?;
+    policy.settings.hours.rules = quiet;
     Some(Settings {
         branch: branch.id.clone(),
         country: country?,
@@ -83,8 +94,16 @@ pub(super) fn settings(
         contacts,
         rules: rules.into_values().flatten().collect(),
         templates,
-        expires: policy?.expires,
+        expires: policy.expires,
         origins: BTreeMap::new(),
+    })
+}
+
+/// `hours = "09:00-20:00"`: the rest of the day is quiet.
+fn hours(r: &mut Reader<'_, '_>) -> Option<Quiet> {
+    r.parsed("hours", "a time of day like \"09:00-20:00\"", |node| {
+        let (from, to) = policy::span(node.as_text()?)?;
+        Some(Quiet::Daily { from: to, to: from })
     })
 }
 

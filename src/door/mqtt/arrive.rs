@@ -12,11 +12,11 @@ use std::time::Duration;
 const PAYLOAD_FORMAT: u8 = 0x01;
 const SUBSCRIPTION_IDENTIFIER: u8 = 0x0B;
 
-/// `epoch` is that of the connection it came on, or `None` when that connection is dead.
+/// `epoch` is that of the connection it came on.
 ///
 /// The payload is copied: the library hands out slices of its read buffer, and one small payload would keep a buffer of up
 /// to `mqtt.max_packet` alive for as long as the event waits.
-pub(super) fn arrival(publish: Publish, epoch: Option<Epoch>, max_payload: usize) -> Arrival {
+pub(super) fn arrival(publish: Publish, epoch: Epoch, max_payload: usize) -> Arrival {
     let mut properties = publish.properties.unwrap_or_default();
     let payload = whole_properties(publish.payload, &mut properties);
     let delivery = match publish.qos {
@@ -96,8 +96,8 @@ mod tests {
         let mut came = publish("{}", Some(properties));
         came.dup = true;
         came.retain = true;
-        let told = arrival(came, Some(Epoch(4)), 100);
-        assert_eq!(told.delivery, Delivery::AtLeastOnce { epoch: Some(Epoch(4)), packet: 7, dup: true });
+        let told = arrival(came, Epoch(4), 100);
+        assert_eq!(told.delivery, Delivery::AtLeastOnce { epoch: Epoch(4), packet: 7, dup: true });
         assert_eq!((told.topic.as_str(), told.retained, told.subscriptions), ("pos/1/paid", true, vec![3]));
         assert_eq!(told.event_id.as_deref(), Some("e-1"));
         assert_eq!(told.expiry, Some(Duration::from_secs(90)));
@@ -129,7 +129,7 @@ mod tests {
                 let mut wire = BytesMut::new();
                 Packet::Publish(publish(r#"{"total":1}"#, Some(properties))).write(&mut wire, None).unwrap();
                 let Packet::Publish(read) = Packet::read(&mut wire, None).unwrap() else { panic!("a publish") };
-                let told = arrival(read, None, 100);
+                let told = arrival(read, Epoch(1), 100);
                 assert_eq!(told.payload, Payload::Whole(r#"{"total":1}"#.into()), "{identifiers:?}");
                 let identifiers: Vec<u32> = identifiers.iter().map(|id| *id as u32).collect();
                 assert_eq!(told.subscriptions, identifiers);
@@ -141,6 +141,6 @@ mod tests {
     fn a_topic_that_is_not_text_still_arrives() {
         let mut came = publish("1", None);
         came.topic = Bytes::from_static(b"pos/\xff");
-        assert_eq!(arrival(came, None, 10).topic, "pos/\u{fffd}");
+        assert_eq!(arrival(came, Epoch(1), 10).topic, "pos/\u{fffd}");
     }
 }

@@ -17,6 +17,8 @@ use std::time::Duration;
 const CONNECT: u64 = 10;
 /// Looking up the name alone. The library looks it up again within `CONNECT`.
 const LOOK_UP: Duration = Duration::from_secs(5);
+/// A look whether the broker is still there. It is asked on a line that worked a moment ago.
+const LISTENS: Duration = Duration::from_secs(1);
 /// Publishes of ours that the library may have in flight. Its default of 65,535 slots costs 14.5 MiB (measured).
 pub(super) const IN_FLIGHT: u16 = 64;
 /// The kernel's receive buffer in bytes. Without a bound the kernel takes up to 6 MiB in, which the library would read and
@@ -72,6 +74,14 @@ impl Plan {
         let Ok(Ok(found)) = tokio::time::timeout(LOOK_UP, look_up).await else { return host.clone() };
         let addresses: Vec<String> = found.map(|address| address.ip().to_string()).collect();
         turn(&addresses, failures).unwrap_or(host).clone()
+    }
+
+    /// Whether anybody still takes connections there. Asked right after the broker closed one without a word: one that ends, or is
+    /// started again, closes its port first and for longer than a connection on a line of ours takes to be refused.
+    pub(super) async fn listens(&self) -> bool {
+        let settings = &self.settings;
+        let dial = tokio::net::TcpStream::connect((settings.host.as_str(), settings.port));
+        matches!(tokio::time::timeout(LISTENS, dial).await, Ok(Ok(_)))
     }
 
     /// A client for one connection. It is never used for another: what a dead connection left in it (publishes to repeat,

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! **Epochs.** Each connection has a client of its own inside (`dial::Plan::client`) and a number. What a dead one left unread
-//! is handed on with the epoch `None`: stored, never acknowledged; the broker repeats it. An acknowledgement of another epoch
-//! than the current one only gives back its room.
+//! is handed on all the same, and the broker repeats it. An acknowledgement of another epoch than the current one only gives
+//! back its room.
 //!
 //! **The bound.** At most `receive_maximum` QoS 1 arrivals are with the engine at once, and a quarter as many of QoS 0. Without
 //! room the door stops reading; after half a keep-alive it drops the connection and waits for room before it dials again.
@@ -156,7 +156,7 @@ impl Mqtt {
             return;
         };
         if let Some(session) = lock(&self.0.session).as_mut()
-            && epoch == Some(session.epoch)
+            && epoch == session.epoch
         {
             session.ack(packet);
         }
@@ -213,9 +213,12 @@ impl Shared {
             let (lost, loud) = match end {
                 End::Stopped => return,
                 End::Full => (FULL.to_owned(), false),
-                End::Failed(error) => self.explain(&error, kicks.ended(&error, brief)),
+                End::Failed(error) => {
+                    let listens = brief && why::closed(&error) && self.plan.listens().await;
+                    self.explain(&error, kicks.ended(&error, brief, listens))
+                }
             };
-            self.leftovers(&mut events);
+            self.leftovers(&mut events, epoch);
             drop(events);
             self.tell_lost(lost, loud, wait);
             let mut stopping = self.stopping.subscribe();
@@ -314,17 +317,17 @@ impl Shared {
                 }
             }
         }
-        self.arrivals.arrived(arrive::arrival(publish, Some(epoch), self.plan.settings().max_payload));
+        self.arrivals.arrived(arrive::arrival(publish, epoch, self.plan.settings().max_payload));
         Ok(())
     }
 
     /// What a dead connection had read and not handed over. The broker repeats it if it still knows the session; if it has lost
     /// that, this is the only copy. What finds no room is left to the broker.
-    fn leftovers(&self, events: &mut EventLoop) {
+    fn leftovers(&self, events: &mut EventLoop, epoch: Epoch) {
         for event in events.state.events.drain(..) {
             let Event::Incoming(Packet::Publish(publish)) = event else { continue };
             if publish.qos == QoS::AtLeastOnce && self.room.try_take() {
-                self.arrivals.arrived(arrive::arrival(publish, None, self.plan.settings().max_payload));
+                self.arrivals.arrived(arrive::arrival(publish, epoch, self.plan.settings().max_payload));
             }
         }
     }

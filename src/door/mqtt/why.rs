@@ -53,7 +53,8 @@ pub(super) fn contested(client_id: &str) -> String {
 const CONTESTED: &str = "look for a second daemon or a copied configuration, and give each box a branch.id (or \
     mqtt.client_id) of its own: while two share one, each gets only a part of the events";
 
-/// Recognises two clients that throw each other out. Brokers should say so (reason 0x8E); mosquitto 2.0.11 just closes.
+/// Recognises two clients that throw each other out. Brokers should say so (reason 0x8E); mosquitto 2.0.11 just closes, as it does
+/// when it ends. Then it does not listen any more: only a broker that is still there has thrown somebody out.
 #[derive(Debug, Default)]
 pub(super) struct Kicks(u32);
 
@@ -61,21 +62,28 @@ impl Kicks {
     /// So many in a row are no accident any more.
     const CONTESTED: u32 = 3;
 
-    /// A connection ended by `error`; `brief`: it had been accepted and did not last. Whether two clients contend.
-    pub(super) fn ended(&mut self, error: &ConnectionError, brief: bool) -> bool {
-        let ConnectionError::MqttState(state) = error else {
-            // Not even accepted: says nothing about who else there is.
-            return false;
-        };
-        match state {
-            StateError::ServerDisconnect { reason_code: DisconnectReasonCode::SessionTakenOver, .. } => return true,
-            StateError::ConnectionAborted | StateError::Io(_) | StateError::Deserialization(Packet::Io(_)) if brief => {
-                self.0 += 1;
-            }
+    /// A connection ended by `error`. `brief`: it had been accepted and did not last. `listens`: right after, the broker was still
+    /// there. Whether two clients contend.
+    pub(super) fn ended(&mut self, error: &ConnectionError, brief: bool, listens: bool) -> bool {
+        match error {
+            ConnectionError::MqttState(StateError::ServerDisconnect {
+                reason_code: DisconnectReasonCode::SessionTakenOver,
+                ..
+            }) => return true,
+            error if closed(error) && brief && listens => self.0 += 1,
+            // Not even accepted, by a broker that is there: says nothing about who else there is.
+            ConnectionError::ConnectionRefused(_) => return false,
+            // It lasted, the broker gave another reason, or it was away.
             _ => self.0 = 0,
         }
         self.0 >= Kicks::CONTESTED
     }
+}
+
+/// Whether the broker closed a connection without a word.
+pub(super) fn closed(error: &ConnectionError) -> bool {
+    let ConnectionError::MqttState(state) = error else { return false };
+    matches!(state, StateError::ConnectionAborted | StateError::Io(_) | StateError::Deserialization(Packet::Io(_)))
 }
 
 fn refused(code: ConnectReturnCode, client_id: &str) -> String {
@@ -200,24 +208,35 @@ mod tests {
     }
 
     #[test]
-    fn three_brief_connections_in_a_row_are_contested() {
+    fn three_brief_connections_in_a_row_are_contested_if_the_broker_stays() {
         let closed = || ConnectionError::MqttState(StateError::ConnectionAborted);
         let absent = || ConnectionError::Io(io::ErrorKind::ConnectionRefused.into());
+        let ended =
+            |reason_code| ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string: None });
+        let busy = || ConnectionError::ConnectionRefused(ConnectReturnCode::ServerBusy);
         let mut kicks = Kicks::default();
-        // How it ended, whether it was brief, contested?
+        // How it ended, whether it was brief, whether the broker still listened, contested?
         let table = [
-            (closed(), true, false),
-            (closed(), true, false),
-            (closed(), false, false), // lasted: begins anew
-            (closed(), true, false),
-            (absent(), false, false), // an absent broker in between changes nothing
-            (closed(), true, false),
-            (closed(), true, true),
-            (closed(), true, true),
-            (closed(), false, false),
+            (closed(), true, true, false),
+            (closed(), true, true, false),
+            (closed(), false, true, false), // lasted: begins anew
+            (closed(), true, true, false),
+            (busy(), false, false, false), // a broker that is there and busy in between changes nothing
+            (closed(), true, true, false),
+            (closed(), true, true, true),
+            (closed(), true, true, true),
+            (closed(), true, false, false), // the broker itself was gone
+            (closed(), true, true, false),
+            (closed(), true, true, false),
+            (absent(), false, false, false), // restarted: that is why
+            (closed(), true, true, false),
+            (closed(), true, true, false),
+            (ended(DisconnectReasonCode::ServerShuttingDown), true, true, false),
+            (closed(), true, true, false),
+            (ended(DisconnectReasonCode::SessionTakenOver), true, true, true), // the broker says so
         ];
-        for (row, (error, brief, contested)) in table.into_iter().enumerate() {
-            assert_eq!(kicks.ended(&error, brief), contested, "row {row}");
+        for (row, (error, brief, listens, contested)) in table.into_iter().enumerate() {
+            assert_eq!(kicks.ended(&error, brief, listens), contested, "row {row}");
         }
     }
 }

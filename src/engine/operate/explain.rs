@@ -139,8 +139,14 @@ impl Engine {
         if let Some(hold) = self.hold_on(&draft.source().rule, draft.content(), draft.to(), person) {
             return Ok((Outcome::Stored, hold.reason, hold.until));
         }
-        if policy::waits_for_clock(draft.content().category(), terms.priority, terms.at.is_some(), standing, now) {
-            return Ok((Outcome::Stored, Reason::ClockUnsynced, None));
+        let about = policy::About {
+            category: draft.content().category(),
+            priority: terms.priority,
+            rule: &draft.source().rule,
+            timed: terms.at.is_some(),
+        };
+        if let Some((reason, until)) = policy::waits(&self.policy, &about, standing, now) {
+            return Ok((Outcome::Stored, reason, until));
         }
         if let Some(told) = self.foretell_limits(draft, person, now)? {
             return Ok(told);

@@ -4,6 +4,8 @@
 
 use super::wall_of;
 use crate::engine::Engine;
+use crate::engine::dispatch::CRAMPED;
+use crate::engine::hold::QUIET;
 use crate::engine::soft::in_force;
 use crate::message::{Outcome, Reason};
 use crate::operate::{Backlog, Gauges, Hold, LimitUse, LinkState};
@@ -78,6 +80,10 @@ impl Engine {
                     outbox::LOSS if hold.lift == outbox::LIFT_ALL => "everything".to_owned(),
                     outbox::LOSS => crate::status::ALL_BUT_ALARMS.to_owned(),
                     "all" => "everything".to_owned(),
+                    key if key.starts_with(QUIET) => match key[QUIET.len()..].split_once('/') {
+                        Some((category, rule)) if !rule.is_empty() => format!("rule {rule} ({category})"),
+                        _ => format!("category {}", key[QUIET.len()..].trim_end_matches('/')),
+                    },
                     key => key.replacen(':', " ", 1),
                 },
                 reason: hold.reason,
@@ -104,6 +110,16 @@ impl Engine {
                 since: None,
                 until: None,
                 note,
+                loud: true,
+            });
+        }
+        if self.soft.cramped {
+            holds.push(Hold {
+                what: "everything".to_owned(),
+                reason: Reason::StoreFull,
+                since: None,
+                until: None,
+                note: CRAMPED.to_owned(),
                 loud: true,
             });
         }

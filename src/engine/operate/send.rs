@@ -6,6 +6,7 @@ use super::Answered;
 use crate::engine::Engine;
 use crate::message::Outcome;
 use crate::operate::{Reply, SendOrder, SendReport};
+use crate::outbox::Size;
 
 /// Told when there is no room: an operator is there to be told, so nothing is held back for later.
 const FULL: &str = "the store is full (outbox.max_bytes), and what waits comes first: nothing was stored; try again when \
@@ -36,14 +37,14 @@ impl Engine {
         }
         let priority = draft.terms().priority;
         let before = self.soft.held.iter().any(|held| held.priority <= priority);
-        if report.message.outcome == Outcome::Stored && (before || !self.make_room(priority)?) {
+        let waits = report.message.outcome == Outcome::Stored;
+        if (waits && before) || !self.make_room(priority, Size::of(&draft))? {
             return Ok(Reply::Refused(FULL.to_owned()));
         }
         // An operator's message has no event id: it is never taken for a repeat.
         if let Some((id, outcome, reason)) = self.draft(draft)? {
             report.id = Some(self.outbox.shown(id));
-            let waits = outcome == Outcome::Stored;
-            if !waits {
+            if outcome != Outcome::Stored {
                 (report.message.outcome, report.message.reason, report.message.until) = (outcome, reason, None);
             }
         }

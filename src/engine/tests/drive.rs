@@ -13,10 +13,10 @@ const FULL: i32 = rusqlite::ffi::SQLITE_FULL;
 const FSYNC: i32 = rusqlite::ffi::SQLITE_IOERR_FSYNC;
 
 /// A world that writes down what it is asked for.
-struct Desk {
+pub(super) struct Desk {
     now: Now,
     released: Vec<Action>,
-    troubles: Vec<bool>,
+    pub(super) troubles: Vec<bool>,
 }
 
 impl World for Desk {
@@ -38,18 +38,18 @@ impl World for Desk {
     fn reload(&mut self, _: &mut Engine) {}
 }
 
-struct Loop {
+pub(super) struct Loop {
     kit: Kit,
-    engine: Engine,
-    inbox: Inbox,
+    pub(super) engine: Engine,
+    pub(super) inbox: Inbox,
     queue: Queue,
     course: Course,
-    desk: Desk,
+    pub(super) desk: Desk,
 }
 
 impl Loop {
     /// A running box; one message of Bia's is on its way if so asked.
-    fn new(on_its_way: bool) -> Loop {
+    pub(super) fn new(on_its_way: bool) -> Loop {
         let mut kit = Kit::new();
         if on_its_way {
             kit.order("pos/1/ready", BIA, "first");
@@ -65,11 +65,11 @@ impl Loop {
         assert!(self.inbox.arrived(self.kit.arrival("pos/1/ready", &payload)));
     }
 
-    fn answer(&self) -> Input {
+    pub(super) fn answer(&self) -> Input {
         Input::Answered(AttemptId(1), taken())
     }
 
-    fn round(&mut self) -> bool {
+    pub(super) fn round(&mut self) -> bool {
         self.course.round(&mut self.engine, &self.queue, &mut self.desk, PATIENCE)
     }
 
@@ -82,7 +82,7 @@ impl Loop {
     }
 
     /// Acknowledgements and outcomes in the order of their release.
-    fn seen(&mut self) -> (usize, Vec<Outcome>) {
+    pub(super) fn seen(&mut self) -> (usize, Vec<Outcome>) {
         let actions = std::mem::take(&mut self.desk.released);
         let acks = actions.iter().filter(|action| matches!(action, Action::Ack(_))).count();
         let told = actions.iter().filter_map(|action| match action {

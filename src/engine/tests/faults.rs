@@ -215,14 +215,6 @@ fn a_full_store_holds_and_acknowledges_in_order_and_critical_takes_the_reserve()
 }
 
 #[test]
-fn held_events_are_dropped_when_the_broker_sends_them_again() {
-    let (mut kit, stored) = filled("hold");
-    kit.broker_up();
-    assert_eq!(kit.acked.len(), stored + 1, "its room is given back");
-    assert!(kit.engine().soft.held.is_empty());
-}
-
-#[test]
 fn displace_lets_the_oldest_of_the_lowest_go() {
     let (mut kit, _) = filled("displace");
     let displaced: Vec<_> = kit.told.iter().filter(|told| told.outcome == Some(Outcome::Displaced)).cloned().collect();

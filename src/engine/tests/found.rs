@@ -1,8 +1,8 @@
 //! What the simulation found: one test for each bug, named for it.
 
 use super::kit::*;
-use crate::engine::{Input, Link};
-use crate::message::{Outcome, Reason};
+use crate::engine::{BrokerLink, Input, Link};
+use crate::message::{Arrival, Delivery, Epoch, Outcome, Payload, Reason};
 use crate::operate::Request;
 
 #[test]
@@ -101,4 +101,157 @@ fn a_refused_token_does_not_soften_a_lock() {
         kit.run(60_000);
         assert_eq!(kit.sent.len() == sent, stays, "{answers:?}");
     }
+}
+
+/// A store that is full of ordinary messages: the next one is held. How many acknowledgements there were, and the event held.
+fn full_and_held() -> (Kit, Arrival) {
+    let mut kit = Kit::cold("1 MiB", "hold");
+    kit.start();
+    for n in 0..400 {
+        let arrival = long(&mut kit, &n.to_string());
+        let before = kit.acked.len();
+        kit.give(vec![Input::Arrived(arrival.clone())]);
+        if kit.acked.len() == before {
+            return (kit, arrival);
+        }
+    }
+    panic!("400 events do not fill the store");
+}
+
+fn marked(arrival: &Arrival, on: u64) -> Input {
+    let Delivery::AtLeastOnce { packet, .. } = arrival.delivery else { panic!("QoS 1") };
+    let delivery = Delivery::AtLeastOnce { epoch: Epoch(on), packet, dup: true };
+    Input::Arrived(Arrival { delivery, ..arrival.clone() })
+}
+
+/// An event without an id that takes some KiB.
+fn long(kit: &mut Kit, n: &str) -> Arrival {
+    let padding = "😀".repeat(900);
+    kit.arrival("pos/1/ready", &format!(r#"{{"to": "{BIA}", "opt_in": true, "n": "{n} {padding}"}}"#))
+}
+
+/// How often the store holds what an event without an id said.
+fn stored_of(kit: &mut Kit, arrival: &Arrival) -> i64 {
+    let Payload::Whole(payload) = &arrival.payload else { panic!("whole") };
+    let said: serde_json::Value = serde_json::from_slice(payload).unwrap();
+    let first = said["n"].as_str().and_then(|text| text.split(' ').next()).unwrap();
+    let like = format!("%\"{first} %");
+    let query = "SELECT count(*) FROM content WHERE body LIKE ?1";
+    kit.engine().outbox.raw().query_row(query, [like], |row| row.get(0)).unwrap()
+}
+
+/// Makes room: what waits is answered until some has left and its content may go.
+fn make_room(kit: &mut Kit) {
+    for _ in 0..40 {
+        kit.answer_last(taken());
+        kit.run(60_000);
+    }
+}
+
+/// Simulation, seed 1925: the broker resumed the session, and forgot it before it had sent again what the store had no room for.
+/// The box had let its copy go when the connection came, so nobody had the event.
+#[test]
+fn what_is_held_stays_until_the_broker_has_sent_it_again() {
+    let (mut kit, event) = full_and_held();
+    let owed = kit.acked.len();
+    kit.broker_up();
+    assert_eq!(kit.acked.len(), owed, "the session is resumed, and the copy stays");
+    // Now the broker loses the session.
+    let forgotten = kit.connected();
+    let Input::Link(Link::Broker(BrokerLink::Connected { epoch, .. })) = forgotten else { panic!("a connection") };
+    kit.give(vec![Input::Link(Link::Broker(BrokerLink::Connected { epoch, session_present: false }))]);
+    make_room(&mut kit);
+    assert_eq!(kit.acked[owed..], [event.delivery], "stored, and its room given back");
+    assert_eq!(stored_of(&mut kit, &event), 1);
+}
+
+#[test]
+fn what_is_held_and_sent_again_is_held_once_and_stored_once() {
+    let (mut kit, event) = full_and_held();
+    let owed = kit.acked.len();
+    for connection in 2..5 {
+        kit.broker_up();
+        let again = marked(&event, connection);
+        kit.give(vec![again]);
+        // The copy of the connection before gives its room back, and only that.
+        assert_eq!(kit.acked.len(), owed + connection as usize - 1);
+        assert_eq!(kit.engine().soft.held.len(), 1);
+    }
+    make_room(&mut kit);
+    let Input::Arrived(last) = marked(&event, 4) else { panic!("an arrival") };
+    assert_eq!(kit.acked[owed + 3..], [last.delivery], "acknowledged where it came last");
+    assert_eq!(stored_of(&mut kit, &event), 1);
+}
+
+/// There was room between the connection and the redelivery: the copy is stored, and the redelivery is known.
+#[test]
+fn what_was_held_and_stored_before_it_is_sent_again_is_known() {
+    let (mut kit, event) = full_and_held();
+    let owed = kit.acked.len();
+    kit.broker_up();
+    make_room(&mut kit);
+    assert_eq!(kit.acked[owed..], [event.delivery]);
+    let again = marked(&event, 2);
+    kit.give(vec![again]);
+    assert_eq!(kit.acked.len(), owed + 2);
+    assert_eq!(stored_of(&mut kit, &event), 1);
+}
+
+/// The box connects once more after the broker forgot the session: what it held before belongs to no session, and stays.
+#[test]
+fn what_is_held_of_a_forgotten_session_stays_when_the_box_connects_again() {
+    let (mut kit, event) = full_and_held();
+    let owed = kit.acked.len();
+    for (connection, session_present) in [(2, false), (3, true)] {
+        let _ = kit.connected();
+        let link = BrokerLink::Connected { epoch: Epoch(connection), session_present };
+        kit.give(vec![Input::Link(Link::Broker(link))]);
+    }
+    // Another publish of the new session that reads the same and has its packet id is another event, marked or not.
+    let other = marked(&event, 3);
+    kit.give(vec![other]);
+    assert_eq!((kit.acked.len(), kit.engine().soft.held.len()), (owed, 2));
+    make_room(&mut kit);
+    assert_eq!(kit.acked.len(), owed + 2);
+    assert!(stored_of(&mut kit, &event) >= 1);
+}
+
+/// Two publishes that read the same are two events, also where the second has the packet id of the first: the second is new
+/// when it comes first, and stays new when it is sent again.
+#[test]
+fn a_new_event_that_is_held_and_sent_again_is_no_repeat_of_an_equal_before_it() {
+    let (mut kit, event) = full_and_held();
+    let Delivery::AtLeastOnce { packet, .. } = event.delivery else { panic!("QoS 1") };
+    make_room(&mut kit);
+    assert_eq!(stored_of(&mut kit, &event), 1);
+    let mut filled = kit.acked.len();
+    let epoch = Epoch(1);
+    loop {
+        let more = long(&mut kit, "more");
+        kit.give(vec![Input::Arrived(more)]);
+        if kit.acked.len() == filled {
+            break;
+        }
+        filled = kit.acked.len();
+    }
+    let equal = Arrival { delivery: Delivery::AtLeastOnce { epoch, packet, dup: false }, ..event.clone() };
+    kit.give(vec![Input::Arrived(equal)]);
+    kit.broker_up();
+    let again = marked(&event, 2);
+    kit.give(vec![again]);
+    assert_eq!(kit.acked.len(), filled + 1, "the copy's room");
+    make_room(&mut kit);
+    assert_eq!(stored_of(&mut kit, &event), 2);
+}
+
+/// A copy of a session that is forgotten is acknowledged to nobody, so nothing on the present connection waits for it.
+#[test]
+fn what_is_held_of_a_dead_connection_holds_no_acknowledgement_of_the_present_one() {
+    let (mut kit, _) = full_and_held();
+    let owed = kit.acked.len();
+    let _ = kit.connected();
+    let lost = BrokerLink::Connected { epoch: Epoch(2), session_present: false };
+    kit.give(vec![Input::Link(Link::Broker(lost))]);
+    kit.order("pos/1/urgent", CAIO, "2");
+    assert_eq!(kit.acked.len(), owed + 1, "something urgent has its reserve, and is acknowledged at once");
 }

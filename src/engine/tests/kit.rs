@@ -247,7 +247,7 @@ impl Kit {
             topic: topic.into(),
             payload: Payload::Whole(Bytes::copy_from_slice(payload.as_bytes())),
             retained: false,
-            delivery: Delivery::AtLeastOnce { epoch: Some(Epoch(self.epoch)), packet: self.packet, dup: false },
+            delivery: Delivery::AtLeastOnce { epoch: Epoch(self.epoch), packet: self.packet, dup: false },
             subscriptions: vec![],
             event_id: None,
             expiry: None,

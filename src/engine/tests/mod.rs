@@ -6,6 +6,8 @@ mod damage;
 mod drive;
 mod faults;
 mod found;
+mod full;
+mod hours;
 mod inbound;
 mod kit;
 mod limits;

@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::engine::{Input, Link};
-use crate::message::{NotSent, Outcome, Reason};
+use crate::message::{Answer, Lost, NotSent, Outcome, Reason};
 use crate::operate::{Reply, Request};
 use crate::outbox::{Hold, LIFT_ALL, LOSS, Outbox, power};
 
@@ -219,4 +219,42 @@ fn another_store_with_more_commits_hides_commits_too() {
     kit.run(10_000);
     let held = loss(&mut kit).unwrap();
     assert!(held.note.contains("of 1 messages nobody knows whether they were sent"), "{}", held.note);
+}
+
+/// Everything but alarms to the own people is held, and so is the decision about it; theirs is not.
+#[test]
+fn an_alarm_whose_answer_was_lost_is_repeated_while_a_loss_is_held() {
+    let mut kit = Kit::new();
+    // The first goes alone: it tries the line.
+    kit.order("pos/1/ready", CAIO, "0");
+    kit.answer_last(taken());
+    kit.order("pos/1/ready", BIA, "a customer's");
+    kit.arrive("node/1/state", r#"{"n": 50, "id": "on its way when the store was damaged"}"#);
+    kit.crash();
+    let at = |name: &str| kit.folder.path().join(name);
+    rusqlite::Connection::open(at("outbox.db")).unwrap().execute_batch("UPDATE box SET store = x'00'").unwrap();
+    std::fs::remove_file(at("outbox.db.lock")).unwrap();
+    kit.start();
+    assert!(loss(&mut kit).is_some());
+    kit.arrive("node/1/state", r#"{"n": 70, "id": "after it"}"#);
+    kit.order("pos/1/urgent", CAIO, "a customer's, however urgent");
+    let answer_lost = |kit: &mut Kit, from: &mut usize| {
+        while *from < kit.sent.len() {
+            let attempt = kit.sent[*from].attempt;
+            *from += 1;
+            kit.answer(attempt, Answer::Lost(Lost::Timeout));
+        }
+    };
+    let mut from = kit.sent.len();
+    for _ in 0..300 {
+        kit.run(5_000);
+        answer_lost(&mut kit, &mut from);
+    }
+    // Each of the two on call: what was on its way is repeated three times, what came later is told and repeated three times.
+    let times = |text: &str| kit.sent.iter().filter(|sent| sent.text == text).count();
+    assert_eq!([times("50"), times("70")], [2 + 6, 2 + 6], "{:?}", kit.texts());
+    assert_eq!(kit.told_times(Outcome::Unknown, Reason::NotRepeated), 4, "and then ended, each once");
+    assert_eq!((times("a customer's"), times("a customer's, however urgent")), (1, 0));
+    assert_eq!(kit.engine().outbox.backlog().unwrap().0[2], 1, "the customer's waits for whoever accepts the loss");
+    assert!(kit.engine().wake_at().is_none_or(|at| at.0 > kit.now), "and wakes nobody before");
 }

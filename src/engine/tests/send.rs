@@ -355,3 +355,25 @@ fn a_number_in_the_text_is_masked_and_counts_whole() {
         assert_eq!(length["characters"], shown.chars().count() + lost, "{draft}");
     }
 }
+
+/// What is left of the disk is for the outcomes of what is on its way: an operator's message, stored or withheld, takes none of it.
+#[test]
+fn below_the_reserve_of_the_disk_nothing_is_sent_by_hand() {
+    let mut kit = Kit::new();
+    agree(&mut kit, BIA);
+    let reserve = kit.engine().reserve();
+    for (free, goes) in [(reserve - 1, false), (reserve, true)] {
+        kit.engine().free_space(Some(free));
+        for to in [BIA, CAIO] {
+            let before = kit.engine().outbox.list(None, None, 200).unwrap().len();
+            if goes {
+                send(&mut kit, order(to, "A-1"));
+            } else {
+                assert!(refused(&mut kit, order(to, "A-1")).contains("make space"));
+            }
+            assert_eq!(kit.engine().outbox.list(None, None, 200).unwrap().len() - before, usize::from(goes), "{to}");
+        }
+        // Only to look costs nothing.
+        assert!(send(&mut kit, dry(BIA)).dry_run);
+    }
+}

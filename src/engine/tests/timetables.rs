@@ -457,7 +457,7 @@ fn without_an_id_only_what_the_broker_marks_in_a_resumed_session_is_a_repeat() {
     assert_eq!(kit.sent.len(), 2, "unmarked: another event");
     kit.answer_last(taken());
     let Delivery::AtLeastOnce { packet, .. } = arrival.delivery else { panic!() };
-    arrival.delivery = Delivery::AtLeastOnce { epoch: Some(Epoch(1)), packet, dup: true };
+    arrival.delivery = Delivery::AtLeastOnce { epoch: Epoch(1), packet, dup: true };
     kit.give(vec![Input::Arrived(arrival.clone())]);
     assert_eq!(kit.sent.len(), 3, "marked, but in a new session");
     kit.answer_last(taken());

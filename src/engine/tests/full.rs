@@ -1,0 +1,188 @@
+//! A store that is full: outcomes of what left always find room, and what they do not find room for waits.
+
+use super::drive::Loop;
+use super::kit::*;
+use crate::engine::Input;
+use crate::message::{Inbound, Lost, Notice, Notices, Outcome, Reason, ReceiptId, Who};
+use crate::operate::{LedgerLine, Reply, Request, Target};
+use crate::time::Wall;
+
+fn customer(n: usize) -> String {
+    format!("+55219{:08}", 80_000_000 + n * 137)
+}
+
+/// A paused box with a store of 1 MiB, filled with ordinary messages to so many people and then with urgent ones until one is held.
+fn filled_to_the_brim(extra: &str) -> Kit {
+    let mut kit = Kit::cold("1 MiB", "hold");
+    kit.extra = extra.to_owned();
+    kit.start();
+    kit.ask(Request::Pause { target: Target::All, reason: "test".into() });
+    for topic in ["pos/1/ready", "pos/1/urgent"] {
+        for n in 0.. {
+            assert!(n < 5_000, "it is never full");
+            let before = kit.told_times(Outcome::Stored, Reason::Due);
+            kit.order(topic, &customer(n), &format!("{topic} {n}"));
+            // Something urgent displaces what is not, so "full" is when it had to.
+            let gone = kit.told_times(Outcome::Displaced, Reason::GaveWay);
+            if kit.told_times(Outcome::Stored, Reason::Due) == before || gone > 0 {
+                break;
+            }
+        }
+    }
+    kit
+}
+
+fn used(kit: &mut Kit) -> u64 {
+    kit.engine().outbox.used_bytes().unwrap()
+}
+
+fn on_its_way(kit: &mut Kit) -> usize {
+    kit.engine().soft.in_flight.len()
+}
+
+/// Answers all that is on its way, time and again.
+fn answer_all(kit: &mut Kit, from: &mut usize, rounds: usize) {
+    for _ in 0..rounds {
+        while *from < kit.sent.len() {
+            let attempt = kit.sent[*from].attempt;
+            *from += 1;
+            kit.answer(attempt, taken());
+        }
+        kit.run(2_000);
+    }
+}
+
+/// The broker takes no receipts: each outcome adds some, until no further outcome would fit. What left is settled all the same, and
+/// nothing leaves of which that is not sure; and when the broker takes them, it goes on.
+#[test]
+fn in_a_full_store_what_left_is_settled_and_nothing_leaves_whose_outcome_would_not_fit() {
+    let mut kit = filled_to_the_brim("");
+    kit.ask(Request::Resume { target: Target::All, reason: "test".into() });
+    let mut from = 0;
+    answer_all(&mut kit, &mut from, 400);
+    assert_eq!(on_its_way(&mut kit), 0);
+    let accepted = kit.told_times(Outcome::Accepted, Reason::Taken);
+    assert_eq!(accepted, kit.sent.len(), "each answer was kept");
+    let most = 1024 * 1024;
+    assert!(used(&mut kit) <= most);
+    // What does not leave expires, if there is room to say so.
+    kit.run(13 * 3_600_000);
+    for _ in 0..400 {
+        let last = kit.published.iter().filter_map(|publish| publish.receipt).max().unwrap_or(ReceiptId(0));
+        kit.give(vec![Input::ReceiptTaken(last)]);
+        answer_all(&mut kit, &mut from, 1);
+    }
+    let open: i64 = kit
+        .engine()
+        .outbox
+        .raw()
+        .query_row("SELECT count(*) FROM message WHERE state < 4", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!((open, kit.engine().soft.held.len()), (0, 0), "everything came to its end");
+    assert!(!kit.engine().soft.cramped);
+}
+
+/// The same with answers that are lost: an unknown outcome takes room as well, and so does its end.
+#[test]
+fn in_a_full_store_unknown_outcomes_are_kept_too() {
+    let mut kit = filled_to_the_brim("");
+    kit.ask(Request::Resume { target: Target::All, reason: "test".into() });
+    let mut from = 0;
+    for _ in 0..300 {
+        while from < kit.sent.len() {
+            let attempt = kit.sent[from].attempt;
+            from += 1;
+            kit.answer(attempt, crate::message::Answer::Lost(Lost::Timeout));
+        }
+        kit.run(40_000);
+    }
+    assert_eq!(on_its_way(&mut kit), 0);
+    let unanswered: i64 = kit
+        .engine()
+        .outbox
+        .raw()
+        .query_row("SELECT count(*) FROM attempt WHERE answered IS NULL", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(unanswered, 0);
+}
+
+/// One alarm to a dozen people asks for more than the reserve of urgent messages has: it waits whole, and takes nothing of what is
+/// kept for outcomes.
+#[test]
+fn an_event_that_asks_for_more_than_is_left_waits_and_takes_no_part_of_it() {
+    let numbers: Vec<String> = (0..12).map(|n| format!("\"+5521970{n:06}\"")).collect();
+    let extra = format!(
+        "[contacts.all]\nconsent = \"staff\"\nnumbers = [{}]\n[rules.everybody]\ntopic = \"all/{{what}}\"\n\
+         to = \"contacts:all\"\npriority = \"critical\"\nmessage = {{ template = \"node_alarm\", body = [\"{{{{ payload.n }}}}\"] }}\n",
+        numbers.join(", ")
+    );
+    let mut kit = filled_to_the_brim(&extra);
+    let reserve = 1024 * 1024 / 100 * 98;
+    assert!(used(&mut kit) <= reserve);
+    let before = kit.engine().soft.held.len();
+    kit.arrive("all/fire", &format!(r#"{{"n": "{}"}}"#, "x".repeat(900)));
+    assert_eq!(kit.engine().soft.held.len(), before + 1);
+    assert!(used(&mut kit) <= reserve, "also what gave way for it made no room for a part of it");
+    kit.ask(Request::Resume { target: Target::All, reason: "test".into() });
+    let mut from = 0;
+    for _ in 0..1_000 {
+        let last = kit.published.iter().filter_map(|publish| publish.receipt).max().unwrap_or(ReceiptId(0));
+        kit.give(vec![Input::ReceiptTaken(last)]);
+        answer_all(&mut kit, &mut from, 1);
+    }
+    let told = kit.sent.iter().filter(|sent| sent.text.starts_with("xxx")).count();
+    assert_eq!((told, kit.engine().soft.held.len()), (12, 0), "and told when there was room");
+}
+
+/// An order of an operator that does not fit is refused: a batch that cannot be committed would take the answers with it.
+#[test]
+fn an_import_into_a_full_store_is_refused_and_a_revocation_is_not() {
+    let mut kit = filled_to_the_brim("");
+    let rows = (0..500).map(|n| LedgerLine {
+        line: n,
+        number: format!("+5521960{n:06}"),
+        purpose: "orders".into(),
+        action: "grant".into(),
+        source: "form".into(),
+        at: String::new(),
+        wording: String::new(),
+        expires: String::new(),
+    });
+    let reply = kit.ask(Request::ConsentImport { rows: rows.collect(), more: false, releases: false });
+    assert!(matches!(&reply, Reply::Refused(why) if why.contains("outbox.max_bytes")), "{reply:?}");
+    let reply = kit.ask(Request::ConsentRevoke { number: customer(1), purpose: None });
+    assert!(matches!(reply, Reply::Data(_)), "{reply:?}");
+}
+
+/// Whatever else finds no room, answers are committed alone.
+#[test]
+fn answers_are_kept_though_the_news_beside_them_find_no_room() {
+    let mut it = Loop::new(true);
+    let db = it.engine.outbox.raw();
+    db.execute_batch("PRAGMA max_page_count = 200; CREATE TABLE junk (x)").unwrap();
+    while db.execute("INSERT INTO junk VALUES (randomblob(900))", []).is_ok() {}
+    db.execute("DELETE FROM junk WHERE rowid <= 8", []).unwrap();
+    for n in 0..200 {
+        let from = format!("5521970{n:06}");
+        let inbound = Inbound {
+            wamid: format!("wamid.{n}"),
+            who: Who { digits: Some(from), user: None },
+            at: Some(Wall(MONDAY)),
+            kind: "text".into(),
+            text: None,
+            payload: None,
+            context: None,
+        };
+        let body = Notices { notices: vec![Notice::Inbound(inbound)], skipped: 0 };
+        assert!(it.inbox.tell(Input::Notice(n, body)));
+    }
+    assert!(it.inbox.tell(it.answer()));
+    it.round();
+    assert_eq!(it.seen().1.first(), Some(&Outcome::Accepted));
+    assert_eq!(it.desk.troubles, [true], "and the rest is told as a trouble");
+    it.engine.outbox.raw().execute_batch("DROP TABLE junk").unwrap();
+    it.round();
+    assert_eq!(it.desk.troubles, [true, false]);
+    let known: i64 = it.engine.outbox.raw().query_row("SELECT count(*) FROM person", [], |row| row.get(0)).unwrap();
+    assert!(known >= 200, "the news waited and are kept");
+}
