@@ -52,6 +52,8 @@ pub struct Rooms {
     pub fingerprint: String,
     /// `branch.id`
     pub branch: String,
+    /// `inbound.numbers`: the whole number of who wrote is published, not the masked one.
+    pub inbound_full: bool,
     /// Rules, people, contacts, templates.
     pub rules: rules::Settings,
     /// Consent, unknowns.
@@ -112,6 +114,7 @@ fn kept_for_counts(outbox: outbox::Settings, rules: &rules::Settings, pace: &pac
 /// The engine.
 pub struct Engine {
     branch: String,
+    inbound_full: bool,
     rules: Arc<Rules>,
     policy: policy::Settings,
     /// As configured, and lowered to what the platform told.
@@ -175,6 +178,7 @@ impl Engine {
         let moment = soft.peek(now);
         Ok(Engine {
             branch: rooms.branch,
+            inbound_full: rooms.inbound_full,
             rules: rules.into(),
             policy: rooms.policy,
             pace: health::lowered(&rooms.pace, &soft.health),
@@ -212,6 +216,7 @@ impl Engine {
     /// Takes a new configuration. What is stored keeps the text it was rendered with.
     pub fn reload(&mut self, now: Now, rooms: Rooms, rules: impl Into<Arc<Rules>>) {
         self.rules = rules.into();
+        self.inbound_full = rooms.inbound_full;
         self.policy = rooms.policy;
         let kept = kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace);
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
@@ -223,6 +228,7 @@ impl Engine {
         self.outbox.reconfigure(kept);
         self.soft.limits.reconfigured(self.moment.boxed);
         self.contacts = loss::contacts(&rooms.rules);
+        self.soft.stopped_staff.0 = -1;
         self.in_force = InForce::new(self.soft.peek(now).wall.reading(), rooms.fingerprint);
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;
