@@ -34,8 +34,8 @@ impl Engine {
         for notice in &body.notices {
             let kind = match notice {
                 Notice::Status(status) => self.status_of(status)?,
-                Notice::Inbound(inbound) => self.inbound(inbound)?,
-                Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at)?,
+                Notice::Inbound(inbound) => self.inbound(inbound, body.to_all)?,
+                Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at, body.to_all)?,
                 Notice::Moved { from, to } => self.moved(from, to)?,
                 Notice::News(news) => {
                     self.news(news, None)?;
@@ -135,6 +135,10 @@ impl Engine {
             {
                 let due = self.due_again(id, &verdict)?;
                 self.back_to_queue(id, due, verdict.reason, &verdict.detail, true)?;
+            }
+            // Of an earlier try nobody knows to this day: then it ends as unknown, with the reason of an end.
+            _ if self.outbox.unknown_attempts(id)? > 0 => {
+                self.end(id, Outcome::Unknown, Reason::NotRepeated, &verdict.detail, verdict.loud)?;
             }
             _ => self.end(id, Outcome::Failed, verdict.reason, &verdict.detail, verdict.loud)?,
         }

@@ -7,7 +7,7 @@ use super::soft::{CLOCK, NoticeLink, UNTIL};
 use super::{Action, BrokerLink, Engine, Link, Publish};
 use crate::limits;
 use crate::message::{MessageId, NotSent, Outcome, Reason, ReceiptId};
-use crate::outbox::{Receipt, StoreError};
+use crate::outbox::{Receipt, Report, StoreError};
 use crate::time::BoxTime;
 use serde_json::json;
 use std::time::Duration;
@@ -37,11 +37,15 @@ impl Engine {
         if std::mem::take(&mut self.soft.recover) {
             self.recover()?;
         }
+        if self.soft.time.jumped() {
+            self.outbox.keep_clock()?;
+        }
         self.after_loss()?;
         self.clock()?;
         self.staff()?;
         self.end_holds()?;
         let mut more = self.expire_due()? | self.resolve_due()? | self.release()?;
+        self.open_gates()?;
         self.retry_held()?;
         more |= self.housekeeping()?;
         self.outbox.check_slice(self.moment)?;
@@ -281,9 +285,17 @@ impl Engine {
         if room <= 0 {
             return Ok(());
         }
-        for receipt in self.outbox.receipts(ReceiptId(self.soft.published), room as usize)? {
-            self.soft.published = receipt.id.0;
-            let publish = self.receipt(&receipt);
+        for report in self.outbox.reports(ReceiptId(self.soft.published), room as usize)? {
+            self.soft.published = report.id().0;
+            let publish = match report {
+                Report::Receipt(receipt) => self.receipt(&receipt),
+                Report::Inbound { id, kind, payload } => Publish {
+                    topic: format!("branchline/{}/inbound/{kind}", self.branch),
+                    payload,
+                    retain: false,
+                    receipt: Some(id),
+                },
+            };
             self.out.push(Action::Publish(publish));
         }
         Ok(())
@@ -328,14 +340,17 @@ impl Engine {
         if !self.soft.subscribed {
             return Ok(());
         }
+        let limits = self.limit_holds();
         let holds: Vec<_> = self
             .soft
             .holds
             .iter()
+            .chain(&limits)
             .filter(|hold| super::soft::in_force(hold, self.moment.boxed) && hold.loud)
             .map(|hold| json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": hold.since.rfc3339()}))
             .chain(self.refusing_state())
             .collect();
+        self.look_for_stopped_staff()?;
         let mut state = json!({
             "state": if self.soft.stopping { "stopping" } else { "online" },
             "version": env!("CARGO_PKG_VERSION"),
@@ -344,6 +359,7 @@ impl Engine {
             "clock": if self.moment.wall.trusted().is_some() { "trusted" } else { "unsynced" },
             "store_full": !self.soft.held.is_empty() && !self.disk_is_short(),
             "holds": holds,
+            "opted_out": self.soft.stopped_staff.1,
         });
         let anchor = self.outbox.anchor();
         let shown = state.to_string();
@@ -376,6 +392,7 @@ impl Engine {
             deadline,
             self.outbox.next_parked(UNTIL)?,
             self.next_hold_end(),
+            self.soft.limits.next_wake(now),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),
             self.soft.receipts_due,
             self.next_health(),

@@ -25,6 +25,9 @@ const SLICE: i64 = 256;
 /// Between two looks for rows that are past their time.
 const LOOK: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// By what a person is known first: somebody without a number by the platform's id.
+const NAME: &str = "SELECT coalesce(nullif(number, ''), (SELECT value FROM alias WHERE alias.person = person.id)) FROM person WHERE id = ?1";
+
 /// Some rows of the record, one behind the other.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Piece {
@@ -118,9 +121,10 @@ impl Outbox {
             return Ok(acted.digits.clone());
         }
         let (query, id) = match (acted.person, acted.message) {
-            (Some(person), _) => ("SELECT number FROM person WHERE id = ?1", person.0),
+            (Some(person), _) => (NAME, person.0),
             (None, Some(message)) => (
-                "SELECT number FROM message JOIN person ON person.id = message.person WHERE message.id = ?1",
+                "SELECT coalesce(nullif(number, ''), (SELECT value FROM alias WHERE alias.person = person.id))
+                 FROM message JOIN person ON person.id = message.person WHERE message.id = ?1",
                 message.0,
             ),
             (None, None) => return Ok(None),

@@ -43,7 +43,7 @@ struct Step {
 #[rustfmt::skip]
 const STEPS: &[Step] = &[
     Step { name: "person", text: false, sql:
-        "SELECT id, length(number) BETWEEN 5 AND 20
+        "SELECT id, (number = '' OR length(number) BETWEEN 5 AND 20)
              AND EXISTS (SELECT 1 FROM alias INDEXED BY alias_person WHERE person = p.id)
              AND (SELECT count(*) = total(action IN ('grant', 'revoke')) FROM ledger INDEXED BY ledger_person
                   WHERE sender = 1 AND person = p.id)
@@ -70,7 +70,9 @@ const STEPS: &[Step] = &[
         "SELECT person, pair_started BETWEEN 0 AND ?3 AND pair_last BETWEEN 0 AND ?3 AND pair_count >= 0 AND strikes >= 0
              AND EXISTS (SELECT 1 FROM person WHERE id = l.person)
              AND (due IS NULL OR EXISTS (SELECT 1 FROM lane AS i INDEXED BY lane_due
-                  WHERE i.sender = 1 AND i.rank = l.rank AND i.due = l.due AND i.person = l.person))
+                  WHERE i.sender = 1 AND i.rank = l.rank AND i.rule = l.rule AND i.due = l.due AND i.person = l.person))
+             AND (reached IS NULL OR reached <= ?3 AND EXISTS (SELECT 1 FROM lane AS i INDEXED BY lane_reached
+                  WHERE i.sender = 1 AND i.reached = l.reached AND i.person = l.person))
          FROM lane AS l WHERE sender = 1 AND person > ?1 ORDER BY person LIMIT ?2" },
     Step { name: "message", text: false, sql:
         "SELECT id, state BETWEEN 0 AND 4 AND rank BETWEEN 0 AND 3 AND arrived BETWEEN 0 AND ?3 AND changed BETWEEN 0 AND ?3
@@ -96,6 +98,8 @@ const STEPS: &[Step] = &[
                      WHERE i.state IN (1, 2) AND i.state = 2 AND i.due = m.due AND i.id = m.id)
                  WHEN 3 THEN outcome = 'stored' AND wamid IS NULL AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_parked
                      WHERE i.state = 3 AND i.hold = m.hold AND i.due = m.due AND i.id = m.id)
+                     AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_aside
+                     WHERE i.state = 3 AND i.person = m.person AND i.id = m.id)
                  ELSE outcome <> 'stored' END
          FROM message AS m WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "content", text: false, sql:
@@ -103,12 +107,17 @@ const STEPS: &[Step] = &[
              AND EXISTS (SELECT 1 FROM message WHERE id = c.message)
          FROM content AS c WHERE message > ?1 AND ?3 >= 0 ORDER BY message LIMIT ?2" },
     Step { name: "attempt", text: false, sql:
-        "SELECT id, boxed BETWEEN 0 AND ?3 AND spent BETWEEN 0 AND 2 AND length(boot) + length(coalesce(reason, '')) >= 0
+        "SELECT id, boxed BETWEEN 0 AND ?3 AND spent BETWEEN 0 AND 3 AND length(boot) + length(coalesce(reason, '')) >= 0
              AND EXISTS (SELECT 1 FROM message WHERE id = a.message)
              AND EXISTS (SELECT 1 FROM attempt AS i INDEXED BY attempt_message WHERE i.message = a.message AND i.id = a.id)
          FROM attempt AS a WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "receipt", text: false, sql:
-        "SELECT id, length(outcome) > 0 AND length(reason) > 0 FROM receipt WHERE id > ?1 AND ?3 >= 0 ORDER BY id LIMIT ?2" },
+        "SELECT id, CASE WHEN message IS NULL THEN length(kind) > 0 AND json_valid(payload) AND boxed BETWEEN 0 AND ?3
+             ELSE length(outcome) > 0 AND length(reason) > 0 END FROM receipt WHERE id > ?1 ORDER BY id LIMIT ?2" },
+    Step { name: "heard", text: false, sql:
+        "SELECT print, boxed BETWEEN 0 AND ?3 AND EXISTS (SELECT 1 FROM heard AS i INDEXED BY heard_boxed
+             WHERE i.boxed = h.boxed AND i.print = h.print)
+         FROM heard AS h NOT INDEXED WHERE print > ?1 ORDER BY print LIMIT ?2" },
     Step { name: "hold", text: true, sql:
         "SELECT key, length(reason) > 0 AND length(note) >= 0 FROM hold WHERE key > ?1 AND ?3 >= 0 ORDER BY key LIMIT ?2" },
     Step { name: "health", text: false, sql:
@@ -255,12 +264,13 @@ mod tests {
     const ROWS: &str = "
         INSERT INTO box VALUES (1, 'k3f9', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32));
         INSERT INTO audit VALUES (1, 1, 0, zeroblob(32), x'01');
-        INSERT INTO sender VALUES (1, '106540352242922');
+        INSERT INTO sender (id, phone_number_id) VALUES (1, '106540352242922');
         INSERT INTO person VALUES (1, '5521987650001');
         INSERT INTO alias VALUES ('5521987650001', 0, 1);
-        INSERT INTO lane (sender, person, rank, due) VALUES (1, 1, 2, 0);
+        INSERT INTO lane (sender, person, rank, due, reached) VALUES (1, 1, 2, 0, 0);
         INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'configuration', '', NULL, NULL, 0, NULL);
         INSERT INTO repeat VALUES (1, 1, x'01');
+        INSERT INTO heard VALUES (-5, 0);
         INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, wamid_hash, purpose,
                 category, template, arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
             SELECT column1, column2, 1, 1, 2, 0, 0, 9, column3, 'r', 't', x'01', 's', 7, 'orders', '', '', 0, 0, column4, '', '', 0, 0
@@ -291,6 +301,7 @@ mod tests {
         for (index, table) in [
             ("alias_person", "alias"),
             ("lane_due", "lane"),
+            ("lane_reached", "lane"),
             ("ledger_person", "ledger"),
             ("ledger_stated", "ledger"),
             ("ledger_undated", "ledger"),
@@ -298,10 +309,12 @@ mod tests {
             ("message_expiry", "message"),
             ("message_open", "message"),
             ("message_parked", "message"),
+            ("message_aside", "message"),
             ("message_dedupe", "message"),
             ("message_subject", "message"),
             ("message_wamid", "message"),
             ("attempt_message", "attempt"),
+            ("heard_boxed", "heard"),
         ] {
             let wrong = wrong(index, "");
             assert!(wrong.iter().any(|line| line.starts_with(&format!("table {table}:"))), "{index}: {wrong:?}");

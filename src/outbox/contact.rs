@@ -192,6 +192,7 @@ impl Outbox {
         db.execute("DELETE FROM hold WHERE \"key\" = ?1", [format!("person:{id}")])?;
         db.execute("DELETE FROM person WHERE id = ?1", [id])?;
         self.forget_found();
+        self.turns.forget();
         Ok((messages as u64, ledger as u64))
     }
 }

@@ -12,8 +12,8 @@
 //!              └── refused for now, surely not sent, repeated
 //! ```
 //!
-//! Every person with something to send has one row in `lane` whose `due` says when its next message may go. So the next
-//! sendable message is one index seek away however many others are held.
+//! Every person with something to send has one row in `lane` whose `due` says when its next message may go, of which rank and
+//! rule. So the next sendable message is one index seek away however many others are held, and rules take turns.
 
 mod aside;
 mod audit;
@@ -21,10 +21,12 @@ mod beside;
 mod check;
 mod contact;
 mod damage;
+mod day;
 mod error;
 mod export;
 mod health;
 mod hold;
+mod inbound;
 mod lane;
 mod ledger;
 mod look;
@@ -47,6 +49,7 @@ mod settings;
 mod stopped;
 mod stops;
 mod tables;
+mod turns;
 
 pub use aside::set_aside;
 pub use audit::Piece;
@@ -59,8 +62,8 @@ pub use look::Looked;
 pub use message::{Attempt, Found, Recorded, Settling, Size, Spent};
 pub use notice::{Known, State};
 pub use open::{folder, free_space};
-pub use receipt::Receipt;
-pub use salvage::{LIFT_ALL, LOSS};
+pub use receipt::{Receipt, Report};
+pub use salvage::{LIFT_ALL, LOSS, REACHED_UNKNOWN};
 pub use settings::*;
 
 use crate::message::{Acted, Anchor, SenderId};
@@ -145,6 +148,8 @@ pub struct Outbox {
     receipt_floor: i64,
     /// How the list was found; intact as soon as the store is open.
     listed: stops::Found,
+    /// Whose turn is next: only a cache.
+    turns: turns::Turns,
     /// Where the whole check stands.
     checked: check::Progress,
     /// Rows that were deleted for an erasure are still to be removed from the files.
@@ -223,6 +228,7 @@ impl Outbox {
     /// What was remembered of the store's content is read again.
     fn forget_caches(&mut self) -> Result<(), StoreError> {
         self.forget_found();
+        self.turns.forget();
         self.next_receipt = (self.last_receipt()? + 1).max(self.receipt_floor);
         self.next_repeat = self.last_repeat()? + 1;
         Ok(())
@@ -328,6 +334,11 @@ impl Outbox {
             self.surely_fit = 0;
         }
         Ok(&self.db)
+    }
+
+    /// This batch is committed for the sake of the clocks' readings alone.
+    pub fn keep_clock(&mut self) -> Result<(), StoreError> {
+        self.write().map(drop)
     }
 
     /// Makes the batch true. Nothing happens if nothing was written.

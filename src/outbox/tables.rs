@@ -27,8 +27,12 @@ pub(super) const BOX: Table = Table {
     ],
 };
 
-pub(super) const SENDER: Table =
-    Table { name: "sender", key: "id", from: "sender WHERE", columns: &[("id", Number), ("phone_number_id", Text)] };
+pub(super) const SENDER: Table = Table {
+    name: "sender",
+    key: "id",
+    from: "sender WHERE",
+    columns: &[("id", Number), ("phone_number_id", Text), ("rate", NumberOrNull), ("rate_since", NumberOrNull)],
+};
 
 pub(super) const PERSON: Table =
     Table { name: "person", key: "id", from: "person WHERE", columns: &[("id", Number), ("number", Text)] };
@@ -50,6 +54,7 @@ pub(super) const LANE: Table = Table {
         ("sender", Number),
         ("person", Number),
         ("rank", Number),
+        ("rule", Text),
         ("due", NumberOrNull),
         ("pair_started", Number),
         ("pair_last", Number),
@@ -61,7 +66,9 @@ pub(super) const LANE: Table = Table {
         ("undeliverable", NumberOrNull),
         ("not_before", NumberOrNull),
         ("marketing_stopped", Number),
+        ("wish_wall", NumberOrNull),
         ("recent", Blob),
+        ("reached", NumberOrNull),
         ("seen", Number),
     ],
 };
@@ -151,7 +158,17 @@ pub(super) const RECEIPT: Table = Table {
     name: "receipt",
     key: "id",
     from: "receipt WHERE",
-    columns: &[("id", Number), ("message", Number), ("outcome", Text), ("reason", Text), ("wall", Number)],
+    columns: &[
+        ("id", Number),
+        ("message", NumberOrNull),
+        ("outcome", Text),
+        ("reason", Text),
+        ("wall", Number),
+        ("person", NumberOrNull),
+        ("kind", TextOrNull),
+        ("payload", TextOrNull),
+        ("boxed", NumberOrNull),
+    ],
 };
 
 pub(super) const HOLD: Table = Table {
@@ -187,6 +204,8 @@ pub(super) const HEALTH: Table = Table {
         ("due", NumberOrNull),
     ],
 };
+pub(super) const HEARD: Table =
+    Table { name: "heard", key: "print", from: "heard WHERE", columns: &[("print", Number), ("boxed", Number)] };
 
 pub(super) const REPEAT: Table = Table {
     name: "repeat",

@@ -24,6 +24,7 @@ mod platform;
 mod power;
 mod reach;
 mod record;
+mod reports;
 mod setup;
 mod steps;
 mod world;

@@ -5,11 +5,13 @@ use super::broker::{Broker, Publish, WINDOW};
 use super::orders::Order;
 use super::platform::Platform;
 use super::reach::Reach;
+use super::reports::Report;
 use super::setup;
 use crate::engine::drive::{Course, Inbox, Queue, channel};
 use crate::engine::{Engine, Input, Link};
 use crate::limits::RECEIPTS_IN_FLIGHT;
 use crate::outbox::{Outbox, WhenFull, power};
+use crate::pace;
 use crate::time::{Clock, Mono, Now, Wall};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -76,6 +78,10 @@ pub struct World {
     pub shift: i64,
     pub broker: Broker,
     pub platform: Platform,
+    /// What the platform will tell by itself, and what of it the box was told and has not answered.
+    pub reports: Vec<Report>,
+    pub told: BTreeMap<u64, Vec<Report>>,
+    pub tickets: u64,
     pub books: Books,
     pub reach: Reach,
     pub disk: u64,
@@ -121,7 +127,10 @@ impl World {
         // Memory where there is such a folder: a sync costs nothing there, and nothing here is about disks.
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        let books = Books::new(seed, per_second, IN_FLIGHT);
+        // In some worlds a day has room for few.
+        let mut books = Books::new(seed, per_second, IN_FLIGHT);
+        books.people = (seed % 5 == 1).then_some((5, 3));
+        books.messages = (seed % 5 == 2).then_some(8);
         let mut world = World {
             seed,
             random,
@@ -138,6 +147,9 @@ impl World {
             shift: 0,
             broker: Broker::default(),
             platform: Platform::new(seed, !troubles.small),
+            reports: Vec::new(),
+            told: BTreeMap::new(),
+            tickets: 0,
             books,
             reach: Reach::default(),
             disk: 1 << 30,
@@ -189,7 +201,11 @@ impl World {
         let kept = self.states();
         for (id, row) in &self.books.rows {
             let state = kept.get(id).unwrap_or_else(|| panic!("seed {}: message {id} is gone: {row:?}", self.seed));
-            assert!(row.state != 4 || *state == 4, "seed {}: message {id} had ended: {row:?}", self.seed);
+            assert!(
+                row.state != 4 || *state == 4 || self.books.may_begin_anew(*id),
+                "seed {}: message {id} had ended: {row:?}",
+                self.seed
+            );
         }
         if self.version == setup::PAUSED {
             self.books.stops.insert("the configuration".to_owned());
@@ -206,6 +222,11 @@ impl World {
         rooms.policy.unknown_wait = Duration::from_secs(30);
         rooms.pace.max_in_flight = IN_FLIGHT;
         rooms.pace.sender_per_second = Some(self.books.per_second as u32);
+        rooms.pace.daily = self.books.people.map(|(all, free)| pace::Daily { all: all as u64, free: free as u64 });
+        rooms.pace.daily_messages = self.books.messages.map(|most| most as u64);
+        if self.seed % 5 == 3 {
+            rooms.pace.caps.rule = vec![pace::Cap { count: 3, window: Duration::from_secs(3_600) }];
+        }
         (rooms, rules)
     }
 
@@ -263,7 +284,8 @@ impl World {
         self.commits = box_.engine.outbox.row().commits;
         let newest = self.books.rows.last_key_value().map_or(0, |(id, _)| *id);
         let mut query = box_.engine.outbox.raw().prepare_cached(
-            "SELECT id, topic, content.number, state, content.body FROM message LEFT JOIN content ON content.message = id WHERE id > ?1",
+            "SELECT id, topic, content.number, state, content.body FROM message LEFT JOIN content ON content.message = id
+             WHERE id > ?1 AND rule <> 'opt-out'",
         );
         let query = query.as_mut().unwrap();
         let found: Vec<(i64, Row)> = query
@@ -285,7 +307,8 @@ impl World {
             self.books.rows.insert(id, row);
         }
         let open = self.open_states();
-        for (id, row) in self.books.rows.iter_mut().filter(|(_, row)| row.state != 4) {
+        // One that had ended may begin anew: it failed after all.
+        for (id, row) in self.books.rows.iter_mut().filter(|(id, row)| row.state != 4 || open.contains_key(id)) {
             let state = open.get(id).copied().unwrap_or(4);
             if state != row.state {
                 self.reach.state(Some(row.state), state);
@@ -343,7 +366,7 @@ impl World {
 
     /// Receipts that the broker did not acknowledge, as far as the box keeps that.
     pub fn untold(&self) -> usize {
-        self.query("SELECT id, message FROM receipt").len()
+        self.query("SELECT id, wall FROM receipt").len()
     }
 
     /// One round, whatever it brings.
