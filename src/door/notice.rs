@@ -59,7 +59,7 @@ impl Session {
         let mqtt = mqtt::open(&settings.mqtt, clock, Sink(events))?;
         let hearing = Hearing {
             mqtt: mqtt.clone(),
-            own: format!("branchline/{}/notice", settings.branch),
+            filters: filters(settings),
             key: settings.key.clone(),
             ear,
             tell,
@@ -73,6 +73,13 @@ impl Session {
         self.task.abort();
         self.mqtt.stop().await;
     }
+}
+
+/// What the session hears.
+pub fn filters(settings: &Settings) -> Vec<Filter> {
+    let own = format!("branchline/{}/notice", settings.branch);
+    let filter = |(filter, identifier)| Filter { filter, identifier, retained: false };
+    [(own, 1), (ALL.to_owned(), 2)].into_iter().map(filter).collect()
 }
 
 /// The topic of notices for every branch.
@@ -109,7 +116,7 @@ impl Arrivals for Sink {
 
 struct Hearing<T> {
     mqtt: Mqtt,
-    own: String,
+    filters: Vec<Filter>,
     key: Secret,
     ear: Ear,
     tell: T,
@@ -137,7 +144,7 @@ impl<T: Tell> Hearing<T> {
                     Some(Event::Came(arrival)) => waiting.push_back((arrival.delivery, self.take(arrival))),
                     Some(Event::Link(link)) => {
                         if let BrokerLink::Connected { epoch, .. } = &link {
-                            self.mqtt.subscribe(*epoch, self.filters(), Vec::new());
+                            self.mqtt.subscribe(*epoch, self.filters.clone(), Vec::new());
                         }
                         self.tell.link(link);
                     }
@@ -145,11 +152,6 @@ impl<T: Tell> Hearing<T> {
                 }
             }
         }
-    }
-
-    fn filters(&self) -> Vec<Filter> {
-        let filter = |(filter, identifier): (&str, u32)| Filter { filter: filter.to_owned(), identifier, retained: false };
-        [(self.own.as_str(), 1), (ALL, 2)].into_iter().map(filter).collect()
     }
 
     /// Ends when the notice is stored, or can never be.

@@ -23,8 +23,9 @@ const PAGES: u32 = 20;
 
 /// Our limits, lowered to what the platform told. `told` is about the whole number: this box has its share of it.
 pub(super) fn lowered(configured: &pace::Settings, told: &Health) -> pace::Settings {
-    let per_second = told.per_second.map(|all| configured.share_of(all).max(1));
-    let sender_per_second = configured.sender_per_second.into_iter().chain(per_second).min();
+    let per_second = told.per_second.map_or(u32::MAX, |all| configured.share_of(all).max(1));
+    // What is off stays off.
+    let sender_per_second = configured.sender_per_second.map(|ours| ours.min(per_second));
     pace::Settings { sender_per_second, ..configured.clone() }
 }
 
