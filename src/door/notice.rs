@@ -57,13 +57,7 @@ impl Session {
     pub fn open(settings: &Settings, clock: &SystemClock, ear: Ear, tell: impl Tell) -> Result<Session, TlsProblem> {
         let (events, queue) = channel(EVENTS);
         let mqtt = mqtt::open(&settings.mqtt, clock, Sink(events))?;
-        let hearing = Hearing {
-            mqtt: mqtt.clone(),
-            filters: filters(settings),
-            key: settings.key.clone(),
-            ear,
-            tell,
-        };
+        let hearing = Hearing { mqtt: mqtt.clone(), filters: filters(settings), key: settings.key.clone(), ear, tell };
         let task = tokio::spawn(hearing.attend(queue)).abort_handle();
         Ok(Session { mqtt, task })
     }

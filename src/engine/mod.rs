@@ -51,6 +51,8 @@ pub struct Rooms {
     pub fingerprint: String,
     /// `branch.id`
     pub branch: String,
+    /// `inbound.numbers`: the whole number of who wrote is published, not the masked one.
+    pub inbound_full: bool,
     /// Rules, people, contacts, templates.
     pub rules: rules::Settings,
     /// Consent, unknowns.
@@ -107,6 +109,7 @@ fn kept_for_repeats(outbox: outbox::Settings, rules: &rules::Settings) -> outbox
 /// The engine.
 pub struct Engine {
     branch: String,
+    inbound_full: bool,
     rules: Arc<Rules>,
     policy: policy::Settings,
     /// As configured, and lowered to what the platform told.
@@ -170,6 +173,7 @@ impl Engine {
         let moment = soft.peek(now);
         Ok(Engine {
             branch: rooms.branch,
+            inbound_full: rooms.inbound_full,
             rules: rules.into(),
             policy: rooms.policy,
             pace: health::lowered(&rooms.pace, &soft.health),
@@ -207,6 +211,7 @@ impl Engine {
     /// Takes a new configuration. What is stored keeps the text it was rendered with.
     pub fn reload(&mut self, now: Now, rooms: Rooms, rules: impl Into<Arc<Rules>>) {
         self.rules = rules.into();
+        self.inbound_full = rooms.inbound_full;
         self.policy = rooms.policy;
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
         self.configured = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
@@ -216,6 +221,7 @@ impl Engine {
         self.soft.health.due = None;
         self.outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
         self.contacts = loss::contacts(&rooms.rules);
+        self.soft.stopped_staff.0 = -1;
         self.in_force = InForce::new(self.soft.peek(now).wall.reading(), rooms.fingerprint);
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;

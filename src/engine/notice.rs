@@ -34,8 +34,8 @@ impl Engine {
         for notice in &body.notices {
             let kind = match notice {
                 Notice::Status(status) => self.status_of(status)?,
-                Notice::Inbound(inbound) => self.inbound(inbound)?,
-                Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at)?,
+                Notice::Inbound(inbound) => self.inbound(inbound, body.to_all)?,
+                Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at, body.to_all)?,
                 Notice::Moved { from, to } => self.moved(from, to)?,
                 Notice::News(news) => {
                     self.news(news, None)?;

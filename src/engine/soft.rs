@@ -69,6 +69,8 @@ pub(super) struct Soft {
     pub loss_told: bool,
     pub housekeeping: BoxTime,
     pub receipts_due: Option<BoxTime>,
+    /// Contacts of the configuration who opted out, masked; and where the ledger ended when that was looked up.
+    pub stopped_staff: (i64, Vec<String>),
     pub state_shown: String,
     pub wake: Option<BoxTime>,
     /// Turns in a row that asked for the next one at once.
@@ -174,6 +176,7 @@ impl Soft {
             loss_told: false,
             housekeeping: moment.boxed,
             receipts_due: None,
+            stopped_staff: (-1, Vec::new()),
             state_shown: String::new(),
             wake: Some(moment.boxed),
             hurried: 0,

@@ -7,7 +7,7 @@ use super::soft::{CLOCK, NoticeLink, UNTIL};
 use super::{Action, BrokerLink, Engine, Link, Publish};
 use crate::limits;
 use crate::message::{MessageId, NotSent, Outcome, Reason, ReceiptId};
-use crate::outbox::{Receipt, StoreError};
+use crate::outbox::{Receipt, Report, StoreError};
 use crate::time::BoxTime;
 use serde_json::json;
 use std::time::Duration;
@@ -272,9 +272,17 @@ impl Engine {
         if room <= 0 {
             return Ok(());
         }
-        for receipt in self.outbox.receipts(ReceiptId(self.soft.published), room as usize)? {
-            self.soft.published = receipt.id.0;
-            let publish = self.receipt(&receipt);
+        for report in self.outbox.reports(ReceiptId(self.soft.published), room as usize)? {
+            self.soft.published = report.id().0;
+            let publish = match report {
+                Report::Receipt(receipt) => self.receipt(&receipt),
+                Report::Inbound { id, kind, payload } => Publish {
+                    topic: format!("branchline/{}/inbound/{kind}", self.branch),
+                    payload,
+                    retain: false,
+                    receipt: Some(id),
+                },
+            };
             self.out.push(Action::Publish(publish));
         }
         Ok(())
@@ -325,6 +333,7 @@ impl Engine {
             .filter(|hold| super::soft::in_force(hold, self.moment.boxed) && hold.loud)
             .map(|hold| json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": hold.since.rfc3339()}))
             .collect();
+        self.look_for_stopped_staff()?;
         let state = json!({
             "state": if self.soft.stopping { "stopping" } else { "online" },
             "version": env!("CARGO_PKG_VERSION"),
@@ -333,6 +342,7 @@ impl Engine {
             "clock": if self.moment.wall.trusted().is_some() { "trusted" } else { "unsynced" },
             "store_full": !self.soft.held.is_empty() && !self.disk_is_short(),
             "holds": holds,
+            "opted_out": self.soft.stopped_staff.1,
         })
         .to_string();
         if state != self.soft.state_shown {

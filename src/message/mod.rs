@@ -28,7 +28,7 @@ pub use news::{CanSend, Closed, News, Quality, TemplateName, UNLIMITED};
 pub use notice::{Inbound, Notice, Notices, Progress, Status, Who};
 pub use number::{Country, Number, NumberProblem};
 pub use outcome::{Outcome, Reason};
-pub use standing::{ALL, GrantFact, LedgerAction, LedgerEntry, Pair, STAFF, Standing};
+pub use standing::{ALL, FAREWELL, GrantFact, LedgerAction, LedgerEntry, Pair, STAFF, START_WORD, STOP_WORD, Standing};
 pub use wire::{Answer, Filter, Lost, NotSent};
 
 use serde::{Deserialize, Serialize};

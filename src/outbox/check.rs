@@ -43,7 +43,7 @@ struct Step {
 #[rustfmt::skip]
 const STEPS: &[Step] = &[
     Step { name: "person", text: false, sql:
-        "SELECT id, length(number) BETWEEN 5 AND 20
+        "SELECT id, (number = '' OR length(number) BETWEEN 5 AND 20)
              AND EXISTS (SELECT 1 FROM alias INDEXED BY alias_person WHERE person = p.id)
              AND (SELECT count(*) = total(action IN ('grant', 'revoke')) FROM ledger INDEXED BY ledger_person
                   WHERE sender = 1 AND person = p.id)
@@ -106,7 +106,12 @@ const STEPS: &[Step] = &[
              AND EXISTS (SELECT 1 FROM attempt AS i INDEXED BY attempt_message WHERE i.message = a.message AND i.id = a.id)
          FROM attempt AS a WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "receipt", text: false, sql:
-        "SELECT id, length(outcome) > 0 AND length(reason) > 0 FROM receipt WHERE id > ?1 AND ?3 >= 0 ORDER BY id LIMIT ?2" },
+        "SELECT id, CASE WHEN message IS NULL THEN length(kind) > 0 AND json_valid(payload) AND boxed BETWEEN 0 AND ?3
+             ELSE length(outcome) > 0 AND length(reason) > 0 END FROM receipt WHERE id > ?1 ORDER BY id LIMIT ?2" },
+    Step { name: "heard", text: false, sql:
+        "SELECT print, boxed BETWEEN 0 AND ?3 AND EXISTS (SELECT 1 FROM heard AS i INDEXED BY heard_boxed
+             WHERE i.boxed = h.boxed AND i.print = h.print)
+         FROM heard AS h NOT INDEXED WHERE print > ?1 ORDER BY print LIMIT ?2" },
     Step { name: "hold", text: true, sql:
         "SELECT key, length(reason) > 0 AND length(note) >= 0 FROM hold WHERE key > ?1 AND ?3 >= 0 ORDER BY key LIMIT ?2" },
     Step { name: "health", text: false, sql:
@@ -253,6 +258,7 @@ mod tests {
         INSERT INTO lane (sender, person, rank, due) VALUES (1, 1, 2, 0);
         INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'till', '', NULL, NULL, 0, NULL);
         INSERT INTO repeat VALUES (1, 1, x'01');
+        INSERT INTO heard VALUES (-5, 0);
         INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, wamid_hash, purpose,
                 category, template, arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
             SELECT column1, column2, 1, 1, 2, 0, 0, 9, column3, 'r', 't', x'01', 's', 7, 'orders', '', '', 0, 0, column4, '', '', 0, 0
@@ -293,6 +299,7 @@ mod tests {
             ("message_subject", "message"),
             ("message_wamid", "message"),
             ("attempt_message", "attempt"),
+            ("heard_boxed", "heard"),
         ] {
             let wrong = wrong(index, "");
             assert!(wrong.iter().any(|line| line.starts_with(&format!("table {table}:"))), "{index}: {wrong:?}");

@@ -187,7 +187,7 @@ impl Outbox {
         self.note(person, "window_wall", 0)
     }
 
-    fn note(&mut self, person: PersonId, column: &'static str, value: i64) -> Result<(), StoreError> {
+    pub(super) fn note(&mut self, person: PersonId, column: &'static str, value: i64) -> Result<(), StoreError> {
         let (sender, seen) = (self.sender.0, self.row.boxed.0);
         self.write()?.execute(
             &format!(

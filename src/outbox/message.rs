@@ -629,7 +629,7 @@ impl Outbox {
         Ok(expires.into_iter().chain(unknown).min().map(BoxTime))
     }
 
-    fn write_if(&mut self, question: &str, order: &str, with: i64) -> Result<(), StoreError> {
+    pub(super) fn write_if(&mut self, question: &str, order: &str, with: i64) -> Result<(), StoreError> {
         let yes: bool = self.db.query_row(question, [with], |row| row.get(0))?;
         if yes {
             self.write()?.execute(order, [with])?;

@@ -22,6 +22,7 @@ mod error;
 mod export;
 mod health;
 mod hold;
+mod inbound;
 mod lane;
 mod ledger;
 mod look;
@@ -54,7 +55,7 @@ pub use look::Looked;
 pub use message::{Attempt, Found, Recorded, Settling, Size, Spent};
 pub use notice::{Known, State};
 pub use open::{folder, free_space};
-pub use receipt::Receipt;
+pub use receipt::{Receipt, Report};
 pub use salvage::{LIFT_ALL, LOSS};
 pub use settings::*;
 

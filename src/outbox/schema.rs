@@ -51,6 +51,7 @@ CREATE TABLE lane (                     -- what hangs on one (sender, person)
     held_until INTEGER NOT NULL DEFAULT 0, held_rank INTEGER NOT NULL DEFAULT 0,   -- holds messages of this rank and below
     window_wall INTEGER,                -- end of the 24-hour service window
     undeliverable INTEGER, not_before INTEGER, marketing_stopped INTEGER NOT NULL DEFAULT 0,
+    wish_wall INTEGER,                  -- when the person last told the platform to stop or to resume marketing
     recent BLOB NOT NULL DEFAULT x'',   -- what left lately, as the caps count it
     seen INTEGER NOT NULL DEFAULT 0,    -- when something last happened here, as of the commit before
     PRIMARY KEY (sender, person)
@@ -96,9 +97,12 @@ CREATE TABLE attempt (
 );
 CREATE INDEX attempt_message ON attempt (message);
 CREATE TABLE receipt (
-    id INTEGER PRIMARY KEY, message INTEGER NOT NULL, masked TEXT,   -- to whom: the number may be forgotten before it is published
-    outcome TEXT NOT NULL, reason TEXT NOT NULL, wall INTEGER NOT NULL
+    id INTEGER PRIMARY KEY, message INTEGER, masked TEXT,   -- to whom: the number may be forgotten before it is published
+    outcome TEXT NOT NULL, reason TEXT NOT NULL, wall INTEGER NOT NULL,
+    person INTEGER, kind TEXT, payload TEXT, boxed INTEGER  -- instead of message: what a person wrote, as it is published
 );
+CREATE TABLE heard (print INTEGER PRIMARY KEY, boxed INTEGER NOT NULL);   -- what people wrote, hashed: the platform may send it again
+CREATE INDEX heard_boxed ON heard (boxed);
 CREATE TABLE hold (                     -- what stops messages: the number, a template, a rule, a category, a country
     key TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL, since_wall INTEGER NOT NULL,
     until INTEGER, strikes INTEGER NOT NULL, lift TEXT NOT NULL, note TEXT NOT NULL,

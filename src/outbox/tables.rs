@@ -57,6 +57,7 @@ pub(super) const LANE: Table = Table {
         ("undeliverable", NumberOrNull),
         ("not_before", NumberOrNull),
         ("marketing_stopped", Number),
+        ("wish_wall", NumberOrNull),
         ("recent", Blob),
         ("seen", Number),
     ],
@@ -147,7 +148,17 @@ pub(super) const RECEIPT: Table = Table {
     name: "receipt",
     key: "id",
     from: "receipt WHERE",
-    columns: &[("id", Number), ("message", Number), ("outcome", Text), ("reason", Text), ("wall", Number)],
+    columns: &[
+        ("id", Number),
+        ("message", NumberOrNull),
+        ("outcome", Text),
+        ("reason", Text),
+        ("wall", Number),
+        ("person", NumberOrNull),
+        ("kind", TextOrNull),
+        ("payload", TextOrNull),
+        ("boxed", NumberOrNull),
+    ],
 };
 
 pub(super) const HOLD: Table = Table {
@@ -183,6 +194,9 @@ pub(super) const HEALTH: Table = Table {
         ("due", NumberOrNull),
     ],
 };
+
+pub(super) const HEARD: Table =
+    Table { name: "heard", key: "print", from: "heard WHERE", columns: &[("print", Number), ("boxed", Number)] };
 
 pub(super) const REPEAT: Table = Table {
     name: "repeat",

@@ -3,7 +3,7 @@
 //! Floor: rooms. Only an operator's grant with `after_revocation` lifts a revocation; no event and no configuration does.
 
 use super::{Consent, Settings, consent};
-use crate::message::{ALL, LedgerAction, LedgerEntry, Standing};
+use crate::message::{ALL, LedgerAction, LedgerEntry, START_WORD, STOP_WORD, Standing};
 use crate::operate::Grant;
 use crate::time::{Moment, Wall};
 
@@ -105,6 +105,21 @@ pub fn revoke(settings: &Settings, purpose: Option<&str>, source: &str) -> Resul
         wording: String::new(),
         expires: None,
     })
+}
+
+/// The line of a person who wrote a stop word: everything is taken back.
+pub fn stop() -> LedgerEntry {
+    written(LedgerAction::Revoke, STOP_WORD)
+}
+
+/// The line of a person who wrote a start word: what stop words took is given back, and nothing else.
+pub fn start() -> LedgerEntry {
+    written(LedgerAction::Grant, START_WORD)
+}
+
+fn written(action: LedgerAction, source: &str) -> LedgerEntry {
+    let source = source.to_owned();
+    LedgerEntry { purpose: ALL.to_owned(), action, source, wording: String::new(), expires: None }
 }
 
 fn granted(

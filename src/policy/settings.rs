@@ -14,6 +14,10 @@ pub struct Settings {
     pub on_unknown: [OnUnknown; 4],
     /// `policy.unknown_wait`, already zero where nothing can be heard.
     pub unknown_wait: Duration,
+    /// `policy.opt_out.words`
+    pub stop_words: Vec<String>,
+    /// `policy.opt_out.confirm`, by language.
+    pub farewell: BTreeMap<String, String>,
     /// `policy.undeliverable`
     pub undeliverable: Duration,
     /// `policy.quiet_hours` and the `hours` of rules.

@@ -41,6 +41,8 @@ use std::sync::Arc;
 
 /// Stands where a rule's name stands for what operators send (`branchline send`): in receipts, lists and holds. No rule may take it.
 pub const OPERATOR: &str = "operator";
+/// The same for the message that confirms a stop.
+pub const OPT_OUT: &str = "opt-out";
 
 /// The largest subscription identifier of MQTT 5 (3.8.2.1.2).
 const IDENTIFIER_MAX: u32 = 268_435_455;

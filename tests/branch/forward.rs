@@ -3,7 +3,7 @@
 
 use crate::house::{House, customer, order, order_for, runtime};
 use crate::mosquitto::{Mosquitto, PATIENCE, Port};
-use branchline::demo::api::{Between, Callback, Manner, Order};
+use branchline::demo::api::{Between, Callback, Inbound, Manner, Order, Said};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::Path;
@@ -171,6 +171,51 @@ fn outcomes(house: &House) -> Vec<String> {
     page["rows"].as_array().unwrap().iter().map(|row| row["outcome"].as_str().unwrap().to_owned()).collect()
 }
 
+fn withheld(house: &House, number: &str) -> bool {
+    let report = house.data(&["consent", "show", number]);
+    report["now"].as_array().unwrap().iter().any(|now| now["withheld"] == json!("consent-revoked"))
+}
+
+#[test]
+fn a_stop_reaches_every_box_also_one_that_was_off() {
+    let mut head = HeadOffice::new();
+    head.start();
+    let (mut sao_paulo, mut rio) = (branch("sp-042", &head), branch("rj-7", &head));
+    sao_paulo.start();
+    rio.start();
+    rio.stop();
+    rio.broker.pause();
+
+    sao_paulo.publish([order(1)]);
+    sao_paulo.wait("the report of its delivery", |house| outcomes(house) == ["read"]);
+
+    // Who writes STOP is stopped everywhere: where she is known …
+    let stop = Order::Inbound(Inbound {
+        from: customer(1),
+        name: "Ana".into(),
+        context: None,
+        said: Said::Text("Parar, por favor!".into()),
+    });
+    sao_paulo.control().obey(&stop).unwrap();
+    sao_paulo.wait("her stop", |house| withheld(house, &customer(1)));
+
+    // … and where she is not, by a box that was off, its broker too.
+    rio.broker.resume();
+    rio.start();
+    rio.wait("her stop, after the box came back", |house| withheld(house, &customer(1)));
+    rio.publish([order_for(7, &customer(1)), order_for(8, &customer(2))]);
+    rio.wait("the orders", |house| outcomes(house).len() == 2);
+    rio.wait("one goes, the other is withheld", |house| {
+        let mut all = outcomes(house);
+        all.sort();
+        all[1] == "withheld" && all[0] != "stored" || all == ["read", "withheld"]
+    });
+    assert_eq!(rio.control().counters().accepted, 1);
+
+    head.stop();
+    assert!(sao_paulo.stop().success() && rio.stop().success());
+}
+
 #[test]
 fn a_report_reaches_its_own_box_and_news_every_one_also_one_that_was_off() {
     let mut head = HeadOffice::new();
@@ -250,7 +295,8 @@ fn the_configuration_of_head_office_is_checked_like_the_daemons() {
     let head = HeadOffice::new();
     let check = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_branchline"));
-        let output = command.args(["forward", "--check", "--config"]).arg(head.config()).args(arguments).output().unwrap();
+        let output =
+            command.args(["forward", "--check", "--config"]).arg(head.config()).args(arguments).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = check(&[]);
@@ -264,7 +310,15 @@ fn the_configuration_of_head_office_is_checked_like_the_daemons() {
     std::fs::write(head.folder.path().join("short"), "too short\n").unwrap();
     let (code, text) = check(&[]);
     assert_eq!(code, 1, "{text}");
-    for words in ["mqtt.url", "client_id", "webhook.app_secret_file", "not encrypted", "holds 9 characters", "rules", "forward.toml:2"] {
+    for words in [
+        "mqtt.url",
+        "client_id",
+        "webhook.app_secret_file",
+        "not encrypted",
+        "holds 9 characters",
+        "rules",
+        "forward.toml:2",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
     let (code, text) = check(&["--json"]);

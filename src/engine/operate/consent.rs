@@ -4,7 +4,7 @@
 
 use super::Answered;
 use crate::engine::Engine;
-use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, Standing};
+use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, START_WORD, Standing};
 use crate::operate::{
     ConsentNow, ConsentReport, Grant, ImportReport, LedgerLine, LedgerPage, LedgerRow, LineProblem, Reply,
 };
@@ -120,6 +120,7 @@ impl Engine {
         let purpose = (line.purpose != ALL).then_some(line.purpose.as_str());
         let entry = match action {
             LedgerAction::Revoke => policy::revoke(&self.policy, purpose, &line.source),
+            LedgerAction::Grant if line.purpose == ALL && line.source == START_WORD => Ok(policy::start()),
             LedgerAction::Grant => {
                 let grant = Grant {
                     number: String::new(),

@@ -349,7 +349,8 @@ pub fn wrote(digits: &str, at: i64, text: &str) -> Notice {
 
 pub fn sent(at: u64, post: &Post) -> Sent {
     let body: serde_json::Value = serde_json::from_slice(&post.body).unwrap();
-    let text = body.pointer("/template/components/0/parameters/0/text").and_then(|text| text.as_str());
+    let text = body.pointer("/template/components/0/parameters/0/text").or(body.pointer("/text/body"));
+    let text = text.and_then(|text| text.as_str());
     Sent {
         at,
         attempt: post.attempt,

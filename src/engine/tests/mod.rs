@@ -9,6 +9,7 @@ mod found;
 mod full;
 mod health;
 mod hours;
+mod inbound;
 mod kit;
 mod limits;
 mod notices;

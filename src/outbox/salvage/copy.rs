@@ -47,7 +47,9 @@ impl Work<'_> {
         self.note("box", &read);
         self.table(&tables::SENDER, |values| int(&values[0]) == 1)?;
         self.new.execute("INSERT OR IGNORE INTO sender VALUES (1, ?1)", [&settings.sender])?;
-        self.table(&tables::PERSON, |values| int(&values[0]) > 0 && is_number(&values[1]))?;
+        self.table(&tables::PERSON, |values| {
+            int(&values[0]) > 0 && (text(&values[1]).is_empty() || is_number(&values[1]))
+        })?;
         self.aliases()?;
         self.table(&tables::LEDGER, |values| {
             latest = latest.max(Some(int(&values[9])).filter(|at| sane(*at)).unwrap_or(0));
@@ -72,7 +74,12 @@ impl Work<'_> {
             latest = latest.max(Some(int(&values[3])).filter(|at| sane(*at)).unwrap_or(0));
             sane(int(&values[3])) && (0..=2).contains(&int(&values[6]))
         })?;
-        self.table(&tables::RECEIPT, |values| Outcome::of_code(text(&values[2])).is_some())?;
+        self.table(&tables::RECEIPT, |values| match values[1] {
+            Value::Null => {
+                serde_json::from_str::<serde::de::IgnoredAny>(text(&values[7])).is_ok() && sane(int(&values[8]))
+            }
+            _ => Outcome::of_code(text(&values[2])).is_some(),
+        })?;
         let mut held_all = false;
         self.table(&tables::HOLD, |values| {
             held_all |= text(&values[0]) == LOSS && text(&values[6]) == LIFT_ALL;
@@ -80,6 +87,7 @@ impl Work<'_> {
         })?;
         self.held_all = held_all;
         self.table(&tables::HEALTH, |values| int(&values[0]) == 1)?;
+        self.table(&tables::HEARD, |values| sane(int(&values[1])))?;
         self.table(&tables::REPEAT, |_| true)?;
 
         let seen = found.as_ref().map(|values| (text(&values[1]).to_owned(), int(&values[2]), int(&values[3])));
