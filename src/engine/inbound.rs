@@ -39,6 +39,8 @@ impl Engine {
             // Nothing was written in the future. Without any time that somebody vouches for there is no window.
             let at = now.map_or(at, |now| at.min(now));
             self.outbox.open_window(person, at + WINDOW)?;
+            self.needs_no_place(person)?;
+            self.refresh(person)?;
         }
         match wish {
             Some(Wish::Stop) => self.stops(person, &inbound.who, at, to_all)?,

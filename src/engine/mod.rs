@@ -18,6 +18,7 @@ mod health;
 mod hold;
 mod inbound;
 mod io;
+mod limit;
 mod loss;
 mod news;
 mod notice;
@@ -100,9 +101,13 @@ enum Tally {
     Notice(&'static str, u64),
 }
 
-/// A repeat is recognised by the message that it repeats: settled ones are kept at least as long as any rule looks back.
-fn kept_for_repeats(outbox: outbox::Settings, rules: &rules::Settings) -> outbox::Settings {
-    let longest = rules.rules.iter().map(|rule| rule.dedupe_window).max().unwrap_or_default();
+/// A repeat is recognised by the message that it repeats, and limits count attempts: settled messages are kept at least as long as
+/// any rule or limit looks back.
+fn kept_for_counts(outbox: outbox::Settings, rules: &rules::Settings, pace: &pace::Settings) -> outbox::Settings {
+    let repeats = rules.rules.iter().map(|rule| rule.dedupe_window);
+    let surges = pace.caps.rule.iter().map(|cap| cap.window);
+    let day = pace.daily_messages.map(|_| pace::DAY);
+    let longest = repeats.chain(surges).chain(day).max().unwrap_or_default();
     outbox::Settings { keep_settled: outbox.keep_settled.max(longest), ..outbox }
 }
 
@@ -162,7 +167,7 @@ impl Engine {
         seed: u64,
     ) -> Result<Engine, Failure> {
         let mut outbox = outbox;
-        outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
+        outbox.reconfigure(kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace));
         let soft = match Soft::start(&outbox, now, boot) {
             Err(error) if error.is_damage() => {
                 outbox.salvage(&error.to_string(), seed)?;
@@ -213,13 +218,15 @@ impl Engine {
         self.rules = rules.into();
         self.inbound_full = rooms.inbound_full;
         self.policy = rooms.policy;
+        let kept = kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace);
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
         self.configured = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
         self.pace = health::lowered(&self.configured, &self.soft.health);
         self.whatsapp.health_every = rooms.whatsapp.health_every;
         // Other templates may be in the list.
         self.soft.health.due = None;
-        self.outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
+        self.outbox.reconfigure(kept);
+        self.soft.limits.reconfigured(self.moment.boxed);
         self.contacts = loss::contacts(&rooms.rules);
         self.soft.stopped_staff.0 = -1;
         self.in_force = InForce::new(self.soft.peek(now).wall.reading(), rooms.fingerprint);

@@ -177,6 +177,9 @@ impl Engine {
             self.lift(key)?;
             self.tell_box(Reason::Due, format!("{key} goes on: {reason}"), true);
         }
+        if let Target::Rule(rule) = target {
+            self.count_rule_anew(rule)?;
+        }
         self.pause_report(target, !keys.is_empty())
     }
 
@@ -231,7 +234,7 @@ impl Engine {
 fn belongs(key: &str, target: &Target) -> bool {
     match target {
         Target::All => {
-            matches!(key, "all" | "number" | "account" | "templates")
+            matches!(key, "all" | "number" | "account" | "templates" | "people")
                 || key.starts_with("restricted:")
                 || key.starts_with("quality:")
                 || key.starts_with("country:")

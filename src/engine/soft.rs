@@ -3,9 +3,10 @@
 //! Floor: engine. Only ever a cache: what must survive is in the store, what is here is put back when a commit did not happen.
 
 use super::boxtime::BoxClock;
+use super::limit::{GATES, Limits};
 use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Priority, Reason};
 use crate::outbox::{Health, Hold, Outbox, StoreError};
-use crate::pace::{Circuit, Kind, SenderWindow};
+use crate::pace::{Circuit, Kind, Learned, SenderWindow};
 use crate::time::{BoxTime, Moment, Mono, Now, Wall};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub(super) struct Soft {
     pub time: BoxClock,
     pub circuit: Circuit,
     pub sender: SenderWindow,
+    pub limits: Limits,
     /// Posts without an answer: at most `uplink.max_in_flight`.
     pub in_flight: Vec<Flight>,
     /// What is to be acknowledged, in the order of arrival: at most `mqtt.receive_maximum`, which the door keeps.
@@ -87,6 +89,8 @@ pub(super) struct Flight {
     pub at: BoxTime,
     /// What the caps counted it as.
     pub kind: Kind,
+    /// Where it counts as reaching its person: when the person was reached before.
+    pub reached: Option<Option<BoxTime>>,
     pub posted: Mono,
     /// The token it went with.
     pub token: Option<[u8; 8]>,
@@ -137,11 +141,13 @@ impl Soft {
         let moment = time.read(now);
         let second_ago = BoxTime(moment.boxed.0 - millis_of_window());
         let spent = outbox.spent_since(second_ago, crate::limits::SENDER_PER_SECOND_MAX)?;
+        let learned = outbox.learned()?.map(|(rate, since)| Learned { rate, since });
         let (holds, releasing) = Soft::of_store(outbox)?;
         Ok(Soft {
             circuit: Circuit::new(moment.boxed),
             time,
-            sender: SenderWindow::rebuilt(moment.boxed, spent),
+            sender: SenderWindow::rebuilt(moment.boxed, learned, spent),
+            limits: Limits::start(outbox, moment.boxed)?,
             in_flight: Vec::new(),
             owed: VecDeque::new(),
             held: VecDeque::new(),
@@ -189,7 +195,8 @@ impl Soft {
         let releasing: Vec<String> = outbox
             .parked_holds()?
             .into_iter()
-            .filter(|key| key != UNTIL && key != CLOCK && !holds.iter().any(|hold| &hold.key == key))
+            .filter(|key| key != UNTIL && key != CLOCK && !GATES.contains(&key.as_str()))
+            .filter(|key| !holds.iter().any(|hold| &hold.key == key))
             .collect();
         Ok((holds, releasing))
     }

@@ -35,10 +35,14 @@ impl Engine {
         if std::mem::take(&mut self.soft.recover) {
             self.recover()?;
         }
+        if self.soft.time.jumped() {
+            self.outbox.keep_clock()?;
+        }
         self.after_loss()?;
         self.clock()?;
         self.end_holds()?;
         let mut more = self.expire_due()? | self.resolve_due()? | self.release()?;
+        self.open_gates()?;
         self.retry_held()?;
         more |= self.housekeeping()?;
         self.outbox.check_slice(self.moment)?;
@@ -326,10 +330,12 @@ impl Engine {
         if !self.soft.subscribed {
             return Ok(());
         }
+        let limits = self.limit_holds();
         let holds: Vec<_> = self
             .soft
             .holds
             .iter()
+            .chain(&limits)
             .filter(|hold| super::soft::in_force(hold, self.moment.boxed) && hold.loud)
             .map(|hold| json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": hold.since.rfc3339()}))
             .collect();
@@ -370,6 +376,7 @@ impl Engine {
             deadline,
             self.outbox.next_parked(UNTIL)?,
             self.next_hold_end(),
+            self.soft.limits.next_wake(now),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),
             self.soft.receipts_due,
             self.next_health(),

@@ -95,6 +95,7 @@ impl Outbox {
             displaceable_rank: 0,
             next_receipt: 0,
             next_repeat: 0,
+            turns: super::turns::Turns::default(),
             surely_fit: 0,
             forgettable: Vec::new(),
             more_forgettable: true,

@@ -108,10 +108,12 @@ pub struct Attempt {
 pub enum Spent {
     /// Surely not sent: nothing.
     Refunded = 0,
-    /// Answered: all of it.
+    /// Taken: all of it.
     Kept = 1,
     /// All of it, and nobody knows whether the message arrived: counted for `on_unknown`.
     Unknown = 2,
+    /// Refused: pair and sender. It reached nobody, so the day and the caps count nothing.
+    Refused = 3,
 }
 
 /// Until when a draft is of use.

@@ -12,12 +12,13 @@
 //!              └── refused for now, surely not sent, repeated
 //! ```
 //!
-//! Every person with something to send has one row in `lane` whose `due` says when its next message may go. So the next
-//! sendable message is one index seek away however many others are held.
+//! Every person with something to send has one row in `lane` whose `due` says when its next message may go, of which rank and
+//! rule. So the next sendable message is one index seek away however many others are held, and rules take turns.
 
 mod aside;
 mod check;
 mod damage;
+mod day;
 mod error;
 mod export;
 mod health;
@@ -44,6 +45,7 @@ mod settings;
 mod stopped;
 mod stops;
 mod tables;
+mod turns;
 
 pub use aside::set_aside;
 pub use error::{OpenError, StoreError};
@@ -56,7 +58,7 @@ pub use message::{Attempt, Found, Recorded, Settling, Size, Spent};
 pub use notice::{Known, State};
 pub use open::{folder, free_space};
 pub use receipt::{Receipt, Report};
-pub use salvage::{LIFT_ALL, LOSS};
+pub use salvage::{LIFT_ALL, LOSS, REACHED_UNKNOWN};
 pub use settings::*;
 
 use crate::message::SenderId;
@@ -137,6 +139,8 @@ pub struct Outbox {
     receipt_floor: i64,
     /// How the list was found; intact as soon as the store is open.
     listed: stops::Found,
+    /// Whose turn is next: only a cache.
+    turns: turns::Turns,
     /// Where the whole check stands.
     checked: check::Progress,
     /// The commit after which the whole check found nothing, because a statement had been refused.
@@ -207,6 +211,7 @@ impl Outbox {
     /// What was remembered of the store's content is read again.
     fn forget_caches(&mut self) -> Result<(), StoreError> {
         self.displaceable.clear();
+        self.turns.forget();
         self.forgettable.clear();
         self.more_forgettable = true;
         self.next_receipt = (self.last_receipt()? + 1).max(self.receipt_floor);
@@ -291,6 +296,11 @@ impl Outbox {
             self.surely_fit = 0;
         }
         Ok(&self.db)
+    }
+
+    /// This batch is committed for the sake of the clocks' readings alone.
+    pub fn keep_clock(&mut self) -> Result<(), StoreError> {
+        self.write().map(drop)
     }
 
     /// Makes the batch true. Nothing happens if nothing was written.

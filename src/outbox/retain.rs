@@ -35,6 +35,8 @@ impl Outbox {
         self.forget_heard(now, settled)?;
         self.forget_people(settled, now)?;
         self.forget_aside(now)?;
+        // Whatever it missed: read anew once in a while.
+        self.turns.forget();
         Ok(more)
     }
 

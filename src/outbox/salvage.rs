@@ -154,6 +154,7 @@ fn make(
         new: &db,
         done: Salvage { what: what.to_string(), ..Salvage::default() },
         held_all: false,
+        reached_known: false,
         hides_commits: what.hides_commits(),
         extent,
     };
@@ -279,9 +280,16 @@ fn fresh(path: &Path) -> Result<Connection, StoreError> {
 impl Work<'_> {
     /// Everything is held from the first moment on. The strike says that the limits are still to be counted as spent.
     fn hold(&self) -> Result<(), StoreError> {
-        hold(self.new, if self.done.stops_known { LIFT } else { LIFT_ALL }, &self.done.to_string())
+        hold(self.new, if self.done.stops_known { LIFT } else { LIFT_ALL }, &self.done.to_string())?;
+        if !self.reached_known {
+            self.new.execute("UPDATE hold SET strikes = ?1 WHERE key = ?2", params![REACHED_UNKNOWN, LOSS])?;
+        }
+        Ok(())
     }
 }
+
+/// `strikes` of the hold of a loss, until it is told: nobody knows whom the last day reached.
+pub const REACHED_UNKNOWN: u32 = 2;
 
 /// Sets the hold of a loss. Where one stands already with another lift it gets this one, and what it says is kept.
 pub(super) fn hold(db: &Connection, lift: &str, note: &str) -> Result<(), StoreError> {

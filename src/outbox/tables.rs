@@ -23,8 +23,12 @@ pub(super) const BOX: Table = Table {
     ],
 };
 
-pub(super) const SENDER: Table =
-    Table { name: "sender", key: "id", from: "sender WHERE", columns: &[("id", Number), ("phone_number_id", Text)] };
+pub(super) const SENDER: Table = Table {
+    name: "sender",
+    key: "id",
+    from: "sender WHERE",
+    columns: &[("id", Number), ("phone_number_id", Text), ("rate", NumberOrNull), ("rate_since", NumberOrNull)],
+};
 
 pub(super) const PERSON: Table =
     Table { name: "person", key: "id", from: "person WHERE", columns: &[("id", Number), ("number", Text)] };
@@ -46,6 +50,7 @@ pub(super) const LANE: Table = Table {
         ("sender", Number),
         ("person", Number),
         ("rank", Number),
+        ("rule", Text),
         ("due", NumberOrNull),
         ("pair_started", Number),
         ("pair_last", Number),
@@ -59,6 +64,7 @@ pub(super) const LANE: Table = Table {
         ("marketing_stopped", Number),
         ("wish_wall", NumberOrNull),
         ("recent", Blob),
+        ("reached", NumberOrNull),
         ("seen", Number),
     ],
 };

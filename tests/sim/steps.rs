@@ -270,6 +270,8 @@ impl World {
 
     fn inbound(&mut self) {
         let from = NUMBERS[self.random.usize(0..NUMBERS.len())][1..].to_owned();
+        let person = self.books.person(&from);
+        self.books.wrote.insert(person);
         let at = Wall(super::world::MONDAY + self.real as i64);
         let inbound = Inbound {
             wamid: format!("wamid.in{}", self.random.u32(..)),

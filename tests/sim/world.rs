@@ -10,6 +10,7 @@ use crate::engine::drive::{Course, Inbox, Queue, channel};
 use crate::engine::{Engine, Input, Link};
 use crate::limits::RECEIPTS_IN_FLIGHT;
 use crate::outbox::{Outbox, WhenFull, power};
+use crate::pace;
 use crate::time::{Clock, Mono, Now, Wall};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -121,7 +122,10 @@ impl World {
         // Memory where there is such a folder: a sync costs nothing there, and nothing here is about disks.
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        let books = Books::new(seed, per_second, IN_FLIGHT);
+        // In some worlds a day has room for few.
+        let mut books = Books::new(seed, per_second, IN_FLIGHT);
+        books.people = (seed % 5 == 1).then_some((5, 3));
+        books.messages = (seed % 5 == 2).then_some(8);
         let mut world = World {
             seed,
             random,
@@ -205,6 +209,11 @@ impl World {
         rooms.policy.unknown_wait = Duration::from_secs(30);
         rooms.pace.max_in_flight = IN_FLIGHT;
         rooms.pace.sender_per_second = Some(self.books.per_second as u32);
+        rooms.pace.daily = self.books.people.map(|(all, free)| pace::Daily { all: all as u64, free: free as u64 });
+        rooms.pace.daily_messages = self.books.messages.map(|most| most as u64);
+        if self.seed % 5 == 3 {
+            rooms.pace.caps.rule = vec![pace::Cap { count: 3, window: Duration::from_secs(3_600) }];
+        }
         (rooms, rules)
     }
 

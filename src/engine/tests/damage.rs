@@ -562,6 +562,9 @@ fn a_store_that_breaks_while_it_works_is_salvaged_and_the_batch_goes_on() {
     assert_eq!(crate::outbox::set_aside(&path).unwrap().len(), 1);
     kit.ask(Request::AcceptLoss { reason: "test".into() });
     kit.run(60_000);
+    assert_eq!(kit.texts(), ["1"], "nobody knows whom the last day reached: nobody new, for a day");
+    kit.ask(Request::Resume { target: Target::All, reason: "test".into() });
+    kit.run(60_000);
     assert_eq!(kit.texts(), ["1", "3"]);
     assert_eq!(
         kit.ask(Request::AcceptLoss { reason: "twice".into() }),

@@ -13,6 +13,7 @@ mod inbound;
 mod kit;
 mod limits;
 mod notices;
+mod oracle;
 mod plans;
 mod salvage;
 mod send;

@@ -21,6 +21,8 @@ pub(super) struct Work<'a> {
     pub done: Salvage,
     /// The old store already held everything, for nobody knew who said no.
     pub held_all: bool,
+    /// Whether nothing is missing that says who was reached when.
+    pub reached_known: bool,
     pub hides_commits: bool,
 }
 
@@ -46,7 +48,7 @@ impl Work<'_> {
         })?;
         self.note("box", &read);
         self.table(&tables::SENDER, |values| int(&values[0]) == 1)?;
-        self.new.execute("INSERT OR IGNORE INTO sender VALUES (1, ?1)", [&settings.sender])?;
+        self.new.execute("INSERT OR IGNORE INTO sender (id, phone_number_id) VALUES (1, ?1)", [&settings.sender])?;
         self.table(&tables::PERSON, |values| {
             int(&values[0]) > 0 && (text(&values[1]).is_empty() || is_number(&values[1]))
         })?;
@@ -55,7 +57,7 @@ impl Work<'_> {
             latest = latest.max(Some(int(&values[9])).filter(|at| sane(*at)).unwrap_or(0));
             int(&values[0]) > 0 && int(&values[1]) == 1
         })?;
-        self.table(&tables::LANE, |_| true)?;
+        let lanes_whole = self.table(&tables::LANE, |_| true)?;
         let mut left = 0;
         let messages_whole = self.table(&tables::MESSAGE, |values| {
             highest[0] = highest[0].max(int(&values[0]));
@@ -72,7 +74,7 @@ impl Work<'_> {
         let attempts_whole = self.table(&tables::ATTEMPT, |values| {
             highest[1] = highest[1].max(int(&values[0]));
             latest = latest.max(Some(int(&values[3])).filter(|at| sane(*at)).unwrap_or(0));
-            sane(int(&values[3])) && (0..=2).contains(&int(&values[6]))
+            sane(int(&values[3])) && (0..=3).contains(&int(&values[6]))
         })?;
         self.table(&tables::RECEIPT, |values| match values[1] {
             Value::Null => {
@@ -114,6 +116,7 @@ impl Work<'_> {
             highest[0].min(1 << 48).max(mark.map_or(0, |mark| mark.message)).max(known.message),
             highest[1].min(1 << 48).max(mark.map_or(0, |mark| mark.attempt)).max(known.attempt),
         ];
+        self.reached_known = lanes_whole && !self.commits_gone(evidence, &known);
         self.mend(boxed, messages_whole && attempts_whole && contents_whole && !self.commits_gone(evidence, &known))?;
         self.landmark(ids, known.receipt, boxed)?;
         Ok(happened)
