@@ -17,14 +17,15 @@ const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 const REACTION: &str = "reaction";
 
 impl Engine {
-    /// For the counters: what it was. `to_all`: every branch hears it, and who is unknown here wrote to another; a stop is
-    /// everybody's.
+    /// For the counters: what it was. `to_all`: every branch hears it; of people whom this box does not know, it is concerned by a
+    /// stop only.
     pub(super) fn inbound(&mut self, inbound: &Inbound, to_all: bool) -> Result<&'static str, StoreError> {
         let wish = inbound.text.as_deref().filter(|_| inbound.kind != REACTION);
         let wish = wish.and_then(|text| policy::wish(text, &self.policy.stop_words));
-        let elsewhere = to_all && self.known_person(&inbound.who)?.is_none();
-        if elsewhere && wish != Some(Wish::Stop) {
-            return Ok("elsewhere");
+        // Before anything is written: every box hears every stranger.
+        let stranger = to_all && self.known_person(&inbound.who)?.is_none();
+        if stranger && wish != Some(Wish::Stop) {
+            return Ok("nobody");
         }
         if !self.outbox.first_time(&inbound.wamid, self.moment.boxed)? {
             return Ok("repeated");
@@ -47,13 +48,14 @@ impl Engine {
             Some(Wish::Start) => self.starts(person, at)?,
             None => {}
         }
-        if !elsewhere {
+        if !stranger {
             self.publish_inbound(person, inbound, wish, at)?;
         }
         Ok("inbound")
     }
 
-    /// Everything is taken back; and that is confirmed once, whatever the person writes after it.
+    /// Everything is taken back; and that is confirmed once, whatever the person writes after it. Of a stop that all branches hear,
+    /// by those that wrote to the person lately.
     fn stops(&mut self, person: PersonId, who: &Who, at: Option<Wall>, to_all: bool) -> Result<(), StoreError> {
         match self.outbox.last_word(person)? {
             Some((LedgerAction::Revoke, _)) => return Ok(()),
@@ -75,7 +77,6 @@ impl Engine {
         self.tell_box(Reason::ConsentRevoked, detail, staff);
         let Some(number) = number else { return Ok(()) };
         let lately = self.outbox.language_lately(person)?;
-        // Of all boxes that hear it one shall answer: the one that she is likely to mean.
         if to_all && lately.is_none() {
             return Ok(());
         }
@@ -108,7 +109,7 @@ impl Engine {
         to_all: bool,
     ) -> Result<&'static str, StoreError> {
         if to_all && !stop && self.known_person(who)?.is_none() {
-            return Ok("elsewhere");
+            return Ok("nobody");
         }
         let Some(person) = self.person_of(who)? else { return Ok("nobody") };
         // Without a time only the stricter wish is believed.

@@ -136,6 +136,10 @@ impl Engine {
                 let due = self.due_again(id, &verdict)?;
                 self.back_to_queue(id, due, verdict.reason, &verdict.detail, true)?;
             }
+            // Of an earlier try nobody knows to this day: then it ends as unknown, with the reason of an end.
+            _ if self.outbox.unknown_attempts(id)? > 0 => {
+                self.end(id, Outcome::Unknown, Reason::NotRepeated, &verdict.detail, verdict.loud)?;
+            }
             _ => self.end(id, Outcome::Failed, verdict.reason, &verdict.detail, verdict.loud)?,
         }
         let Some(person) = found.person else { return Ok(true) };

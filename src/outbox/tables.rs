@@ -200,7 +200,6 @@ pub(super) const HEALTH: Table = Table {
         ("due", NumberOrNull),
     ],
 };
-
 pub(super) const HEARD: Table =
     Table { name: "heard", key: "print", from: "heard WHERE", columns: &[("print", Number), ("boxed", Number)] };
 

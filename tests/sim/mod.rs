@@ -23,6 +23,7 @@ mod orders;
 mod platform;
 mod power;
 mod reach;
+mod reports;
 mod setup;
 mod steps;
 mod world;
