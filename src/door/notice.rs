@@ -57,13 +57,7 @@ impl Session {
     pub fn open(settings: &Settings, clock: &SystemClock, ear: Ear, tell: impl Tell) -> Result<Session, TlsProblem> {
         let (events, queue) = channel(EVENTS);
         let mqtt = mqtt::open(&settings.mqtt, clock, Sink(events))?;
-        let hearing = Hearing {
-            mqtt: mqtt.clone(),
-            own: format!("branchline/{}/notice", settings.branch),
-            key: settings.key.clone(),
-            ear,
-            tell,
-        };
+        let hearing = Hearing { mqtt: mqtt.clone(), filters: filters(settings), key: settings.key.clone(), ear, tell };
         let task = tokio::spawn(hearing.attend(queue)).abort_handle();
         Ok(Session { mqtt, task })
     }
@@ -73,6 +67,13 @@ impl Session {
         self.task.abort();
         self.mqtt.stop().await;
     }
+}
+
+/// What the session hears.
+pub fn filters(settings: &Settings) -> Vec<Filter> {
+    let own = format!("branchline/{}/notice", settings.branch);
+    let filter = |(filter, identifier)| Filter { filter, identifier, retained: false };
+    [(own, 1), (ALL.to_owned(), 2)].into_iter().map(filter).collect()
 }
 
 /// The topic of notices for every branch.
@@ -109,7 +110,7 @@ impl Arrivals for Sink {
 
 struct Hearing<T> {
     mqtt: Mqtt,
-    own: String,
+    filters: Vec<Filter>,
     key: Secret,
     ear: Ear,
     tell: T,
@@ -137,7 +138,7 @@ impl<T: Tell> Hearing<T> {
                     Some(Event::Came(arrival)) => waiting.push_back((arrival.delivery, self.take(arrival))),
                     Some(Event::Link(link)) => {
                         if let BrokerLink::Connected { epoch, .. } = &link {
-                            self.mqtt.subscribe(*epoch, self.filters(), Vec::new());
+                            self.mqtt.subscribe(*epoch, self.filters.clone(), Vec::new());
                         }
                         self.tell.link(link);
                     }
@@ -145,12 +146,6 @@ impl<T: Tell> Hearing<T> {
                 }
             }
         }
-    }
-
-    fn filters(&self) -> Vec<Filter> {
-        let filter =
-            |(filter, identifier): (&str, u32)| Filter { filter: filter.to_owned(), identifier, retained: false };
-        [(self.own.as_str(), 1), (ALL, 2)].into_iter().map(filter).collect()
     }
 
     /// Ends when the notice is stored, or can never be.

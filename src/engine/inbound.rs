@@ -20,13 +20,15 @@ impl Engine {
     /// For the counters: what it was. `to_all`: every branch hears it; of people whom this box does not know, it is concerned by a
     /// stop only.
     pub(super) fn inbound(&mut self, inbound: &Inbound, to_all: bool) -> Result<&'static str, StoreError> {
-        if !self.outbox.first_time(&inbound.wamid, self.moment.boxed)? {
-            return Ok("repeated");
-        }
         let wish = inbound.text.as_deref().filter(|_| inbound.kind != REACTION);
         let wish = wish.and_then(|text| policy::wish(text, &self.policy.stop_words));
-        if to_all && wish != Some(Wish::Stop) && self.known_person(&inbound.who)?.is_none() {
+        // Before anything is written: every box hears every stranger.
+        let stranger = to_all && self.known_person(&inbound.who)?.is_none();
+        if stranger && wish != Some(Wish::Stop) {
             return Ok("nobody");
+        }
+        if !self.outbox.first_time(&inbound.wamid, self.moment.boxed)? {
+            return Ok("repeated");
         }
         let Some(person) = self.person_of(&inbound.who)? else { return Ok("nobody") };
         // Of words the platform's time tells which came first, whatever this box's clock says.
@@ -46,7 +48,9 @@ impl Engine {
             Some(Wish::Start) => self.starts(person, at)?,
             None => {}
         }
-        self.publish_inbound(person, inbound, wish, at)?;
+        if !stranger {
+            self.publish_inbound(person, inbound, wish, at)?;
+        }
         Ok("inbound")
     }
 

@@ -234,7 +234,7 @@ impl Engine {
         let keys: Vec<String> = self.soft.holds.iter().filter(|hold| over(hold)).map(|hold| hold.key.clone()).collect();
         for key in keys.into_iter().filter(|key| !newer.contains(key)) {
             self.lift(&key)?;
-            self.tell_box(Reason::Due, format!("{key} goes on: {said}"), true);
+            self.tell_box(Reason::Due, format!("{said}: what waited for it goes on"), true);
         }
         Ok(())
     }

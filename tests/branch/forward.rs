@@ -1,9 +1,9 @@
 //! Boxes that nothing can reach: the simulated platform's webhooks to `branchline forward`, head office's mosquitto, the example's
 //! bridges, the branches' mosquittos, and the daemons.
 
-use crate::house::{House, order, runtime};
+use crate::house::{House, customer, order, order_for, runtime};
 use crate::mosquitto::{Mosquitto, PATIENCE, Port};
-use branchline::demo::api::{Between, Callback, Manner, Order};
+use branchline::demo::api::{Between, Callback, Inbound, Manner, Order, Said};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::Path;
@@ -171,6 +171,51 @@ fn outcomes(house: &House) -> Vec<String> {
     page["rows"].as_array().unwrap().iter().map(|row| row["outcome"].as_str().unwrap().to_owned()).collect()
 }
 
+fn withheld(house: &House, number: &str) -> bool {
+    let report = house.data(&["consent", "show", number]);
+    report["now"].as_array().unwrap().iter().any(|now| now["withheld"] == json!("consent-revoked"))
+}
+
+#[test]
+fn a_stop_reaches_every_box_also_one_that_was_off() {
+    let mut head = HeadOffice::new();
+    head.start();
+    let (mut sao_paulo, mut rio) = (branch("sp-042", &head), branch("rj-7", &head));
+    sao_paulo.start();
+    rio.start();
+    rio.stop();
+    rio.broker.pause();
+
+    sao_paulo.publish([order(1)]);
+    sao_paulo.wait("the report of its delivery", |house| outcomes(house) == ["read"]);
+
+    // Who writes STOP is stopped everywhere: where she is known …
+    let stop = Order::Inbound(Inbound {
+        from: customer(1),
+        name: "Ana".into(),
+        context: None,
+        said: Said::Text("Parar, por favor!".into()),
+    });
+    sao_paulo.control().obey(&stop).unwrap();
+    sao_paulo.wait("her stop", |house| withheld(house, &customer(1)));
+
+    // … and where she is not, by a box that was off, its broker too.
+    rio.broker.resume();
+    rio.start();
+    rio.wait("her stop, after the box came back", |house| withheld(house, &customer(1)));
+    rio.publish([order_for(7, &customer(1)), order_for(8, &customer(2))]);
+    rio.wait("the orders", |house| outcomes(house).len() == 2);
+    rio.wait("one goes, the other is withheld", |house| {
+        let mut all = outcomes(house);
+        all.sort();
+        all[1] == "withheld" && all[0] != "stored" || all == ["read", "withheld"]
+    });
+    assert_eq!(rio.control().counters().accepted, 1);
+
+    head.stop();
+    assert!(sao_paulo.stop().success() && rio.stop().success());
+}
+
 #[test]
 fn a_report_reaches_its_own_box_and_news_every_one_also_one_that_was_off() {
     let mut head = HeadOffice::new();
@@ -206,6 +251,7 @@ fn a_report_reaches_its_own_box_and_news_every_one_also_one_that_was_off() {
         ("branchline/all/notice".to_owned(), json!({ "signature": "sha256=00", "body": "{}" }).to_string()),
     ]);
     sao_paulo.wait("the wrong signatures", |house| house.problems().contains("2 NOTICES WITH A WRONG SIGNATURE"));
+    rio.control().change_account(|account| account.restrictions.clear());
     let event = "ACCOUNT_RECONNECTED".to_owned();
     let over = Order::Account { event, restrictions: vec![], lasts: None, more: Value::Null };
     sao_paulo.control().obey(&over).unwrap();
@@ -278,6 +324,35 @@ fn the_configuration_of_head_office_is_checked_like_the_daemons() {
     let (code, text) = check(&["--json"]);
     let read: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((code, &read["ok"]), (1, &json!(false)));
+}
+
+/// Events and notices have a session each: a thousand of one do not keep the others waiting.
+#[test]
+fn a_flood_of_notices_and_a_flood_of_events_do_not_starve_each_other() {
+    let mut house = House::new("[notice]\nkey_file = \"notice-key\"\n");
+    house.write("notice-key", KEY);
+    house.start();
+    let topic = || "branchline/all/notice".to_owned();
+    let sealed = |n: u32| {
+        let status = json!({ "id": format!("w{n}"), "status": "sent", "biz_opaque_callback_data": "rj-7/abcd-1/e" });
+        let value = json!({ "metadata": { "phone_number_id": "106540352242922" }, "statuses": [status] });
+        let change = json!({ "field": "messages", "value": value });
+        let body = json!({ "object": "whatsapp_business_account", "entry": [{ "changes": [change] }] });
+        branchline::whatsapp::seal(KEY.as_bytes(), &body.to_string())
+    };
+    let red = json!({ "object": "whatsapp_business_account", "entry": [{ "changes": [
+        { "field": "phone_number_quality_update", "value": { "event": "FLAGGED" } }] }] });
+    // Notices of another branch's messages and junk, and one order among them.
+    let flood = (0..1000).map(|n| (topic(), if n % 2 == 0 { sealed(n) } else { "junk".to_owned() }));
+    house.publish(flood.chain([order(1)]));
+    house.wait_for_accepted(1, PATIENCE);
+    // A thousand events that cost a commit each, and one notice among them.
+    let mut events: Vec<(String, String)> = (0..1000).map(|n| order_for(100 + n, &customer(1))).collect();
+    events.insert(900, (topic(), branchline::whatsapp::seal(KEY.as_bytes(), &red.to_string())));
+    house.publish(events);
+    house.wait("the notice", |house| house.problems().contains("quality red"));
+    house.wait_for("all junk", PATIENCE * 3, |house| house.problems().contains("500 NOTICES WITH A WRONG SIGNATURE"));
+    assert!(house.stop().success());
 }
 
 /// The platform's rating is asked for, holds what it should, and lets it go.

@@ -284,7 +284,9 @@ pub(super) async fn run(loaded: &Loaded, tell: &mut dyn FnMut(&Line)) -> Vec<Lin
     // As the daemon's: no earlier than what the store was last written at, which a box without a clock chip needs.
     let clock = SystemClock::start(machine::last_written(&config.rooms.outbox.path));
     let mut trial = Trial { bound: Bound::of(WHOLE), tell, lines: Vec::new() };
-    broker::attempt(&mut trial, &config.mqtt, &loaded.rules.filters(), &clock).await;
+    let notices = config.notice.iter().flat_map(crate::door::notice::filters);
+    let filters: Vec<_> = loaded.rules.filters().into_iter().chain(notices).collect();
+    broker::attempt(&mut trial, &config.mqtt, &filters, &clock).await;
     let ahead = platform::attempt(&mut trial, loaded, &clock).await;
     machine::attempt(&mut trial, config, ahead).await;
     trial.lines

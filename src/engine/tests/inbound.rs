@@ -1,7 +1,8 @@
 //! What people write and wish: the service window, stop and start words, and what is published of it.
 
 use super::kit::*;
-use crate::message::{Inbound, Notice, Outcome, Reason, Who};
+use crate::engine::Input;
+use crate::message::{Inbound, Notice, Notices, Outcome, Reason, Who};
 use crate::operate::{ConsentReport, Grant, Reply, Request};
 use crate::time::Wall;
 use serde_json::Value;
@@ -377,4 +378,37 @@ fn the_list_of_stops_follows_words() {
     kit.order("pos/1/ready", CAIO, "does not");
     minutes(&mut kit, 1);
     assert_eq!(kit.texts()[before..], ["goes"]);
+}
+
+/// What went to every branch concerns one of them: the others pass over it, but for a stop.
+#[test]
+fn of_what_goes_to_all_strangers_leave_only_their_stop() {
+    let mut kit = branch();
+    let to_all = |kit: &mut Kit, notice: Notice| {
+        kit.give(vec![Input::Notice(1, Notices { notices: vec![notice], to_all: true, ..Notices::default() })]);
+    };
+    kit.order("pos/1/ready", BIA, "1");
+    kit.answer_last(taken());
+    let hers = |text: &str| wrote(BIA_DIGITS, MONDAY + 1000, text);
+    to_all(&mut kit, hers("Obrigada!"));
+    assert_eq!(published(&kit).len(), 1, "she is known here");
+    let stranger = "5521999990000";
+    let people = |kit: &mut Kit| -> i64 {
+        let db = kit.engine().outbox.raw();
+        db.query_row("SELECT count(*) FROM person", [], |row| row.get(0)).unwrap()
+    };
+    let before = people(&mut kit);
+    to_all(&mut kit, wrote(stranger, MONDAY + 2000, "Oi, tudo bem?"));
+    to_all(&mut kit, Notice::Marketing { who: Who { digits: Some(stranger.into()), user: None }, stop: false, at: None });
+    assert_eq!((published(&kit).len(), people(&mut kit)), (1, before), "nothing of a stranger is kept");
+
+    let (sent, shown) = (kit.sent.len(), published(&kit).len());
+    to_all(&mut kit, wrote(stranger, MONDAY + 3000, "Parar"));
+    minutes(&mut kit, 1);
+    assert_eq!((kit.sent.len(), published(&kit).len()), (sent, shown), "another box confirms it");
+    kit.order("pos/1/ready", "+5521999990000", "2");
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::ConsentRevoked), 1);
+    to_all(&mut kit, hers("Parar"));
+    minutes(&mut kit, 1);
+    assert_eq!(kit.sent.len(), sent + 1, "the box that wrote to her lately does");
 }
