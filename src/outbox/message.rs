@@ -141,35 +141,17 @@ impl Ends {
     }
 }
 
-/// What an event asks the store for.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Size {
-    /// Messages, effects and failures.
-    pub rows: u64,
-    /// Bytes of the file that they surely do not exceed.
-    pub bytes: u64,
+/// Bytes of the file that one row with texts of so many bytes surely does not exceed. Its indexes, its person and their consent, and a
+/// page for each text that does not fill it, come on top: 4 KiB.
+pub fn row_bytes(texts: usize) -> u64 {
+    4 * super::PAGE + texts as u64
 }
 
-impl Size {
-    /// One row with texts of so many bytes. Its indexes, its person and their consent, and a page for each text that does not fill
-    /// it, come on top: 4 KiB.
-    pub fn of_row(texts: usize) -> Size {
-        Size { rows: 1, bytes: 4 * super::PAGE + texts as u64 }
-    }
-
-    /// One message.
-    pub fn of(draft: &Draft) -> Size {
-        let subject = draft.terms().subject.as_deref().map_or(0, str::len);
-        // A body that cannot be written as JSON is refused when it is stored. The subject stands in its index besides.
-        let body = serde_json::to_string(draft.content()).map_or(0, |body| body.len());
-        Size::of_row(body + draft.source().topic.len() + 2 * subject)
-    }
-}
-
-impl std::iter::Sum for Size {
-    fn sum<I: Iterator<Item = Size>>(sizes: I) -> Size {
-        sizes.fold(Size::default(), |all, one| Size { rows: all.rows + one.rows, bytes: all.bytes + one.bytes })
-    }
+/// The same for one message.
+pub fn draft_bytes(draft: &Draft) -> u64 {
+    // A body that cannot be written as JSON is refused when it is stored. The subject stands in its index besides.
+    let body = serde_json::to_string(draft.content()).map_or(0, |body| body.len());
+    row_bytes(body + draft.source().topic.len() + 2 * draft.terms().subject.as_deref().map_or(0, str::len))
 }
 
 impl Outbox {
@@ -671,12 +653,12 @@ impl Outbox {
         self.date_consent(now, wall)
     }
 
-    /// Whether there is room for what an event asks for. A tenth of `outbox.max_bytes` is kept for critical messages, notices and
+    /// Whether there is room for so many rows of an event, which take at most `bytes`. A tenth of `outbox.max_bytes` is kept for critical messages, notices and
     /// outcomes; of it the last fifth for outcomes alone, which no event may reach into, however much it asks for.
     ///
-    /// Within one transaction the pages are counted again only after as many messages as surely fit.
-    pub fn has_room(&mut self, priority: Priority, size: Size) -> Result<bool, StoreError> {
-        if self.writing && self.surely_fit >= size.rows {
+    /// Within one transaction the pages are counted again, and `bytes` asked, only after as many messages as surely fit.
+    pub fn has_room(&mut self, priority: Priority, rows: u64, bytes: impl Fn() -> u64) -> Result<bool, StoreError> {
+        if self.writing && self.surely_fit >= rows.max(1) {
             return Ok(true);
         }
         let (used, hundredth) = (self.used_bytes()?, self.settings.max_bytes / 100);
@@ -684,7 +666,7 @@ impl Outbox {
             self.surely_fit = (hundredth * 90).saturating_sub(used) / limits::MESSAGE_ROWS;
         }
         let most = hundredth * if priority == Priority::Critical { 98 } else { 90 };
-        Ok(used < most && used + size.bytes <= hundredth * 98)
+        Ok(used < most && used + bytes() <= hundredth * 98)
     }
 
     /// How many outcomes surely fit into what is left of the file's bound. Where `least` do not, contents of settled messages go

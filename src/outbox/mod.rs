@@ -48,7 +48,7 @@ pub use hold::Hold;
 pub use lane::Lane;
 pub use ledger::LedgerRow;
 pub use look::Looked;
-pub use message::{Attempt, Found, Recorded, Settling, Size, Spent};
+pub use message::{Attempt, Found, Recorded, Settling, Spent, draft_bytes, row_bytes};
 pub use open::{folder, free_space};
 pub use receipt::Receipt;
 pub use salvage::{LIFT_ALL, LOSS};
