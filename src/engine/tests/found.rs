@@ -124,10 +124,10 @@ fn marked(arrival: &Arrival, on: u64) -> Input {
     Input::Arrived(Arrival { delivery, ..arrival.clone() })
 }
 
-/// An event without an id that takes some KiB.
+/// An event without an id that takes some KiB; each is another person's.
 fn long(kit: &mut Kit, n: &str) -> Arrival {
-    let padding = "😀".repeat(900);
-    kit.arrival("pos/1/ready", &format!(r#"{{"to": "{BIA}", "opt_in": true, "n": "{n} {padding}"}}"#))
+    let (padding, to) = ("😀".repeat(900), format!("+5521970{:06}", kit.acked.len()));
+    kit.arrival("pos/1/ready", &format!(r#"{{"to": "{to}", "opt_in": true, "n": "{n} {padding}"}}"#))
 }
 
 /// How often the store holds what an event without an id said.
@@ -140,11 +140,16 @@ fn stored_of(kit: &mut Kit, arrival: &Arrival) -> i64 {
     kit.engine().outbox.raw().query_row(query, [like], |row| row.get(0)).unwrap()
 }
 
-/// Makes room: what waits is answered until some has left and its content may go.
+/// Makes room: what waits leaves and is taken, and its content may go.
 fn make_room(kit: &mut Kit) {
+    let mut from = 0;
     for _ in 0..40 {
-        kit.answer_last(taken());
-        kit.run(60_000);
+        while from < kit.sent.len() {
+            let attempt = kit.sent[from].attempt;
+            from += 1;
+            kit.answer(attempt, taken());
+        }
+        kit.run(6_000);
     }
 }
 
