@@ -8,7 +8,7 @@ use crate::limits;
 use crate::message::{
     Arrival, Delivery, Draft, MessageId, Outcome, Payload, PersonId, Priority, Reason, Source, Standing,
 };
-use crate::outbox::{Found, Outbox, Settling, Size, StoreError};
+use crate::outbox::{Found, Outbox, Settling, StoreError, draft_bytes, row_bytes};
 use crate::policy;
 use crate::rules::{Applied, Effect};
 use crate::time::{BoxTime, millis};
@@ -151,12 +151,13 @@ impl Engine {
         }
         let urgent = applied.iter().map(|(_, applied)| most_urgent(applied)).min().unwrap_or_default();
         let barred = self.disk_is_short() || bar.is_some_and(|bar| urgent >= bar);
-        let size = if barred { Size::default() } else { applied.iter().map(|(_, applied)| size(applied)).sum() };
-        let fits = !barred && self.outbox.has_room(urgent, size)?;
-        if !fits && !self.all_known(&applied)? && (barred || !self.make_room(urgent, size)?) {
+        let rows = applied.iter().map(|(_, applied)| rows(applied)).sum();
+        let bytes = || applied.iter().map(|(_, applied)| bytes(applied)).sum();
+        let fits = !barred && self.outbox.has_room(urgent, rows, bytes)?;
+        if !fits && !self.all_known(&applied)? && (barred || !self.make_room(urgent, rows, bytes)?) {
             return Ok(Some(urgent));
         }
-        self.soft.claimed += applied.iter().map(|(_, applied)| claim(applied)).sum::<u64>();
+        self.soft.claimed += rows * limits::MESSAGE_WRITES;
         let print = repeat_print(arrival);
         let redelivered = match &print {
             Some(print) if again => self.outbox.is_repeat(print)?,
@@ -389,9 +390,14 @@ impl Engine {
 
     /// Whether an arrival of this priority may be stored: there is room, or room is made by forgetting contents of settled
     /// messages early, or by what is less important giving way.
-    pub(super) fn make_room(&mut self, priority: Priority, size: Size) -> Result<bool, StoreError> {
+    pub(super) fn make_room(
+        &mut self,
+        priority: Priority,
+        rows: u64,
+        bytes: impl Fn() -> u64,
+    ) -> Result<bool, StoreError> {
         for _ in 0..DISPLACED_AT_ONCE {
-            if self.outbox.has_room(priority, size)? {
+            if self.outbox.has_room(priority, rows, &bytes)? {
                 return Ok(true);
             }
             if self.outbox.forget_early()? > 0 {
@@ -435,27 +441,26 @@ fn most_urgent(applied: &Applied) -> Priority {
     }
 }
 
-/// What storing it asks of the store.
-fn size(applied: &Applied) -> Size {
-    match applied {
-        Applied::Passed(_) => Size::default(),
-        Applied::Unreadable { detail, .. } => Size::of_row(detail.len()),
-        Applied::Made { effects, drafts, failed, .. } => {
-            let effects = effects.iter().map(|_| Size::of_row(0));
-            let failed = failed.iter().map(|(_, detail)| Size::of_row(detail.len()));
-            effects.chain(failed).chain(drafts.iter().map(Size::of)).sum()
-        }
-    }
-}
-
-/// Bytes of the disk that storing it may take.
-fn claim(applied: &Applied) -> u64 {
+/// Rows that storing it adds: of each the disk may take `limits::MESSAGE_WRITES`, and the store what [`bytes`] says.
+fn rows(applied: &Applied) -> u64 {
     let rows = match applied {
         Applied::Passed(_) => 0,
         Applied::Unreadable { .. } => 1,
         Applied::Made { effects, drafts, failed, .. } => effects.len() + drafts.len() + failed.len(),
     };
-    rows as u64 * limits::MESSAGE_WRITES
+    rows as u64
+}
+
+/// Bytes of the store that it takes at most.
+fn bytes(applied: &Applied) -> u64 {
+    match applied {
+        Applied::Passed(_) => 0,
+        Applied::Unreadable { detail, .. } => row_bytes(detail.len()),
+        Applied::Made { effects, drafts, failed, .. } => {
+            let failed = failed.iter().map(|(_, detail)| row_bytes(detail.len()));
+            effects.len() as u64 * row_bytes(0) + failed.sum::<u64>() + drafts.iter().map(draft_bytes).sum::<u64>()
+        }
+    }
 }
 
 /// Whether a repeat is recognised by the event's id: only messages are kept by it.

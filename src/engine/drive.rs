@@ -176,7 +176,7 @@ struct Done {
     refused: Option<Failure>,
 }
 
-/// One batch. When the store has no space for all, what is on its way is settled first: without the arrivals, then answers alone.
+/// One batch. When the store has no space for all, what is on its way is settled first: without the arrivals, then without notices and operators.
 fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done, Failure> {
     if engine.in_doubt()
         && let Some(actions) = engine.mend()?
@@ -192,12 +192,14 @@ fn attempt(engine: &mut Engine, now: Now, pending: &mut Pending) -> Result<Done,
         Err(failure) => failure,
     };
     engine.disk_full(true);
-    // Without the arrivals, also if nothing else is left: what time brings (expiry, forgetting) makes room. Then answers alone.
+    // Without the arrivals, also if nothing else is left: what time brings (expiry, forgetting) makes room. Then without
+    // whatever might add rows of its own: answers have room kept, links and receipts that were taken need none.
     let mut given = pending.inputs.len();
-    for fewer in [pending.urgent, pending.answers_first()] {
+    for stage in 0..2 {
         if !failure.is_full() || engine.in_doubt() {
             break;
         }
+        let fewer = if stage == 0 { pending.urgent } else { pending.without_news() };
         if fewer == given {
             continue;
         }
@@ -237,11 +239,12 @@ impl Pending {
         actions
     }
 
-    /// Puts the answers before all else; how many they are.
-    fn answers_first(&mut self) -> usize {
-        let answer = |input: &Input| matches!(input, Input::Answered(..));
-        self.inputs[..self.urgent].sort_by_key(|input| !answer(input));
-        self.inputs.iter().take_while(|input| answer(input)).count()
+    /// Puts notices and operators behind all else that is urgent; how many are before them.
+    fn without_news(&mut self) -> usize {
+        let news = |input: &Input| matches!(input, Input::Notice(..) | Input::Operator(..));
+        let urgent = &mut self.inputs[..self.urgent];
+        urgent.sort_by_key(news);
+        urgent.iter().take_while(|input| !news(input)).count()
     }
 
     /// The last batch is true; how many inputs it had.

@@ -14,7 +14,7 @@
 use super::{Action, Engine, Tally};
 use crate::limits;
 use crate::message::{AttemptId, MessageId, Notice, Notices, Outcome, Priority, Progress, Reason, Status};
-use crate::outbox::{Found, Known, Settling, Size, Spent, State, StoreError};
+use crate::outbox::{Found, Known, Settling, Spent, State, StoreError};
 use crate::pace;
 use crate::policy::{self, Next};
 use crate::whatsapp::{self, Fate, KnownAs, OnPerson};
@@ -27,7 +27,7 @@ impl Engine {
     pub(super) fn heard(&mut self, ticket: u64, body: &Notices) -> Result<(), StoreError> {
         // What cannot be kept is not acknowledged: the platform sends it again.
         let rows = body.notices.len() as u64;
-        if !self.outbox.has_room(Priority::Critical, Size { rows, bytes: rows * limits::OUTCOME })? {
+        if !self.outbox.has_room(Priority::Critical, rows, || rows * limits::OUTCOME)? {
             self.out.push(Action::Heard(ticket, false));
             return Ok(());
         }

@@ -140,6 +140,9 @@ impl Engine {
         if let Err((reason, until)) = self.may_post() {
             return Ok((reason, until));
         }
+        if self.soft.cramped {
+            return Ok((Reason::StoreFull, None));
+        }
         if self.soft.is_busy(person) {
             return Ok((Reason::PersonBusy, None));
         }

@@ -2,8 +2,7 @@
 //!
 //! Floor: rooms. Only this file makes `Stored` and `Cleared`.
 
-use super::{Outbox, StoreError, WhenFull, schema::state};
-use crate::limits;
+use super::{Outbox, StoreError, schema::state};
 use crate::message::{
     Act, Acted, AttemptId, Category, Cleared, Confirmed, Content, Draft, MessageId, Number, Outcome, Permitted,
     PersonId, Priority, Reason, Source, Stored, Terms, Token,
@@ -140,37 +139,6 @@ impl Ends {
             wall = wall.map(|wall| wall_now.map_or(wall, |now| wall.min(now + left)));
         }
         Ends { boxed, wall, at }
-    }
-}
-
-/// What an event asks the store for.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Size {
-    /// Messages, effects and failures.
-    pub rows: u64,
-    /// Bytes of the file that they surely do not exceed.
-    pub bytes: u64,
-}
-
-impl Size {
-    /// One row with texts of so many bytes. Its indexes, its person and their consent, and a page for each text that does not fill
-    /// it, come on top: 4 KiB.
-    pub fn of_row(texts: usize) -> Size {
-        Size { rows: 1, bytes: 4 * super::PAGE + texts as u64 }
-    }
-
-    /// One message.
-    pub fn of(draft: &Draft) -> Size {
-        let subject = draft.terms().subject.as_deref().map_or(0, str::len);
-        // A body that cannot be written as JSON is refused when it is stored. The subject stands in its index besides.
-        let body = serde_json::to_string(draft.content()).map_or(0, |body| body.len());
-        Size::of_row(body + draft.source().topic.len() + 2 * subject)
-    }
-}
-
-impl std::iter::Sum for Size {
-    fn sum<I: Iterator<Item = Size>>(sizes: I) -> Size {
-        sizes.fold(Size::default(), |all, one| Size { rows: all.rows + one.rows, bytes: all.bytes + one.bytes })
     }
 }
 
@@ -678,76 +646,6 @@ impl Outbox {
             wall.0,
         )?;
         self.date_consent(now, wall)
-    }
-
-    /// Whether there is room for what an event asks for. A tenth of `outbox.max_bytes` is kept for critical messages, notices and
-    /// outcomes; of it the last fifth for outcomes alone, which no event may reach into, however much it asks for.
-    ///
-    /// Within one transaction the pages are counted again only after as many messages as surely fit.
-    pub fn has_room(&mut self, priority: Priority, size: Size) -> Result<bool, StoreError> {
-        if self.writing && self.surely_fit >= size.rows {
-            return Ok(true);
-        }
-        let (used, hundredth) = (self.used_bytes()?, self.settings.max_bytes / 100);
-        if self.writing {
-            self.surely_fit = (hundredth * 90).saturating_sub(used) / limits::MESSAGE_ROWS;
-        }
-        let most = hundredth * if priority == Priority::Critical { 98 } else { 90 };
-        Ok(used < most && used + size.bytes <= hundredth * 98)
-    }
-
-    /// How many outcomes surely fit into what is left of the file's bound. Where `least` do not, contents of settled messages go
-    /// before their time.
-    pub fn room_for_outcomes(&mut self, least: usize) -> Result<usize, StoreError> {
-        loop {
-            let pages: i64 = self.db.prepare_cached("PRAGMA max_page_count")?.query_row([], |row| row.get(0))?;
-            let left = (pages as u64 * super::PAGE).saturating_sub(self.used_bytes()?);
-            let fit = usize::try_from(left / limits::OUTCOME).unwrap_or(usize::MAX);
-            if fit >= least || self.forget_early()? == 0 {
-                return Ok(fit);
-            }
-        }
-    }
-
-    /// Whether only the reserve is left: what a message's row grows by when it is parked would be taken from it.
-    pub fn is_tight(&self) -> Result<bool, StoreError> {
-        Ok(self.used_bytes()? >= self.settings.max_bytes / 100 * 90)
-    }
-
-    /// What gives way to a message of this priority when there is no room: the oldest of the lowest priority.
-    ///
-    /// Under `hold` only critical messages displace, and never each other.
-    pub fn displaceable(&mut self, newcomer: Priority) -> Result<Option<MessageId>, StoreError> {
-        let lowest = match self.settings.when_full {
-            WhenFull::Hold if newcomer != Priority::Critical => return Ok(None),
-            _ if newcomer == Priority::Critical => Priority::High.rank(),
-            _ => newcomer.rank(),
-        };
-        while let Some(id) = self.displaceable.pop() {
-            let found: Option<i64> = self
-                .db
-                .prepare_cached("SELECT rank FROM message WHERE id = ?1 AND state IN (0, 3)")?
-                .query_row([id.0], |row| row.get(0))
-                .optional()?;
-            if found.is_some_and(|rank| rank >= lowest) {
-                return Ok(Some(id));
-            }
-        }
-        (self.displaceable_rank, self.displaceable) = self.least_important(lowest)?;
-        Ok(self.displaceable.pop())
-    }
-
-    /// One scan finds as many as a burst will need, the one to go first last.
-    fn least_important(&self, lowest: i64) -> Result<(i64, Vec<MessageId>), StoreError> {
-        let rank: Option<i64> =
-            self.db.query_row("SELECT max(rank) FROM message WHERE state IN (0, 3)", [], |row| row.get(0))?;
-        let Some(rank) = rank.filter(|rank| *rank >= lowest) else { return Ok((lowest, Vec::new())) };
-        let mut query = self
-            .db
-            .prepare_cached("SELECT id FROM message WHERE state IN (0, 3) AND rank = ?1 ORDER BY id LIMIT 256")?;
-        let mut ids: Vec<_> = query.query_map([rank], |row| row.get(0).map(MessageId))?.collect::<Result<_, _>>()?;
-        ids.reverse();
-        Ok((rank, ids))
     }
 
     /// Whether the broker's redelivery is one that was stored before: packet id, topic and payload within the last

@@ -41,6 +41,7 @@ mod person;
 pub(crate) mod power;
 mod receipt;
 mod retain;
+mod room;
 mod rows;
 mod salvage;
 mod schema;
@@ -59,10 +60,11 @@ pub use hold::Hold;
 pub use lane::Lane;
 pub use ledger::LedgerRow;
 pub use look::Looked;
-pub use message::{Attempt, Found, Recorded, Settling, Size, Spent};
+pub use message::{Attempt, Found, Recorded, Settling, Spent};
 pub use notice::{Known, State};
 pub use open::{folder, free_space};
 pub use receipt::{Receipt, Report};
+pub use room::{draft_bytes, row_bytes};
 pub use salvage::{LIFT_ALL, LOSS, REACHED_UNKNOWN};
 pub use settings::*;
 
@@ -386,9 +388,10 @@ impl Outbox {
     fn faulty(&mut self) -> Result<(), StoreError> {
         if std::mem::take(&mut self.fault.watched) {
             let folder = open::folder(&self.settings.path).to_owned();
-            let before = power::files(&folder);
+            let seen = || power::files(&folder).map_err(|error| StoreError::of_file(&error));
+            let before = seen()?;
             self.db.execute_batch("COMMIT")?;
-            self.fault.seen = Some([before, power::files(&folder)]);
+            self.fault.seen = Some([before, seen()?]);
             self.fault.commit = Some((false, rusqlite::ffi::SQLITE_IOERR_FSYNC));
         }
         let Some((happens, code)) = self.fault.commit.take() else { return Ok(()) };

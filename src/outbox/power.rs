@@ -11,17 +11,23 @@ use std::path::Path;
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// As they are at this instant.
-pub(crate) fn files(folder: &Path) -> Files {
-    let files = std::fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|file| file.path().is_file());
-    files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
+pub(crate) fn files(folder: &Path) -> std::io::Result<Files> {
+    let mut files = Files::new();
+    for file in std::fs::read_dir(folder)? {
+        let file = file?;
+        if file.path().is_file() {
+            files.insert(file.file_name().to_string_lossy().into_owned(), std::fs::read(file.path())?);
+        }
+    }
+    Ok(files)
 }
 
 /// Makes it so that the folder holds these files and no others.
-pub(crate) fn put_back(folder: &Path, files: &Files) {
-    for name in self::files(folder).into_keys().filter(|name| !files.contains_key(name)) {
-        std::fs::remove_file(folder.join(name)).unwrap();
+pub(crate) fn put_back(folder: &Path, files: &Files) -> std::io::Result<()> {
+    for name in self::files(folder)?.into_keys().filter(|name| !files.contains_key(name)) {
+        std::fs::remove_file(folder.join(name))?;
     }
-    files.iter().for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).unwrap());
+    files.iter().try_for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes))
 }
 
 thread_local! {

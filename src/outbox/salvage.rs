@@ -220,8 +220,8 @@ pub(super) fn holds_all(db: &Connection) -> Result<bool, StoreError> {
 pub(super) fn tables() -> [&'static Table; 14] {
     use tables::*;
     [
-        &BOX, &SENDER, &PERSON, &ALIAS[0], &LANE, &LEDGER, &MESSAGE, &CONTENT, &ATTEMPT, &RECEIPT, &HOLD, &HEALTH, &REPEAT,
-        &AUDIT,
+        &BOX, &SENDER, &PERSON, &ALIAS[0], &LANE, &LEDGER, &MESSAGE, &CONTENT, &ATTEMPT, &RECEIPT, &HOLD, &HEALTH,
+        &REPEAT, &AUDIT,
     ]
 }
 

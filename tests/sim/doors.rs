@@ -73,7 +73,9 @@ impl World {
         }
         let (label, _) = self.broker.owed.remove(place).expect("just found");
         let event = &self.books.events[&label];
-        if event.rule == "stop" {
+        // What is still owed for came again while it was held: this is its copy's room, and says nothing about the event.
+        let held = self.broker.owed.iter().any(|(other, _)| *other == label);
+        if event.rule == "stop" && !held {
             let to = event.to.clone();
             self.books.consent(&to, "all", false);
         }

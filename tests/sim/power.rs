@@ -18,7 +18,7 @@ impl World {
     /// SIGKILL: the files stay as they are at this instant. What is on its way to and from the box stays on its way, or is lost.
     pub fn crash(&mut self) {
         self.say(|| "crash".to_owned());
-        let files = power::files(self.folder.path());
+        let files = power::files(self.folder.path()).unwrap();
         self.count();
         self.dies(&files);
     }
@@ -26,7 +26,7 @@ impl World {
     fn dies(&mut self, files: &Files) {
         // Dropped, it closes its files in order; nothing of that happened.
         self.running = None;
-        power::put_back(self.folder.path(), files);
+        power::put_back(self.folder.path(), files).unwrap();
         for request in std::mem::take(&mut self.platform.open) {
             let (answer, ..) = self.platform.answer(&mut self.random, &request);
             self.platform.ghosts.push((request.attempt, answer));
@@ -52,7 +52,7 @@ impl World {
         self.count();
         let mut files = match self.cut_commit() {
             Some([before, after]) => self.torn(before, &after),
-            None => power::files(self.folder.path()),
+            None => power::files(self.folder.path()).unwrap(),
         };
         if self.random.bool() {
             files.insert(MARK.to_owned(), self.mark.clone());

@@ -189,7 +189,7 @@ impl World {
         let boot = format!("boot-{}", self.boot);
         let engine = Engine::new(rooms, rules, outbox, self.now(), &boot, self.seed).unwrap();
         assert!(engine.loss().is_none(), "seed {}: taken for damaged: {:?}", self.seed, engine.loss());
-        self.mark = power::files(self.folder.path()).remove(MARK).unwrap_or_default();
+        self.mark = power::files(self.folder.path()).unwrap().remove(MARK).unwrap_or_default();
         let (inbox, queue) = channel(super::broker::WINDOW, IN_FLIGHT);
         self.running = Some(Running { engine, queue, course: Course::default() });
         self.inbox = Some(inbox);

@@ -6,7 +6,7 @@ use super::Answered;
 use crate::engine::Engine;
 use crate::message::Outcome;
 use crate::operate::{Reply, SendOrder, SendReport};
-use crate::outbox::Size;
+use crate::outbox::draft_bytes;
 
 /// Told when there is no room: an operator is there to be told, so nothing is held back for later.
 const FULL: &str = "the store is full (outbox.max_bytes), and what waits comes first: nothing was stored; try again when \
@@ -38,13 +38,14 @@ impl Engine {
         let priority = draft.terms().priority;
         let before = self.soft.held.iter().any(|held| held.priority <= priority);
         let waits = report.message.outcome == Outcome::Stored;
-        if (waits && before) || !self.make_room(priority, Size::of(&draft))? {
+        if (waits && before) || !self.make_room(priority, 1, || draft_bytes(&draft))? {
             return Ok(Reply::Refused(FULL.to_owned()));
         }
         // An operator's message has no event id: it is never taken for a repeat.
         if let Some((id, outcome, reason)) = self.draft(draft)? {
             report.id = Some(self.outbox.shown(id));
-            if outcome != Outcome::Stored {
+            let stored = outcome == Outcome::Stored;
+            if !stored {
                 (report.message.outcome, report.message.reason, report.message.until) = (outcome, reason, None);
             }
         }

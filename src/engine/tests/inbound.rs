@@ -399,7 +399,10 @@ fn of_what_goes_to_all_strangers_leave_only_their_stop() {
     };
     let before = people(&mut kit);
     to_all(&mut kit, wrote(stranger, MONDAY + 2000, "Oi, tudo bem?"));
-    to_all(&mut kit, Notice::Marketing { who: Who { digits: Some(stranger.into()), user: None }, stop: false, at: None });
+    to_all(
+        &mut kit,
+        Notice::Marketing { who: Who { digits: Some(stranger.into()), user: None }, stop: false, at: None },
+    );
     assert_eq!((published(&kit).len(), people(&mut kit)), (1, before), "nothing of a stranger is kept");
 
     let (sent, shown) = (kit.sent.len(), published(&kit).len());
