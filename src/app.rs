@@ -97,6 +97,14 @@ impl Daemon {
     /// # Errors
     /// What keeps it from starting. An absent broker or uplink does not.
     pub async fn start(loaded: Loaded) -> Result<Daemon, StartError> {
+        Daemon::start_with(loaded, mqtt::Timing::default()).await
+    }
+
+    /// As [`start`](Self::start), with other times of the broker's door.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn start_with(loaded: Loaded, timing: mqtt::Timing) -> Result<Daemon, StartError> {
         let Loaded { config, rules, .. } = loaded;
         let outbox = open_store(&config).await?;
         let clock = SystemClock::start(Some(outbox.row().wall.reading()));
@@ -118,7 +126,7 @@ impl Daemon {
         let webhook_address = webhook.as_ref().and_then(|door| door.address().ok());
         let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());
         let uplink = Uplink::open(&config.uplink, &clock, &Handle::current(), sink.clone())?;
-        let mqtt = mqtt::open(&config.mqtt, &clock, sink)?;
+        let mqtt = mqtt::open_with(&config.mqtt, &clock, sink, timing)?;
 
         let mut tasks = vec![tokio::spawn(operate::serve_socket(socket, desk.clone())).abort_handle()];
         if let Some(listener) = page {

@@ -169,7 +169,9 @@ pub(super) fn start_failure(error: StartError) -> Failure {
         StartError::Store(error) if error.is_bug() => Exit::Bug,
         StartError::Engine(failure) if failure.is_bug() => Exit::Bug,
         StartError::Store(_) | StartError::Engine(_) => Exit::Storage,
-        StartError::Socket(_) | StartError::Listen(_) | StartError::Webhook(_) | StartError::Thread(_) => Exit::Unavailable,
+        StartError::Socket(_) | StartError::Listen(_) | StartError::Webhook(_) | StartError::Thread(_) => {
+            Exit::Unavailable
+        }
         StartError::Ended => Exit::Bug,
         StartError::Mqtt(_) | StartError::Uplink(_) => Exit::Config,
     };

@@ -178,9 +178,7 @@ fn configure(
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
-            builder
-                .with_client_auth_cert(chain, private_key(key)?)
-                .map_err(|why| not_usable(why, certificate, key))?
+            builder.with_client_auth_cert(chain, private_key(key)?).map_err(|why| not_usable(why, certificate, key))?
         }
     };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();

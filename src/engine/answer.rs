@@ -5,7 +5,7 @@
 use super::soft::Flight;
 use super::{Engine, Tally};
 use crate::message::{Answer, AttemptId, MessageId, Outcome, PersonId, Reason};
-use crate::outbox::{Found, Lane, Settling, Spent, StoreError};
+use crate::outbox::{Found, Lane, Settling, Spent, State, StoreError};
 use crate::pace::{self, Class, Recent};
 use crate::policy::{self, Next};
 use crate::time::BoxTime;
@@ -37,6 +37,10 @@ impl Engine {
     /// What a verdict asks for, in the order: the attempt, the message, the person, the template, the number. The person's lane is
     /// read and written once.
     fn judge(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
+        if self.outbox.known(flight.message)?.is_some_and(|known| known.state == State::Settled) {
+            return self.answered_after_report(flight, verdict);
+        }
+        let early = self.outbox.early_failure(flight.attempt)?;
         let spent = match verdict.message {
             Fate::Unsent => Spent::Refunded,
             Fate::Unknown { .. } => Spent::Unknown,
@@ -47,7 +51,7 @@ impl Engine {
         let person = self.learn(flight.person, &verdict.known_as)?;
         let mut lane = self.outbox.lane(person)?;
         self.account(&mut lane, flight, verdict);
-        self.hold_as_told(flight, verdict)?;
+        self.hold_as_told(flight.message, flight.token, verdict)?;
         // Always there: only what is settled is forgotten.
         let Some(found) = self.outbox.found(flight.message)? else { return self.settle(lane) };
         match &verdict.message {
@@ -63,7 +67,7 @@ impl Engine {
             }
             Fate::Refused => self.refuse(flight.message, verdict.reason, &verdict.detail)?,
             Fate::Again => {
-                let due = self.due_again(flight, verdict)?;
+                let due = self.due_again(flight.message, verdict)?;
                 self.back_to_queue(flight.message, due, verdict.reason, &verdict.detail, true)?;
             }
             Fate::Unsent => {
@@ -76,11 +80,32 @@ impl Engine {
         if let Some(on_person) = verdict.person {
             self.on_person(person, found.category, on_person)?;
         }
+        self.settle(lane)?;
+        self.failed_before_answer(flight.message, early, &verdict.message)
+    }
+
+    /// The platform's report on the message came first and settled it: the answer tells of person, number and account only.
+    fn answered_after_report(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
+        self.outbox.close(flight.attempt, verdict.reason, verdict.code, Spent::Kept, self.moment)?;
+        let person = self.learn(flight.person, &verdict.known_as)?;
+        self.hold_as_told(flight.message, flight.token, verdict)?;
+        let mut lane = self.outbox.lane(person)?;
+        pace::pair_answered(&mut lane.pair, self.moment.boxed);
         self.settle(lane)
     }
 
+    /// A report of failure that came before the answer is acted on now that the attempt is over.
+    fn failed_before_answer(&mut self, id: MessageId, code: Option<i64>, fate: &Fate) -> Result<(), StoreError> {
+        match (code, fate) {
+            (Some(code), Fate::Accepted { .. } | Fate::Unknown { .. }) => {
+                self.failed(id, (code >= 0).then_some(code), "").map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Other names of the person. Should two rows turn out to be one person, what is on its way follows.
-    fn learn(&mut self, person: PersonId, known_as: &KnownAs) -> Result<PersonId, StoreError> {
+    pub(super) fn learn(&mut self, person: PersonId, known_as: &KnownAs) -> Result<PersonId, StoreError> {
         let (wa_id, user) = (known_as.wa_id.as_deref(), known_as.user_id.as_deref());
         let (person, united) = self.outbox.learn(person, wa_id, user)?;
         if united {
@@ -118,17 +143,22 @@ impl Engine {
         match (&verdict.message, verdict.person) {
             (Fate::Accepted { .. }, _) => pace::pair_succeeded(&mut lane.pair),
             (_, Some(OnPerson::PairLimit)) => {
-                let wait = pace::pair_strike(&mut lane.pair);
-                lane.held_until = lane.held_until.max(self.moment.boxed + wait);
-                // Whatever its priority: it is the platform that refuses this person.
-                lane.held_rank = 0;
+                self.strike(lane);
             }
             _ => {}
         }
     }
 
+    /// The platform refuses this person for now: 4^X seconds.
+    pub(super) fn strike(&self, lane: &mut Lane) {
+        let wait = pace::pair_strike(&mut lane.pair);
+        lane.held_until = lane.held_until.max(self.moment.boxed + wait);
+        // Whatever its priority: it is the platform that refuses this person.
+        lane.held_rank = 0;
+    }
+
     /// When a message that was refused for now may be tried again. What holds the number, template or person holds it besides.
-    fn due_again(&mut self, flight: Flight, verdict: &Verdict) -> Result<BoxTime, StoreError> {
+    pub(super) fn due_again(&mut self, id: MessageId, verdict: &Verdict) -> Result<BoxTime, StoreError> {
         if verdict.number.is_some()
             || verdict.account.is_some()
             || verdict.template.is_some()
@@ -136,7 +166,7 @@ impl Engine {
         {
             return Ok(self.moment.boxed);
         }
-        let tries = self.outbox.load(flight.message)?.map_or(1, |message| message.tries());
+        let tries = self.outbox.load(id)?.map_or(1, |message| message.tries());
         Ok(self.moment.boxed + pace::backoff(Class::Server, tries.max(1), self.random.u64(..)))
     }
 
@@ -145,7 +175,7 @@ impl Engine {
     }
 
     /// Back into its person's queue, unless something newer about the same subject waits there already.
-    fn back_to_queue(
+    pub(super) fn back_to_queue(
         &mut self,
         id: MessageId,
         due: BoxTime,
@@ -211,7 +241,7 @@ impl Engine {
         self.end(id, Outcome::Unknown, Reason::NotRepeated, "", false)
     }
 
-    fn on_person(
+    pub(super) fn on_person(
         &mut self,
         person: PersonId,
         category: Option<crate::message::Category>,
@@ -238,6 +268,7 @@ impl Engine {
             if self.soft.in_flight.iter().any(|flight| flight.attempt == attempt.id) {
                 continue;
             }
+            let early = self.outbox.early_failure(attempt.id)?;
             self.outbox.close(attempt.id, Reason::Restarted, None, Spent::Unknown, self.moment)?;
             let mut lane = self.outbox.lane(attempt.person)?;
             pace::pair_answered(&mut lane.pair, self.moment.boxed);
@@ -246,6 +277,7 @@ impl Engine {
                 self.not_known(&found, &mut lane, None, Reason::Restarted, detail)?;
             }
             self.settle(lane)?;
+            self.failed_before_answer(attempt.message, early, &Fate::Unknown { repeats: None })?;
         }
         Ok(())
     }

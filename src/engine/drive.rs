@@ -51,7 +51,8 @@ pub struct Queue {
 
 /// The two queues, with room for `receive_maximum` arrivals (and a quarter for QoS 0) and `max_in_flight` answers.
 pub fn channel(receive_maximum: usize, max_in_flight: usize) -> (Inbox, Queue) {
-    let (urgent, urgent_queue) = bounded(max_in_flight + limits::OPERATORS + limits::NOTICES + limits::RECEIPTS_IN_FLIGHT + NEWS);
+    let (urgent, urgent_queue) =
+        bounded(max_in_flight + limits::OPERATORS + limits::NOTICES + limits::RECEIPTS_IN_FLIGHT + NEWS);
     let (arrivals, arrival_queue) = bounded(receive_maximum + receive_maximum / 4 + 1);
     let (stop, stop_queue) = bounded(1);
     (Inbox { urgent, arrivals, stop }, Queue { urgent: urgent_queue, arrivals: arrival_queue, stop: stop_queue })

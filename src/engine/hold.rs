@@ -4,7 +4,7 @@
 
 use super::Engine;
 use super::limit::GATES;
-use super::soft::{Flight, in_force};
+use super::soft::in_force;
 use crate::message::{Category, Content, MessageId, Number, PersonId, Priority, Reason, Stored, hex};
 use crate::outbox::{Hold, StoreError};
 use crate::pace::{self, Class};
@@ -20,13 +20,17 @@ pub(super) const BY_OPERATOR: &str = "operator";
 pub(super) const QUIET: &str = "quiet:";
 
 impl Engine {
-    /// What an answer says about more than its message and person.
-    pub(super) fn hold_as_told(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
-        let id = flight.message;
+    /// What an answer, to a request with this token, or a report says about more than its message and person.
+    pub(super) fn hold_as_told(
+        &mut self,
+        id: MessageId,
+        token: Option<[u8; 8]>,
+        verdict: &Verdict,
+    ) -> Result<(), StoreError> {
         let by_token = |lift| matches!(lift, Lift::Token);
         let token_stop = matches!(verdict.number, Some(OnNumber::Stop { lifted_by }) if by_token(lifted_by))
             || matches!(verdict.account, Some(OnAccount::Stop { lifted_by }) if by_token(lifted_by));
-        if token_stop && flight.token != self.soft.token {
+        if token_stop && token != self.soft.token {
             // It is the old token that was refused, and there is another by now.
             return Ok(());
         }

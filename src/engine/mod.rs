@@ -15,6 +15,7 @@ mod boxtime;
 mod dispatch;
 mod drive;
 mod hold;
+mod inbound;
 mod io;
 mod limit;
 mod loss;
@@ -92,6 +93,7 @@ enum Tally {
     Message(Category, Outcome, Reason),
     Answered(std::time::Duration),
     Overrun(u64),
+    Notice(&'static str, u64),
 }
 
 /// A repeat is recognised by the message that it repeats, and limits count attempts: settled messages are kept at least as long as
@@ -442,6 +444,7 @@ impl Engine {
                 Tally::Message(category, outcome, reason) => self.status.message(category, outcome, reason),
                 Tally::Answered(took) => self.status.answered(took),
                 Tally::Overrun(dropped) => self.status.overrun(dropped),
+                Tally::Notice(kind, updates) => self.status.notices(kind, updates),
             }
         }
         let at = self.moment.wall.reading();

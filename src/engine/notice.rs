@@ -1,75 +1,177 @@
 //! What the platform reports by itself: how messages went on, what people write and wish, news of the account.
 //!
 //! Floor: engine. Read by `whatsapp`; a body is true as a whole or not at all, and may come more than once, in any order.
+//!
+//! ```text
+//!              sent, delivered, read                         failed
+//!   waiting    the repeat is withdrawn, settled              for good: failed; else the repeat goes on
+//!   posted     settled; the answer changes nothing any more  kept with the attempt until the answer comes
+//!   unknown    settled                                       by the table of codes: again, or failed
+//!   accepted   goes up: accepted < delivered < read          the same
+//!   delivered  goes up                                       nothing: it was there
+//! ```
 
-use super::{Action, Engine};
-use crate::message::{Inbound, MessageId, Notice, Notices, Number, Outcome, PersonId, Progress, Reason, Status, Who};
-use crate::outbox::{Settling, StoreError};
-use std::time::Duration;
+use super::{Action, Engine, Tally};
+use crate::limits;
+use crate::message::{AttemptId, MessageId, Notice, Notices, Outcome, Priority, Progress, Reason, Status};
+use crate::outbox::{Found, Known, Settling, Size, Spent, State, StoreError};
+use crate::pace;
+use crate::policy::{self, Next};
+use crate::whatsapp::{self, Fate, KnownAs, OnPerson};
 
-/// The platform's service window (facts 2.6).
-const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// Stands for a report of failure without a code, while it waits for the answer.
+const NO_CODE: i64 = -1;
 
 impl Engine {
     /// One body, whichever way it came.
     pub(super) fn heard(&mut self, ticket: u64, body: &Notices) -> Result<(), StoreError> {
+        // What cannot be kept is not acknowledged: the platform sends it again.
+        let rows = body.notices.len() as u64;
+        if !self.outbox.has_room(Priority::Critical, Size { rows, bytes: rows * limits::OUTCOME })? {
+            self.out.push(Action::Heard(ticket, false));
+            return Ok(());
+        }
         for notice in &body.notices {
-            match notice {
+            let kind = match notice {
                 Notice::Status(status) => self.status_of(status)?,
                 Notice::Inbound(inbound) => self.inbound(inbound)?,
-                Notice::Marketing { who, stop, .. } => {
-                    if let Some(person) = self.person_of(who)? {
-                        self.outbox.set_marketing_stopped(person, *stop)?;
-                    }
-                }
-                Notice::Moved { .. } | Notice::News(_) => {}
-            }
+                Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at)?,
+                Notice::Moved { from, to } => self.moved(from, to)?,
+                Notice::News(_) => "news",
+            };
+            self.tally.push(Tally::Notice(kind, 1));
+        }
+        if body.skipped > 0 {
+            self.tally.push(Tally::Notice("skipped", body.skipped));
         }
         self.out.push(Action::Heard(ticket, true));
         Ok(())
     }
 
-    /// Statuses come in any order: a message only ever goes up.
-    fn status_of(&mut self, status: &Status) -> Result<(), StoreError> {
-        let Some(id) = self.message_of(status) else { return Ok(()) };
-        let Some(found) = self.outbox.found(id)? else { return Ok(()) };
-        let outcome = match &status.progress {
-            Progress::Sent => return Ok(()),
-            Progress::Delivered => Outcome::Delivered,
-            Progress::Read => Outcome::Read,
-            Progress::Failed { .. } => Outcome::Failed,
+    /// What it was, for the counters.
+    fn status_of(&mut self, status: &Status) -> Result<&'static str, StoreError> {
+        let named = self.message_named(status);
+        let id = if named.is_some() { named } else { self.outbox.of_wamid(&status.wamid)? };
+        let Some(id) = id else { return Ok("foreign") };
+        let (Some(found), Some(known)) = (self.outbox.found(id)?, self.outbox.known(id)?) else {
+            return Ok("foreign");
         };
-        // Only what the platform took, and not yet as far.
-        if !self.outbox.outcome(id)?.is_some_and(|known| known < outcome && known >= Outcome::Accepted) {
-            return Ok(());
+        if let Some(person) = found.person {
+            self.learn(person, &KnownAs { wa_id: status.who.digits.clone(), user_id: status.who.user.clone() })?;
         }
-        let told = Settling { wamid: Some(&status.wamid), ..Settling::new(outcome, Reason::Taken) };
-        self.outbox.settle(id, &told, self.moment)?;
-        self.tell(&found, outcome, Reason::Taken, "", false);
-        Ok(())
+        let changed = match &status.progress {
+            Progress::Sent => self.went_on(&found, known, status, Outcome::Accepted)?,
+            Progress::Delivered => self.went_on(&found, known, status, Outcome::Delivered)?,
+            Progress::Read => self.went_on(&found, known, status, Outcome::Read)?,
+            Progress::Failed { code, said } => known.may_be(&status.wamid) && self.failed(id, *code, said)?,
+        };
+        Ok(if changed { "status" } else { "repeated" })
     }
 
-    /// The message that `biz_opaque_callback_data` names, if it is ours.
-    fn message_of(&self, status: &Status) -> Option<MessageId> {
+    /// The message that `biz_opaque_callback_data` names, if it is one of this store.
+    fn message_named(&self, status: &Status) -> Option<MessageId> {
         let mut parts = status.data.as_deref()?.splitn(3, '/');
         let (branch, id) = (parts.next()?, parts.next()?);
-        if branch != self.branch {
-            return None;
+        (branch == self.branch).then(|| self.outbox.read_shown(id))?
+    }
+
+    /// It was taken, or came further: a message only ever goes up. Whether that was news.
+    fn went_on(&mut self, found: &Found, known: Known, status: &Status, outcome: Outcome) -> Result<bool, StoreError> {
+        let open = matches!(known.outcome, Outcome::Unknown | Outcome::Accepted | Outcome::Delivered);
+        if known.state == State::Settled && !(open && known.outcome < outcome) {
+            return Ok(false);
         }
-        self.outbox.read_shown(id)
+        let detail = match known.state {
+            State::Waiting => "the report came late: the repeat that had not left is withdrawn",
+            State::Unknown => "no answer came, and then this report",
+            State::Posted => "the report came before the answer",
+            State::Settled => "",
+        };
+        if known.state == State::Posted {
+            for attempt in self.outbox.attempts_in_doubt(found.id)? {
+                self.outbox.close(attempt, Reason::Reported, None, Spent::Kept, self.moment)?;
+            }
+        }
+        let wamid = known.wamid.is_none().then_some(status.wamid.as_str());
+        let told = Settling { detail, wamid, ..Settling::new(outcome, Reason::Reported) };
+        self.outbox.settle(found.id, &told, self.moment)?;
+        self.tell(found, outcome, Reason::Reported, detail, false);
+        if known.state == State::Settled {
+            return Ok(true);
+        }
+        self.number_works()?;
+        if let Some(person) = self.outbox.found(found.id)?.and_then(|found| found.person) {
+            let mut lane = self.outbox.lane(person)?;
+            pace::pair_succeeded(&mut lane.pair);
+            // The wait for this very word; a back-off that lasts longer stays.
+            if known.state == State::Unknown && lane.held_until == known.due {
+                lane.held_until = self.moment.boxed;
+            }
+            self.settle(lane)?;
+        }
+        Ok(true)
     }
 
-    fn inbound(&mut self, inbound: &Inbound) -> Result<(), StoreError> {
-        let Some(person) = self.person_of(&inbound.who)? else { return Ok(()) };
-        let at = inbound.at.unwrap_or(self.moment.wall.reading());
-        self.outbox.open_window(person, at + WINDOW)?;
-        self.needs_no_place(person)?;
-        self.refresh(person)
+    /// It did not arrive, and that is certain: what a code asks for is what it asks for in an answer. Whether that was news.
+    pub(super) fn failed(&mut self, id: MessageId, code: Option<i64>, said: &str) -> Result<bool, StoreError> {
+        let (Some(found), Some(known)) = (self.outbox.found(id)?, self.outbox.known(id)?) else { return Ok(false) };
+        let Some(attempt) = self.the_one_that_failed(id, known)? else { return Ok(false) };
+        if known.state == State::Posted {
+            self.outbox.failed_early(attempt, code.unwrap_or(NO_CODE))?;
+            return Ok(true);
+        }
+        let verdict = whatsapp::failed(code, said);
+        self.outbox.close(attempt, verdict.reason, verdict.code, Spent::Kept, self.moment)?;
+        self.hold_as_told(id, None, &verdict)?;
+        let again = self.may_go_again(&found, known, &verdict.message)?;
+        match known.state {
+            State::Waiting if again => {}
+            // One that ended as unknown was told so: it does not begin anew.
+            State::Unknown | State::Settled
+                if again && !(known.state == State::Settled && known.outcome == Outcome::Unknown) =>
+            {
+                let due = self.due_again(id, &verdict)?;
+                self.back_to_queue(id, due, verdict.reason, &verdict.detail, true)?;
+            }
+            _ => self.end(id, Outcome::Failed, verdict.reason, &verdict.detail, verdict.loud)?,
+        }
+        let Some(person) = found.person else { return Ok(true) };
+        if let Some(effect) = verdict.person {
+            self.on_person(person, found.category, effect)?;
+        }
+        let mut lane = self.outbox.lane(person)?;
+        if verdict.person == Some(OnPerson::PairLimit) {
+            self.strike(&mut lane);
+        }
+        self.settle(lane)?;
+        Ok(true)
     }
 
-    /// A number that nobody can read is no person that we could answer.
-    fn person_of(&mut self, who: &Who) -> Result<Option<PersonId>, StoreError> {
-        let Some(Ok(number)) = who.digits.as_deref().map(Number::of_digits) else { return Ok(None) };
-        self.outbox.person(&number).map(Some)
+    /// The attempt that a report of failure is about: the only one that may have arrived, or the one that was taken. Of several
+    /// of which nobody knows it is none.
+    fn the_one_that_failed(&self, id: MessageId, known: Known) -> Result<Option<AttemptId>, StoreError> {
+        let doubtful = self.outbox.attempts_in_doubt(id)?;
+        let of_taken = known.state == State::Settled && known.wamid.is_some();
+        let may_have_failed = match known.state {
+            State::Settled => matches!(known.outcome, Outcome::Unknown | Outcome::Accepted),
+            _ => true,
+        };
+        Ok(doubtful.last().copied().filter(|_| may_have_failed && (of_taken || doubtful.len() == 1)))
+    }
+
+    /// Whether what surely did not arrive is sent again: where the platform refused it for now; where it had a fault, as often as
+    /// after an unknown; while it is of use and its text is there.
+    fn may_go_again(&self, found: &Found, known: Known, fate: &Fate) -> Result<bool, StoreError> {
+        let asked = match fate {
+            Fate::Refused | Fate::Accepted { .. } => false,
+            Fate::Again | Fate::Unsent => true,
+            Fate::Unknown { repeats } => {
+                let next = found
+                    .category
+                    .map(|category| policy::after_unknown(&self.policy, found.priority, category, known.tries));
+                next == Some(Next::Repeat) && repeats.is_none_or(|most| known.tries <= most)
+            }
+        };
+        Ok(asked && self.outbox.load(found.id)?.is_some_and(|message| message.expires_boxed() > self.moment.boxed))
     }
 }

@@ -175,6 +175,8 @@ codes! {
         // --- answers
         /// 200.
         Taken = "taken",
+        /// The platform reported it, by itself.
+        Reported = "reported",
         /// No connection: surely not sent.
         NoConnection = "no-connection",
         /// The certificate or the TLS handshake failed: surely not sent.

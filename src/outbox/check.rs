@@ -80,6 +80,8 @@ const STEPS: &[Step] = &[
                  WHERE i.dedupe = m.dedupe AND i.id = m.id))
              AND (subject IS NULL OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_subject
                  WHERE i.person IS m.person AND i.subject = m.subject AND i.id = m.id))
+             AND (wamid_hash IS NULL OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_wamid
+                 WHERE i.wamid_hash = m.wamid_hash AND i.id = m.id))
              AND (state NOT IN (0, 3) OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_expiry
                  WHERE i.state IN (0, 3) AND i.expires = m.expires AND i.id = m.id))
              AND CASE state
@@ -252,9 +254,9 @@ mod tests {
         INSERT INTO lane (sender, person, rank, due, reached) VALUES (1, 1, 2, 0, 0);
         INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'till', '', NULL, NULL, 0, NULL);
         INSERT INTO repeat VALUES (1, 1, x'01');
-        INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, purpose,
+        INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, wamid_hash, purpose,
                 category, template, arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
-            SELECT column1, column2, 1, 1, 2, 0, 0, 9, column3, 'r', 't', x'01', 's', 'orders', '', '', 0, 0, column4, '', '', 0, 0
+            SELECT column1, column2, 1, 1, 2, 0, 0, 9, column3, 'r', 't', x'01', 's', 7, 'orders', '', '', 0, 0, column4, '', '', 0, 0
             FROM (VALUES (1, 0, NULL, 'stored'), (2, 1, NULL, 'stored'), (3, 2, NULL, 'unknown'), (4, 3, 'pause', 'stored'),
                          (5, 4, NULL, 'accepted'));
         INSERT INTO attempt (id, message, try, boxed, wall, boot, spent) VALUES (1, 2, 1, 0, 0, '', 1);";
@@ -292,6 +294,7 @@ mod tests {
             ("message_aside", "message"),
             ("message_dedupe", "message"),
             ("message_subject", "message"),
+            ("message_wamid", "message"),
             ("attempt_message", "attempt"),
         ] {
             let wrong = wrong(index, "");

@@ -484,10 +484,12 @@ impl Outbox {
         detail: &str,
         counted: bool,
     ) -> Result<(), StoreError> {
+        // It may have been settled: its text is needed again.
+        self.forgettable.retain(|known| *known != id.0);
         self.write()?
             .prepare_cached(
                 "UPDATE message SET state = 0, hold = NULL, due = ?1, outcome = 'stored', reason = ?2, detail = ?3,
-                     tries = tries - ?4 WHERE id = ?5",
+                     tries = tries - ?4, wamid = NULL, wamid_hash = NULL WHERE id = ?5",
             )?
             .execute(params![due.0, reason.code(), detail, i64::from(!counted), id.0])?;
         Ok(())
@@ -507,16 +509,6 @@ impl Outbox {
         Ok(())
     }
 
-    /// Where a message stands.
-    pub fn outcome(&self, id: MessageId) -> Result<Option<Outcome>, StoreError> {
-        let code: Option<String> = self
-            .db
-            .prepare_cached("SELECT outcome FROM message WHERE id = ?1")?
-            .query_row([id.0], |row| row.get(0))
-            .optional()?;
-        Ok(code.and_then(|code| Outcome::of_code(&code)))
-    }
-
     /// Ends a message.
     pub fn settle(&mut self, id: MessageId, settling: &Settling<'_>, now: Moment) -> Result<(), StoreError> {
         self.change(id, state::SETTLED, settling, now)
@@ -530,7 +522,8 @@ impl Outbox {
         self.write()?
             .prepare_cached(
                 "UPDATE message SET state = ?1, hold = NULL, outcome = ?2, reason = ?3, detail = ?4,
-                     wamid = coalesce(?5, wamid), changed = ?6, changed_wall = ?7 WHERE id = ?8",
+                     wamid = coalesce(?5, wamid), wamid_hash = coalesce(?9, wamid_hash), changed = ?6, changed_wall = ?7
+                 WHERE id = ?8",
             )?
             .execute(params![
                 state,
@@ -540,7 +533,8 @@ impl Outbox {
                 settling.wamid,
                 now.boxed.0,
                 wall.0,
-                id.0
+                id.0,
+                settling.wamid.map(super::notice::hash),
             ])?;
         self.add_receipt(id.0, settling.outcome, settling.reason.code(), wall)
     }

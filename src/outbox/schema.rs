@@ -83,6 +83,7 @@ CREATE TABLE message (
     arrived INTEGER NOT NULL, arrived_wall INTEGER NOT NULL, at_wall INTEGER,
     outcome TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
     changed INTEGER NOT NULL, changed_wall INTEGER NOT NULL, wamid TEXT,
+    wamid_hash INTEGER,                 -- of the latest attempt that the platform took: its reports, and answers to it, are found by it
     cut INTEGER NOT NULL DEFAULT 0      -- something was cut to the platform's length
 );
 CREATE INDEX message_waiting ON message (sender, person, rank, id) WHERE state = 0;
@@ -91,6 +92,7 @@ CREATE INDEX message_open ON message (state, due) WHERE state IN (1, 2);
 CREATE INDEX message_parked ON message (hold, due) WHERE state = 3;
 CREATE INDEX message_aside ON message (person) WHERE state = 3;
 CREATE INDEX message_dedupe ON message (dedupe) WHERE dedupe IS NOT NULL;
+CREATE INDEX message_wamid ON message (wamid_hash) WHERE wamid_hash IS NOT NULL;
 CREATE INDEX message_subject ON message (person, subject) WHERE subject IS NOT NULL;
 CREATE TABLE content (message INTEGER PRIMARY KEY, number TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE attempt (

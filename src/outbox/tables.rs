@@ -119,6 +119,7 @@ pub(super) const MESSAGE: Table = Table {
         ("changed", Number),
         ("changed_wall", Number),
         ("wamid", TextOrNull),
+        ("wamid_hash", NumberOrNull),
         ("cut", Number),
     ],
 };

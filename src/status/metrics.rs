@@ -26,6 +26,10 @@ pub fn text(status: &Status, gauges: &Gauges) -> String {
         let labels = [("category", *category), ("outcome", outcome.code()), ("reason", reason.code())];
         page.sample("branchline_messages_total", &labels, count);
     }
+    page.family("branchline_notices_total", "counter", "Updates that the platform reported since the start, by kind.");
+    for (kind, updates) in &status.notices {
+        page.sample("branchline_notices_total", &[("kind", kind)], updates);
+    }
     outbox(&mut page, gauges);
     page.family("branchline_link_up", "gauge", "1 while the connection is set up.");
     for link in &gauges.links {

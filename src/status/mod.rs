@@ -24,6 +24,7 @@ pub struct Status {
     /// rule → result → how many.
     events: BTreeMap<String, BTreeMap<&'static str, u64>>,
     messages: BTreeMap<(&'static str, Outcome, Reason), u64>,
+    notices: BTreeMap<&'static str, u64>,
     last: HistoryBuf<LastLine, { limits::LAST_EVENTS }>,
     commit_seconds: Histogram,
     send_seconds: Histogram,
@@ -35,6 +36,7 @@ impl Default for Status {
         Status {
             events: BTreeMap::new(),
             messages: BTreeMap::new(),
+            notices: BTreeMap::new(),
             last: HistoryBuf::new(),
             commit_seconds: Histogram::new(histogram::COMMIT_SECONDS),
             send_seconds: Histogram::new(histogram::SEND_SECONDS),
@@ -57,6 +59,11 @@ impl Status {
     /// A message came to stand at this outcome.
     pub fn message(&mut self, category: Category, outcome: Outcome, reason: Reason) {
         *self.messages.entry((category.code(), outcome, reason)).or_default() += 1;
+    }
+
+    /// So many updates of the platform were heard: of this kind, or of none that is known here.
+    pub fn notices(&mut self, kind: &'static str, updates: u64) {
+        *self.notices.entry(kind).or_default() += updates;
     }
 
     /// Remembers a line; the oldest of `limits::LAST_EVENTS` makes room.

@@ -48,6 +48,7 @@ fn metrics_have_the_promised_names_and_shape() {
     status.event("", Reason::NoRule.code());
     status.overrun(5);
     status.message(Category::Utility, Outcome::Accepted, Reason::Taken);
+    status.notices("status", 3);
     status.committed(Duration::from_micros(800), 2);
     status.answered(Duration::from_millis(40));
     status.answered(Duration::from_secs(60));

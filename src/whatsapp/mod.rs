@@ -14,7 +14,7 @@ mod verdict;
 
 pub use codes::{Class, Row, row};
 pub use notice::{Unreadable, is_signature, notices, signed};
-pub use read::read;
+pub use read::{failed, read};
 pub use request::{Request, request};
 pub use settings::*;
 pub use verdict::{BackOffClass, Circuit, Fate, KnownAs, Lift, OnAccount, OnNumber, OnPerson, OnTemplate, Verdict};

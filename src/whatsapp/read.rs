@@ -23,7 +23,7 @@ use super::codes::{Class, Row, row};
 use super::verdict::{BackOffClass, Circuit, Fate, KnownAs, Lift, OnAccount, OnNumber, OnPerson, OnTemplate, Verdict};
 use crate::limits;
 use crate::message::{Answer, Lost, NotSent, Reason, masked_from};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What follows from `answer`. Any bytes and any status give a verdict.
 pub fn read(answer: &Answer) -> Verdict {
@@ -60,6 +60,20 @@ fn read_http(status: u16, body: &[u8]) -> Verdict {
     match code.and_then(row) {
         Some(row) => by_code(&row, code, error),
         None => Verdict { code, ..by_status(status, Some(error)) },
+    }
+}
+
+/// What follows from the report that a message which was taken failed after all (facts 3.1: the same failure comes as an
+/// answer, later, or both): by the same table. That it did not arrive is certain, so it may be sent again whatever the code.
+pub fn failed(code: Option<i64>, said: &str) -> Verdict {
+    let error = json!({ "message": said });
+    match code.and_then(row) {
+        Some(row) => by_code(&row, code, &error),
+        None => {
+            let hint = if code.is_some() { "a code that this version does not know" } else { "no code was given" };
+            let verdict = Verdict::of(Fate::Refused, Reason::UnknownCode, self::said(hint, &error), Circuit::Works);
+            Verdict { code, loud: true, ..verdict }
+        }
     }
 }
 

@@ -16,15 +16,16 @@ pub struct Reach {
 
 /// Outcomes that this version's engine does not produce.
 const NO_OUTCOME: &[(Outcome, &str)] = &[
-    (Outcome::Delivered, "comes with the platform's status reports: the webhook is a later issue"),
-    (Outcome::Read, "comes with the platform's status reports: the webhook is a later issue"),
-    (Outcome::Failed, "comes with the platform's status reports: the webhook is a later issue"),
+    (Outcome::Delivered, "comes with the platform's status reports, which this world does not send yet"),
+    (Outcome::Read, "comes with the platform's status reports, which this world does not send yet"),
+    (Outcome::Failed, "comes with the platform's status reports, which this world does not send yet"),
     (Outcome::Merged, "digests are a later issue"),
 ];
 
 /// Reasons that this version's engine does not produce, or not from the inputs of this world.
 const NO_REASON: &[(Reason, &str)] = &[
     (Reason::StoreDamaged, "damage has seeds of its own: tests/damage"),
+    (Reason::Reported, "as the outcomes above"),
     (Reason::Dropped, "`outbox drop` is a later issue"),
     (Reason::TooManyRecipients, "the check of a configuration counts them"),
     (Reason::TemplateMismatch, "the check of a configuration refuses a rule whose default language has no template"),

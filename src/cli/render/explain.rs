@@ -187,7 +187,9 @@ fn hint(draft: &DraftExplained, basis: Basis) -> Option<String> {
             "held: see branchline status, and branchline resume".into()
         }
         (_, Reason::ClockUnsynced) => "it waits until the box knows the time".into(),
-        (_, Reason::QuietHours) => "quiet hours of its category, or outside its rule's hours: it leaves when they end".into(),
+        (_, Reason::QuietHours) => {
+            "quiet hours of its category, or outside its rule's hours: it leaves when they end".into()
+        }
         (_, Reason::WindowClosed) => {
             "free text goes only within 24 hours of the person's last message: use a template".into()
         }

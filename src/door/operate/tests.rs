@@ -166,7 +166,8 @@ async fn a_stale_socket_is_taken_over_and_a_living_one_is_not() {
 #[tokio::test]
 async fn the_desk_gives_each_operator_the_own_answer() {
     let (sent, engine) = crossbeam_channel::unbounded();
-    let desk = Desk::new(limits::OPERATORS, move |ticket, request| sent.send((ticket, request)).map_err(|_| Busy::Ending));
+    let desk =
+        Desk::new(limits::OPERATORS, move |ticket, request| sent.send((ticket, request)).map_err(|_| Busy::Ending));
     let answering = desk.clone();
     let (first, second, ()) = tokio::join!(desk.ask(Request::Status), desk.ask(Request::Metrics), async {
         let (one, two) = (engine.recv().unwrap(), engine.recv().unwrap());
@@ -184,7 +185,8 @@ async fn the_desk_gives_each_operator_the_own_answer() {
 #[tokio::test]
 async fn the_desk_never_queues_more_than_its_places_even_when_operators_hang_up() {
     let (sent, engine) = crossbeam_channel::unbounded();
-    let desk = Desk::new(limits::OPERATORS, move |ticket, request| sent.send((ticket, request)).map_err(|_| Busy::Ending));
+    let desk =
+        Desk::new(limits::OPERATORS, move |ticket, request| sent.send((ticket, request)).map_err(|_| Busy::Ending));
     for _ in 0..limits::OPERATORS {
         // Polled once and dropped: the operator hangs up.
         tokio::select! { biased; _ = desk.ask(Request::Status) => panic!("nobody answers"), () = async {} => () }

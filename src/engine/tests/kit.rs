@@ -2,7 +2,10 @@
 
 use crate::config;
 use crate::engine::{Action, BrokerLink, Engine, Failure, Input, Link, Post, Publish, Rooms, Told};
-use crate::message::{Answer, Arrival, AttemptId, Delivery, Epoch, Inbound, Lost, NotSent, Notice, Notices, Outcome, Payload, Reason, Who};
+use crate::message::{
+    Answer, Arrival, AttemptId, Delivery, Epoch, Inbound, Lost, MessageId, NotSent, Notice, Notices, Outcome, Payload,
+    Progress, Reason, Status, Who,
+};
 use crate::operate::{Reply, Request};
 use crate::outbox::Outbox;
 use crate::rules::Rules;
@@ -278,6 +281,22 @@ impl Kit {
         assert_eq!(self.heard.pop(), Some((1, true)), "what was committed is stored");
     }
 
+    /// The platform reports how message `id` went on.
+    pub fn report(&mut self, id: i64, wamid: &str, progress: Progress) {
+        let shown = self.engine().outbox.shown(MessageId(id));
+        let data = Some(format!("sp-042/{shown}/e"));
+        let status = Status { wamid: wamid.into(), progress, at: None, who: Who::default(), data };
+        self.hear(vec![Notice::Status(status)]);
+    }
+
+    /// Where a message stands.
+    pub fn stands(&mut self, id: i64) -> (Outcome, Reason) {
+        let query = "SELECT outcome, reason FROM message WHERE id = ?1";
+        let (outcome, reason): (String, String) =
+            self.engine().outbox.raw().query_row(query, [id], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        (Outcome::of_code(&outcome).unwrap(), Reason::of_code(&reason).unwrap())
+    }
+
     pub fn ask(&mut self, request: Request) -> Reply {
         self.give(vec![Input::Operator(1, request)]);
         self.replies.pop().expect("an operator is answered")
@@ -296,6 +315,11 @@ impl Kit {
     pub fn told_times(&self, outcome: Outcome, reason: Reason) -> usize {
         self.outcomes().into_iter().filter(|found| *found == (outcome, reason)).count()
     }
+}
+
+/// Accepted under this id of the platform.
+pub fn ok_as(wamid: &str) -> Answer {
+    http(200, &format!(r#"{{"messages": [{{"id": "{wamid}"}}]}}"#))
 }
 
 /// Somebody wrote something.

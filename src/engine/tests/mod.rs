@@ -10,6 +10,7 @@ mod full;
 mod hours;
 mod kit;
 mod limits;
+mod notices;
 mod oracle;
 mod plans;
 mod salvage;

@@ -5,6 +5,7 @@ mod books;
 mod broker;
 mod kill;
 mod platform;
+mod storm;
 mod uplink;
 
 use crate::house::House;

@@ -159,3 +159,94 @@ fn jumps_of_hours_expire_nothing_double_nothing_and_break_no_limit() {
     assert_eq!((house.control().counters().accepted, house.same_again()), (16, 0));
     assert!(house.stop().success());
 }
+
+/// Messages that leave between noon and two at the branch, and live long enough for any jump of this test.
+const LUNCH: &str = r#"
+[rules.lunch]
+inherit = "order"
+topic = "lunch/{order}"
+hours = "12:00-14:00"
+expires = "7d"
+[rules.lunch.message]
+template = "order_ready"
+body = ["{{ payload.customer.name | first_name }}", "{{ order }}"]
+"#;
+
+fn lunch(number: u32) -> (String, String) {
+    let payload = json!({
+        "event_id": format!("l{number}"),
+        "customer": {"name": "Eva", "phone": customer(700 + number), "whatsapp_opt_in": true},
+    });
+    (format!("lunch/{number}"), payload.to_string())
+}
+
+/// Seconds from now to an hour of the branch's clock, so many days ahead.
+fn to(hour: i8, days: i64) -> i64 {
+    let now = jiff::Timestamp::from_millisecond(now().0).unwrap().in_tz("America/Sao_Paulo").unwrap();
+    let then = now.date().at(hour, 0, 0, 0).in_tz("America/Sao_Paulo").unwrap();
+    then.timestamp().as_second() - now.timestamp().as_second() + days * 86_400
+}
+
+/// Quiet hours go by the clock that an uplink vouched for, wherever the box's own stands and however either jumps.
+#[test]
+fn hours_of_a_rule_hold_through_1970_and_jumps_of_hours() {
+    let mut house = House::new(LUNCH);
+    let wide = Validity { from: EARLY, until: now() + Duration::from_secs(30 * 86_400) };
+    let authority = Authority::new(wide).unwrap();
+    let identity = authority.server(API_NAMES, wide).unwrap();
+    house.write("api-ca.pem", authority.certificate_pem());
+    house.replace_api(&identity);
+    let clock = house.path().join("clock");
+    set(&clock, "@1970-01-02 00:00:00");
+    house.wrapper = faked(&format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()));
+    house.control().hide_date(true);
+    house.start();
+
+    // In 1970 nobody knows whether it is noon: only the alarm goes.
+    house.publish([lunch(1), alarm(1)]);
+    let mut accepted = 1;
+    house.wait_for_accepted(accepted, LONG);
+    let why = |house: &House| only_row(house, "lunch")["reason"].clone();
+    house.wait("it waits for the time", |house| why(house) == "clock-unsynced");
+    house.control().hide_date(false);
+
+    // (what the uplink says the hour is, how many days ahead, the box's own clock meanwhile)
+    let (mut orders, mut lunches) = (0, 1);
+    for (hour, days, own) in
+        [(3, 1, "+0"), (12, 1, "+30h"), (9, 1, "+30h"), (20, 1, "-30h"), (7, 1, "+0"), (13, 3, "+2h"), (11, 3, "+0")]
+    {
+        let told = format!("{hour}:01 of day {days}, own clock {own}");
+        house.control().skew_date(to(hour, days) + 60);
+        set(&clock, own);
+        // An answer brings the time.
+        orders += 1;
+        house.publish([order(orders)]);
+        accepted += 1;
+        if (12..14).contains(&hour) {
+            accepted += 1;
+            house.wait_for_accepted(accepted, LONG);
+            // What comes now leaves at once.
+            lunches += 1;
+            house.publish([lunch(lunches)]);
+            accepted += 1;
+            house.wait_for_accepted(accepted, LONG);
+            house.wait(&told, |house| house.backlog() == 0);
+            // For the hours to come.
+            continue;
+        }
+        house.wait_for_accepted(accepted, LONG);
+        if house.backlog() == 0 {
+            lunches += 1;
+            house.publish([lunch(lunches)]);
+        }
+        house.wait(&told, |house| house.backlog() == 1 && why(house) == "quiet-hours");
+        let status = house.said(&["status"]);
+        assert!(status.contains("quiet-hours") && status.contains("12:00"), "{told}: {status}");
+    }
+    let seen = house.control().seen();
+    assert_eq!(seen.iter().filter(|seen| !seen.accepted()).count(), 0, "no limit was broken: {seen:?}");
+    assert_eq!(house.same_again(), 0);
+    let page = house.data(&["outbox", "list"]);
+    assert!(page["rows"].as_array().unwrap().iter().all(|row| row["outcome"] != "expired"), "{page}");
+    assert!(house.stop().success());
+}

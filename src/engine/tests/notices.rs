@@ -1,0 +1,265 @@
+//! Reports of the platform: how messages go on, in any order and more than once.
+
+use super::kit::*;
+use crate::engine::{Action, Input};
+use crate::message::{Notice, Notices, Outcome, Progress, Reason, Status, Who};
+use crate::operate::{Reply, Request, Target};
+use Outcome::{Accepted, Delivered, Failed, Read, Refused, Stored, Unknown};
+use Reason::{Reported, Taken};
+
+fn failed(code: i64) -> Progress {
+    Progress::Failed { code: Some(code), said: String::new() }
+}
+
+/// A box that sent one message, which the platform took as wamid.A.
+fn accepted() -> Kit {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "first");
+    kit.answer_last(ok_as("wamid.A"));
+    kit
+}
+
+/// The outcomes of message 1 that were told by receipt, once each.
+fn receipts(kit: &mut Kit) -> Vec<(String, String)> {
+    let query = "SELECT outcome, reason FROM receipt WHERE message = 1 ORDER BY id";
+    let mut statement = kit.engine().outbox.raw().prepare(query).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_message_only_goes_up_whatever_the_order_of_reports() {
+    use Progress::{Delivered as D, Read as R, Sent as S};
+    let refused = || failed(131026);
+    let table: [(Vec<Progress>, (Outcome, Reason)); 11] = [
+        (vec![S], (Accepted, Taken)),
+        (vec![S, D], (Delivered, Reported)),
+        (vec![D, S, D], (Delivered, Reported)),
+        (vec![R], (Read, Reported)),
+        (vec![R, D, S], (Read, Reported)),
+        (vec![S, D, R, R], (Read, Reported)),
+        (vec![refused()], (Failed, Reason::Undeliverable)),
+        (vec![S, refused(), refused()], (Failed, Reason::Undeliverable)),
+        (vec![refused(), D, R], (Failed, Reason::Undeliverable)),
+        (vec![D, refused()], (Delivered, Reported)),
+        (vec![R, refused(), D], (Read, Reported)),
+    ];
+    for (reports, stands) in table {
+        let mut kit = accepted();
+        let before = receipts(&mut kit).len();
+        for report in &reports {
+            kit.report(1, "wamid.A", report.clone());
+        }
+        assert_eq!(kit.stands(1), stands, "{reports:?}");
+        let told = receipts(&mut kit).len() - before;
+        let mut steps = reports.clone();
+        steps.retain(|report| *report != S);
+        assert!(told <= steps.len().min(2), "told once per change: {reports:?}");
+        kit.run(60_000);
+        assert_eq!(kit.sent.len(), 1, "nothing is sent again: {reports:?}");
+    }
+}
+
+#[test]
+fn an_unknown_message_is_settled_by_a_report_and_its_followers_go() {
+    for (progress, outcome) in [(Progress::Sent, Accepted), (Progress::Delivered, Delivered), (Progress::Read, Read)] {
+        let mut kit = Kit::new();
+        kit.order("pos/1/ready", BIA, "first");
+        kit.order("pos/1/ready", BIA, "second");
+        kit.answer_last(lost());
+        assert_eq!((kit.stands(1).0, kit.texts()), (Unknown, vec!["first"]));
+        kit.run(2_000);
+        kit.report(1, "wamid.A", progress);
+        assert_eq!(kit.stands(1), (outcome, Reported));
+        assert_eq!(kit.texts(), ["first", "second"], "nothing holds the person any more");
+        kit.answer_last(taken());
+        kit.run(120_000);
+        assert_eq!(kit.texts(), ["first", "second"], "no repeat");
+        let told: Vec<String> = receipts(&mut kit).into_iter().map(|told| format!("{} {}", told.0, told.1)).collect();
+        assert_eq!(told, ["unknown no-answer".to_owned(), format!("{outcome} reported")], "both facts are told");
+        let Reply::Data(shown) = kit.ask(Request::OutboxShow { id: "1".into() }) else { panic!() };
+        assert!(shown.to_string().contains("no-answer"), "and both can be seen: {shown}");
+    }
+}
+
+#[test]
+fn a_late_report_of_the_first_try_withdraws_the_repeat_that_has_not_left() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "first");
+    kit.answer_last(lost());
+    kit.ask(Request::Pause { target: Target::Rule("ready".into()), reason: "test".into() });
+    kit.run(31_000);
+    assert_eq!(kit.stands(1).0, Stored, "to be repeated");
+    kit.report(1, "wamid.A", Progress::Delivered);
+    assert_eq!(kit.stands(1), (Delivered, Reported));
+    kit.ask(Request::Resume { target: Target::Rule("ready".into()), reason: "test".into() });
+    kit.run(120_000);
+    assert_eq!(kit.texts(), ["first"]);
+}
+
+#[test]
+fn a_report_for_a_message_that_ended_as_unknown_is_believed() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/low", BIA, "first");
+    kit.answer_last(lost());
+    kit.run(31_000);
+    assert_eq!(kit.stands(1), (Unknown, Reason::NotRepeated));
+    kit.report(1, "wamid.A", Progress::Sent);
+    assert_eq!(kit.stands(1), (Accepted, Reported));
+    kit.report(1, "wamid.A", failed(131026));
+    assert_eq!(kit.stands(1), (Failed, Reason::Undeliverable));
+
+    let mut kit = Kit::new();
+    kit.order("pos/1/low", BIA, "first");
+    kit.answer_last(lost());
+    kit.run(31_000);
+    kit.report(1, "wamid.A", failed(131000));
+    assert_eq!(kit.stands(1), (Failed, Reason::PlatformFault), "it was told to have ended: it does not begin anew");
+}
+
+#[test]
+fn a_report_may_come_before_the_answer() {
+    for answer in [ok_as("wamid.A"), lost(), code(131026), unsent()] {
+        let mut kit = Kit::new();
+        kit.order("pos/1/ready", BIA, "first");
+        kit.report(1, "wamid.A", Progress::Delivered);
+        assert_eq!(kit.stands(1), (Delivered, Reported));
+        kit.answer_last(answer.clone());
+        assert_eq!(kit.stands(1), (Delivered, Reported), "{answer:?}");
+        kit.order("pos/1/ready", BIA, "second");
+        kit.run(60_000);
+        assert_eq!(kit.texts(), ["first", "second"], "{answer:?}");
+    }
+    // And the daemon may end before the answer.
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "first");
+    kit.report(1, "wamid.A", Progress::Delivered);
+    kit.restart();
+    kit.run(120_000);
+    assert_eq!((kit.stands(1).0, kit.texts()), (Delivered, vec!["first"]));
+}
+
+#[test]
+fn a_failure_that_is_reported_before_the_answer_waits_for_it() {
+    for (answer, stands) in [
+        (ok_as("wamid.A"), (Failed, Reason::Undeliverable)),
+        (lost(), (Failed, Reason::Undeliverable)),
+        (code(132000), (Refused, Reason::TemplateParameters)),
+    ] {
+        let mut kit = Kit::new();
+        kit.order("pos/1/ready", BIA, "first");
+        kit.report(1, "wamid.A", failed(131026));
+        assert_eq!(kit.stands(1).0, Stored, "the attempt is open");
+        kit.answer_last(answer);
+        assert_eq!(kit.stands(1), stands);
+    }
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "first");
+    kit.report(1, "wamid.A", failed(131026));
+    kit.restart();
+    assert_eq!(kit.stands(1), (Failed, Reason::Undeliverable), "also after a restart");
+}
+
+#[test]
+fn a_reported_failure_acts_by_the_table_of_answers() {
+    // The person cannot be reached: nothing further is tried.
+    let mut kit = accepted();
+    kit.report(1, "wamid.A", failed(131026));
+    kit.order("pos/1/ready", BIA, "second");
+    assert_eq!(kit.texts(), ["first"]);
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::Undeliverable), 1);
+
+    // Too fast to this person: again after a second.
+    let mut kit = accepted();
+    kit.report(1, "wamid.A", failed(131056));
+    assert_eq!(kit.stands(1), (Stored, Reason::PlatformPairLimit));
+    kit.run(30_000);
+    assert_eq!(kit.texts(), ["first", "first"]);
+    kit.answer_last(ok_as("wamid.B"));
+    // A report on the attempt that failed before says nothing about the one that was taken.
+    kit.report(1, "wamid.A", failed(131056));
+    assert_eq!(kit.stands(1), (Accepted, Taken));
+    kit.report(1, "wamid.B", Progress::Delivered);
+    assert_eq!(kit.stands(1), (Delivered, Reported));
+
+    // The template is paused: the message waits for it, and others by it.
+    let mut kit = accepted();
+    kit.report(1, "wamid.A", failed(132015));
+    kit.order("pos/1/ready", CAIO, "second");
+    kit.order("pos/1/high", CAIO, "by another");
+    assert_eq!(kit.texts(), ["first", "by another"]);
+    kit.answer_last(taken());
+    kit.run(3 * 3_600_000 + 60_000);
+    assert!(kit.texts().contains(&"second") && kit.texts().iter().filter(|text| **text == "first").count() == 2);
+
+    // A fault of the platform: as often as after an unknown, and marketing not at all.
+    let mut kit = accepted();
+    kit.report(1, "wamid.A", failed(131000));
+    assert_eq!(kit.texts(), ["first"], "not at once");
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["first", "first"]);
+    kit.answer_last(ok_as("wamid.B"));
+    kit.report(1, "wamid.B", failed(131000));
+    assert_eq!((kit.stands(1), kit.texts().len()), ((Failed, Reason::PlatformFault), 2));
+    let mut kit = Kit::new();
+    kit.arrive("pos/1/offer", &format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "1", "n": "offer"}}"#));
+    kit.answer_last(ok_as("wamid.A"));
+    kit.report(1, "wamid.A", failed(131000));
+    assert_eq!(kit.stands(1), (Failed, Reason::PlatformFault));
+
+    // A code that nobody knows, and none.
+    for progress in [failed(999_999), Progress::Failed { code: None, said: "no".into() }] {
+        let mut kit = accepted();
+        kit.report(1, "wamid.A", progress);
+        assert_eq!(kit.stands(1), (Failed, Reason::UnknownCode));
+    }
+}
+
+#[test]
+fn a_message_is_found_by_the_platforms_id_where_our_own_does_not_come_back() {
+    let mut kit = accepted();
+    let status = |wamid: &str, data: Option<&str>| {
+        let (wamid, data) = (wamid.to_owned(), data.map(str::to_owned));
+        Notice::Status(Status { wamid, progress: Progress::Delivered, at: None, who: Who::default(), data })
+    };
+    for data in [None, Some("sp-042"), Some("sp-043/aaaa-1/e"), Some("sp-042/aaaa-1/e"), Some("sp-042/-/"), Some("")] {
+        kit.hear(vec![status("wamid.Z", data)]);
+        assert_eq!(kit.stands(1).0, Accepted, "another box's, or nobody's: {data:?}");
+    }
+    kit.hear(vec![status("wamid.Z", Some("x")), status("wamid.A", None)]);
+    assert_eq!(kit.stands(1).0, Delivered, "one that nobody knows fails no others");
+}
+
+/// The text of a settled message may be forgotten early; not that of one that goes again.
+#[test]
+fn a_message_that_failed_and_goes_again_keeps_its_text_in_a_full_store() {
+    let mut kit = accepted();
+    kit.report(1, "wamid.A", failed(131056));
+    assert_eq!(kit.engine().outbox.forget_early().unwrap(), 0);
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["first", "first"]);
+}
+
+#[test]
+fn a_body_that_is_not_stored_is_not_acknowledged_and_may_come_again() {
+    let mut kit = accepted();
+    let shown = kit.engine().outbox.shown(crate::message::MessageId(1));
+    let status = Status {
+        wamid: "wamid.A".into(),
+        progress: Progress::Delivered,
+        at: None,
+        who: Who::default(),
+        data: Some(format!("sp-042/{shown}/e")),
+    };
+    let body = || Input::Notice(7, Notices { notices: vec![Notice::Status(status.clone())], skipped: 2 });
+    kit.engine().outbox.fault.commit = Some((false, rusqlite::ffi::SQLITE_FULL));
+    assert!(kit.try_give(&[body()]).is_err());
+    assert_eq!(kit.stands(1).0, Accepted);
+    let actions = kit.try_give(&[body()]).unwrap();
+    assert!(actions.iter().any(|action| matches!(action, Action::Heard(7, true))));
+    let _ = kit.take(actions);
+    assert_eq!(kit.stands(1).0, Delivered);
+    let Reply::Text(metrics) = kit.ask(Request::Metrics) else { panic!() };
+    assert!(metrics.contains(r#"branchline_notices_total{kind="status"} 1"#), "{metrics}");
+    assert!(metrics.contains(r#"branchline_notices_total{kind="skipped"} 2"#), "{metrics}");
+}
