@@ -27,7 +27,13 @@ impl BoxClock {
     /// Continues where the store's last commit was.
     pub fn start(row: &BoxRow, now: Now, boot: &str) -> BoxClock {
         if row.boot == boot {
-            return BoxClock { base: row.boxed + now.mono.since(row.mono), since: now.mono, before: None, latest: None, jumped: false };
+            return BoxClock {
+                base: row.boxed + now.mono.since(row.mono),
+                since: now.mono,
+                before: None,
+                latest: None,
+                jumped: false,
+            };
         }
         let before = row.wall.trusted().map(|wall| (wall.0, row.boxed));
         BoxClock { base: row.boxed, since: now.mono, before, latest: None, jumped: false }

@@ -202,7 +202,8 @@ fn nearly_all_of_a_limit_is_used_where_there_is_demand() {
     let allowed = 24.0 * days as f64;
     assert!(world.new as f64 >= 0.99 * allowed, "{} of {allowed}", world.new);
 
-    let limits = format!("daily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = 48\n[limits.caps]\n{off}");
+    let limits =
+        format!("daily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = 48\n[limits.caps]\n{off}");
     let mut world = World::new(8, &limits);
     world.calm = true;
     for round in 0..days * 12 {
@@ -215,8 +216,12 @@ fn nearly_all_of_a_limit_is_used_where_there_is_demand() {
     assert!(world.left.len() as f64 >= 0.99 * allowed, "{} of {allowed}", world.left.len());
 
     let caps = "utility = [\"4 per 6h\"]\nrule = \"off\"";
-    let mut world =
-        World::new(9, &format!("daily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n[limits.caps]\n{caps}"));
+    let mut world = World::new(
+        9,
+        &format!(
+            "daily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n[limits.caps]\n{caps}"
+        ),
+    );
     world.calm = true;
     for round in 0..days * 4 {
         for n in 0..5 {
