@@ -50,10 +50,10 @@ impl BoxClock {
             boxed.0 += off.max(0);
             self.base.0 += off.max(0);
         }
-        if let Some(wall) = now.wall.trusted() {
-            if let Some((wall_before, boxed_before)) = self.latest.replace((wall.0, boxed)) {
-                self.jumped |= ((wall.0 - wall_before) - (boxed.0 - boxed_before.0)).abs() > JUMP;
-            }
+        if let Some(wall) = now.wall.trusted()
+            && let Some((wall_before, boxed_before)) = self.latest.replace((wall.0, boxed))
+        {
+            self.jumped |= ((wall.0 - wall_before) - (boxed.0 - boxed_before.0)).abs() > JUMP;
         }
         Moment { boxed, wall: now.wall }
     }

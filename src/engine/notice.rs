@@ -37,7 +37,10 @@ impl Engine {
                 Notice::Inbound(inbound) => self.inbound(inbound)?,
                 Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at)?,
                 Notice::Moved { from, to } => self.moved(from, to)?,
-                Notice::News(_) => "news",
+                Notice::News(news) => {
+                    self.news(news, None)?;
+                    "news"
+                }
             };
             self.tally.push(Tally::Notice(kind, 1));
         }

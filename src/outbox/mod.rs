@@ -21,6 +21,7 @@ mod damage;
 mod day;
 mod error;
 mod export;
+mod health;
 mod hold;
 mod lane;
 mod ledger;
@@ -47,6 +48,7 @@ mod turns;
 
 pub use aside::set_aside;
 pub use error::{OpenError, StoreError};
+pub use health::Health;
 pub use hold::Hold;
 pub use lane::Lane;
 pub use ledger::LedgerRow;

@@ -174,6 +174,22 @@ pub(super) const HOLD: Table = Table {
     ],
 };
 
+pub(super) const HEALTH: Table = Table {
+    name: "health",
+    key: "sender",
+    from: "health WHERE",
+    columns: &[
+        ("sender", Number),
+        ("quality", TextOrNull),
+        ("people", NumberOrNull),
+        ("per_second", NumberOrNull),
+        ("status", Text),
+        ("told_wall", NumberOrNull),
+        ("trouble", Text),
+        ("due", NumberOrNull),
+    ],
+};
+
 pub(super) const REPEAT: Table = Table {
     name: "repeat",
     key: "slot",

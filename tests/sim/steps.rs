@@ -282,7 +282,7 @@ impl World {
             payload: None,
             context: None,
         };
-        self.tell(Input::Notice(0, Notices { notices: vec![Notice::Inbound(inbound)], skipped: 0 }));
+        self.tell(Input::Notice(0, Notices { notices: vec![Notice::Inbound(inbound)], ..Notices::default() }));
     }
 
     /// An answer for a daemon that is gone.

@@ -173,7 +173,7 @@ fn a_day_has_so_many_people_and_the_reserve_is_for_staff_and_alarms() {
     assert_eq!(kit.texts(), ["0", "1", "2"], "two places are kept");
     assert_eq!((limit(&mut kit, "daily-recipients"), limit(&mut kit, "daily-reserve")), ((3, 0), (0, 2)));
     let shut = ("people not written to in 24 hours".to_owned(), "daily-limit".to_owned(), true);
-    assert_eq!(holds(&mut kit), [shut.clone()]);
+    assert_eq!(holds(&mut kit), std::slice::from_ref(&shut));
     order(&mut kit, "ready", &who(1), "again");
     order(&mut kit, "urgent", &who(4), "alarm");
     assert_eq!(

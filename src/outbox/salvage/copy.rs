@@ -81,6 +81,7 @@ impl Work<'_> {
             Reason::of_code(text(&values[1])).is_some()
         })?;
         self.held_all = held_all;
+        self.table(&tables::HEALTH, |values| int(&values[0]) == 1)?;
         self.table(&tables::REPEAT, |_| true)?;
 
         let seen = found.as_ref().map(|values| (text(&values[1]).to_owned(), int(&values[2]), int(&values[3])));

@@ -81,7 +81,9 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.stop.take().into_iter().for_each(|stop| drop(stop.send(())));
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
         self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
     }
 }
