@@ -54,4 +54,4 @@ macro_rules! targets {
     };
 }
 
-targets!(answer config consent event number operator text topic);
+targets!(answer config consent event notice number operator text topic);

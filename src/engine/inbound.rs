@@ -1,41 +1,209 @@
-//! What people write, press and wish.
+//! What people write, press and wish: the service window, stop and start words, and what is published of it.
 //!
-//! Floor: engine.
+//! Floor: engine. What a word means is read by `policy`; here it is recorded, confirmed and told.
 
 use super::Engine;
-use crate::message::{Inbound, Number, PersonId, Who};
+use crate::message::{Inbound, LedgerAction, Number, PersonId, Reason, Who};
 use crate::outbox::StoreError;
+use crate::policy::{self, Wish};
 use crate::time::Wall;
+use crate::whatsapp::KnownAs;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The platform's service window (facts 2.6).
 const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// Kinds that are no answer to a stop, and of which nobody knows whether they open the window (facts 7.9).
+const REACTION: &str = "reaction";
 
 impl Engine {
-    pub(super) fn inbound(&mut self, inbound: &Inbound) -> Result<&'static str, StoreError> {
+    /// For the counters: what it was. `to_all`: every branch hears it; of people whom this box does not know, it is concerned by a
+    /// stop only.
+    pub(super) fn inbound(&mut self, inbound: &Inbound, to_all: bool) -> Result<&'static str, StoreError> {
+        if !self.outbox.first_time(&inbound.wamid, self.moment.boxed)? {
+            return Ok("repeated");
+        }
+        let wish = inbound.text.as_deref().filter(|_| inbound.kind != REACTION);
+        let wish = wish.and_then(|text| policy::wish(text, &self.policy.stop_words));
+        if to_all && wish != Some(Wish::Stop) && self.known_person(&inbound.who)?.is_none() {
+            return Ok("nobody");
+        }
         let Some(person) = self.person_of(&inbound.who)? else { return Ok("nobody") };
-        let at = inbound.at.unwrap_or(self.moment.wall.reading());
-        self.outbox.open_window(person, at + WINDOW)?;
-        self.needs_no_place(person)?;
-        self.refresh(person)?;
+        // Of words the platform's time tells which came first, whatever this box's clock says.
+        let now = self.moment.wall.trusted();
+        let at = inbound.at.or(now);
+        if let Some(at) = at
+            && inbound.kind != REACTION
+        {
+            // Nothing was written in the future. Without any time that somebody vouches for there is no window.
+            let at = now.map_or(at, |now| at.min(now));
+            self.outbox.open_window(person, at + WINDOW)?;
+            self.needs_no_place(person)?;
+            self.refresh(person)?;
+        }
+        match wish {
+            Some(Wish::Stop) => self.stops(person, &inbound.who, at, to_all)?,
+            Some(Wish::Start) => self.starts(person, at)?,
+            None => {}
+        }
+        self.publish_inbound(person, inbound, wish, at)?;
         Ok("inbound")
     }
 
-    /// A person told the platform to stop or to resume marketing.
-    pub(super) fn wishes(&mut self, who: &Who, stop: bool, _at: Option<Wall>) -> Result<&'static str, StoreError> {
+    /// Everything is taken back; and that is confirmed once, whatever the person writes after it. Of a stop that all branches hear,
+    /// by those that wrote to the person lately.
+    fn stops(&mut self, person: PersonId, who: &Who, at: Option<Wall>, to_all: bool) -> Result<(), StoreError> {
+        match self.outbox.last_word(person)? {
+            Some((LedgerAction::Revoke, _)) => return Ok(()),
+            // Written before what was heard already.
+            Some((LedgerAction::Grant, started)) if at.is_some() && at < started => return Ok(()),
+            _ => {}
+        }
+        self.outbox.record_consent(person, &policy::stop(), None, at, self.moment)?;
+        let number = self.number_of(person, who)?;
+        let shown = number.as_ref().map_or_else(|| "somebody without a number".to_owned(), Number::to_string);
+        let staff = number.as_ref().is_some_and(|number| self.contacts.contains(number));
+        let detail = if staff {
+            format!(
+                "{shown}, a contact of this configuration, wrote a stop word: gets no alarms either until writing a start word"
+            )
+        } else {
+            format!("{shown} wrote a stop word: gets no more messages")
+        };
+        self.tell_box(Reason::ConsentRevoked, detail, staff);
+        let Some(number) = number else { return Ok(()) };
+        let lately = self.outbox.language_lately(person)?;
+        if to_all && lately.is_none() {
+            return Ok(());
+        }
+        let languages: Vec<String> = lately.into_iter().chain(self.rules.languages_of(&number)).collect();
+        if let Some(text) = policy::farewell(&self.policy, &languages) {
+            let draft = self.rules.farewell(number, text);
+            self.draft(draft)?;
+        }
+        Ok(())
+    }
+
+    /// What a stop word took is given back. A stop of the same second, or a later one, stands.
+    fn starts(&mut self, person: PersonId, at: Option<Wall>) -> Result<(), StoreError> {
+        let Some((LedgerAction::Revoke, stopped)) = self.outbox.last_word(person)? else { return Ok(()) };
+        if at.is_some() && stopped.is_some() && at <= stopped {
+            return Ok(());
+        }
+        self.outbox.record_consent(person, &policy::start(), None, at, self.moment)?;
+        let shown = self.outbox.number(person)?.map_or_else(String::new, |number| number.to_string());
+        self.tell_box(Reason::Due, format!("{shown} wrote a start word: gets messages again"), false);
+        Ok(())
+    }
+
+    /// A person told the platform to stop or to resume marketing; an older wish changes nothing.
+    pub(super) fn wishes(
+        &mut self,
+        who: &Who,
+        stop: bool,
+        at: Option<Wall>,
+        to_all: bool,
+    ) -> Result<&'static str, StoreError> {
+        if to_all && !stop && self.known_person(who)?.is_none() {
+            return Ok("nobody");
+        }
         let Some(person) = self.person_of(who)? else { return Ok("nobody") };
+        // Without a time only the stricter wish is believed.
+        let counts = match at {
+            Some(at) => self.outbox.newer_wish(person, at)?,
+            None => stop,
+        };
+        if !counts {
+            return Ok("repeated");
+        }
         self.outbox.set_marketing_stopped(person, stop)?;
         Ok("preference")
     }
 
-    /// A person has another number or user id.
-    pub(super) fn moved(&mut self, _from: &Who, _to: &Who) -> Result<&'static str, StoreError> {
+    /// A person has another number or user id: one more name of the same person, if we know the person at all.
+    pub(super) fn moved(&mut self, from: &Who, to: &Who) -> Result<&'static str, StoreError> {
+        let Some(person) = self.known_person(from)? else { return Ok("nobody") };
+        let digits = to.digits.clone().filter(|digits| Number::of_digits(digits).is_ok());
+        self.learn(person, &KnownAs { wa_id: digits, user_id: to.user.clone() })?;
         Ok("moved")
     }
 
-    /// A number that nobody can read is no person that we could answer.
+    fn known_person(&self, who: &Who) -> Result<Option<PersonId>, StoreError> {
+        if let Some(Ok(number)) = who.digits.as_deref().map(Number::of_digits)
+            && let Some(person) = self.outbox.find_person(&number)?
+        {
+            return Ok(Some(person));
+        }
+        who.user.as_deref().map_or(Ok(None), |user| self.outbox.find_user(user))
+    }
+
+    /// Whoever it is; somebody new where nobody is known by number or user id. Without either it is nobody.
     fn person_of(&mut self, who: &Who) -> Result<Option<PersonId>, StoreError> {
-        let Some(Ok(number)) = who.digits.as_deref().map(Number::of_digits) else { return Ok(None) };
-        self.outbox.person(&number).map(Some)
+        let digits = who.digits.as_deref().and_then(|digits| Number::of_digits(digits).ok());
+        let person = match (self.known_person(who)?, &digits, &who.user) {
+            (Some(person), ..) => person,
+            (None, Some(number), _) => self.outbox.person(number)?,
+            (None, None, Some(user)) => self.outbox.person_of_user(user)?,
+            (None, None, None) => return Ok(None),
+        };
+        let known_as = KnownAs { wa_id: digits.map(|number| number.digits().to_owned()), user_id: who.user.clone() };
+        self.learn(person, &known_as).map(Some)
+    }
+
+    fn number_of(&self, person: PersonId, who: &Who) -> Result<Option<Number>, StoreError> {
+        match who.digits.as_deref().map(Number::of_digits) {
+            Some(Ok(number)) => Ok(Some(number)),
+            _ => self.outbox.number(person),
+        }
+    }
+
+    /// `branchline/<branch>/inbound/<kind>`, by the way of the receipts: at least once.
+    fn publish_inbound(
+        &mut self,
+        person: PersonId,
+        inbound: &Inbound,
+        wish: Option<Wish>,
+        at: Option<Wall>,
+    ) -> Result<(), StoreError> {
+        let number = self.number_of(person, &inbound.who)?;
+        let from =
+            number.map(|number| if self.inbound_full { format!("+{}", number.digits()) } else { number.to_string() });
+        let answered = inbound.context.as_deref().map_or(Ok(None), |wamid| self.outbox.of_wamid(wamid))?;
+        let found = answered.map_or(Ok(None), |id| self.outbox.found(id))?;
+        let mut payload = json!({
+            "from": from,
+            "kind": inbound.kind,
+            "context": answered.map(|id| self.outbox.shown(id)),
+            "rule": found.map(|found| found.rule.to_string()),
+            "at": at.unwrap_or(self.moment.wall.reading()).rfc3339(),
+        });
+        let wish = wish.map(|wish| if wish == Wish::Stop { "stop" } else { "start" });
+        let user = inbound.who.user.as_deref().filter(|_| self.inbound_full);
+        for (key, value) in
+            [("text", inbound.text.as_deref()), ("payload", inbound.payload.as_deref()), ("wish", wish), ("user", user)]
+        {
+            if let Some(value) = value {
+                payload[key] = Value::from(value);
+            }
+        }
+        self.outbox.add_inbound(person, &inbound.kind, &payload.to_string(), self.moment)
+    }
+
+    /// Contacts of the configuration who opted out: looked up when the ledger has grown.
+    pub(super) fn look_for_stopped_staff(&mut self) -> Result<(), StoreError> {
+        let end = self.outbox.ledger_end()?;
+        if self.soft.stopped_staff.0 == end {
+            return Ok(());
+        }
+        let mut stopped = Vec::new();
+        for number in &self.contacts {
+            if let Some(person) = self.outbox.find_person(number)?
+                && matches!(self.outbox.last_word(person)?, Some((LedgerAction::Revoke, _)))
+            {
+                stopped.push(number.to_string());
+            }
+        }
+        self.soft.stopped_staff = (end, stopped);
+        Ok(())
     }
 }

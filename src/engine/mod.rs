@@ -11,6 +11,7 @@
 
 mod answer;
 mod arrive;
+mod audit;
 mod boxtime;
 mod dispatch;
 mod drive;
@@ -27,6 +28,7 @@ mod operate;
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
 mod soft;
+mod staff;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -36,11 +38,11 @@ pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
 
 use crate::message::{Category, Country, Number, Outcome, PersonId, Reason};
-use crate::operate::{InForce, Reply, Request};
+use crate::operate::{ErasureReport, InForce, Reply, Request};
 use crate::outbox::{OpenError, Outbox, StoreError};
 use crate::rules::Rules;
 use crate::status::Status;
-use crate::time::{Moment, Mono, Now};
+use crate::time::{BoxTime, Moment, Mono, Now};
 use crate::{outbox, pace, policy, rules, whatsapp};
 use soft::Soft;
 use std::sync::Arc;
@@ -52,6 +54,8 @@ pub struct Rooms {
     pub fingerprint: String,
     /// `branch.id`
     pub branch: String,
+    /// `inbound.numbers`: the whole number of who wrote is published, not the masked one.
+    pub inbound_full: bool,
     /// Rules, people, contacts, templates.
     pub rules: rules::Settings,
     /// Consent, unknowns.
@@ -102,6 +106,7 @@ enum Tally {
 /// The engine.
 pub struct Engine {
     branch: String,
+    inbound_full: bool,
     rules: Arc<Rules>,
     policy: policy::Settings,
     /// As configured, and lowered to what the platform told.
@@ -112,6 +117,8 @@ pub struct Engine {
     timezone: jiff::tz::TimeZone,
     /// The numbers of all configured contacts.
     contacts: Vec<Number>,
+    /// The same, with their groups and purposes.
+    members: Vec<staff::Member>,
     in_force: InForce,
     outbox: Outbox,
     status: Status,
@@ -138,6 +145,10 @@ pub struct Engine {
     nobody: Arc<str>,
     out: Vec<Action>,
     tally: Vec<Tally>,
+    /// Erasures of this batch, to be answered when the files are written anew.
+    erased: Vec<(u64, ErasureReport)>,
+    /// After that the files are tried again, where they could not be written anew.
+    scrub_again: BoxTime,
 }
 
 impl Engine {
@@ -165,12 +176,14 @@ impl Engine {
         let moment = soft.peek(now);
         Ok(Engine {
             branch: rooms.branch,
+            inbound_full: rooms.inbound_full,
             rules: rules.into(),
             policy: rooms.policy,
             pace: health::lowered(&rooms.pace, &soft.health),
             configured: rooms.pace,
             whatsapp: rooms.whatsapp,
             contacts: loss::contacts(&rooms.rules),
+            members: staff::members(&rooms.rules),
             in_force: InForce::new(moment.wall.reading(), rooms.fingerprint),
             country: rooms.rules.country,
             timezone: rooms.rules.timezone,
@@ -191,6 +204,8 @@ impl Engine {
             nobody: Arc::from(""),
             out: Vec::new(),
             tally: Vec::new(),
+            erased: Vec::new(),
+            scrub_again: BoxTime(i64::MIN),
         })
     }
 
@@ -202,6 +217,7 @@ impl Engine {
     /// Takes a new configuration. What is stored keeps the text it was rendered with.
     pub fn reload(&mut self, now: Now, rooms: Rooms, rules: impl Into<Arc<Rules>>) {
         self.rules = rules.into();
+        self.inbound_full = rooms.inbound_full;
         self.policy = rooms.policy;
         let kept = limit::kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace);
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
@@ -213,6 +229,9 @@ impl Engine {
         self.outbox.reconfigure(kept);
         self.soft.limits.reconfigured(self.moment.boxed);
         self.contacts = loss::contacts(&rooms.rules);
+        self.soft.stopped_staff.0 = -1;
+        self.members = staff::members(&rooms.rules);
+        (self.soft.stated_due, self.soft.staff_due) = (true, true);
         self.in_force = InForce::new(self.soft.peek(now).wall.reading(), rooms.fingerprint);
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;
@@ -238,14 +257,14 @@ impl Engine {
         self.running = false;
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);
-        let reply = match self.operated(0, request) {
-            Ok(()) => self.out.drain(..).find_map(|action| match action {
-                Action::Done(_, reply) => Some(reply),
-                _ => None,
-            }),
-            Err(error) => return Err(self.give_up(error)),
-        };
+        if let Err(error) = self.operated(0, request).and_then(|()| self.record()) {
+            return Err(self.give_up(error));
+        }
         self.commit()?;
+        let reply = self.finish().into_iter().find_map(|action| match action {
+            Action::Done(_, reply) => Some(reply),
+            _ => None,
+        });
         Ok(reply.unwrap_or_else(|| Reply::Refused("nothing was answered".to_owned())))
     }
 
@@ -283,6 +302,7 @@ impl Engine {
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);
         let done = inputs.iter().try_for_each(|input| self.step(input)).and_then(|()| self.turn_if_due());
+        let done = done.and_then(|()| self.record());
         if let Err(error) = done {
             self.take_back(before);
             return Err(self.give_up(error));
@@ -304,8 +324,14 @@ impl Engine {
             return Ok(self.mend()?.unwrap_or_default());
         }
         (self.stirred, self.salvaged) = (false, false);
+        Ok(self.finish())
+    }
+
+    /// The batch is true: it is counted, what was erased goes from the files, and the actions may leave.
+    fn finish(&mut self) -> Vec<Action> {
         self.count();
-        Ok(std::mem::take(&mut self.out))
+        self.scrub();
+        std::mem::take(&mut self.out)
     }
 
     /// Whether it is still open if the last batch happened: [`mend`](Self::mend) decides it, and no other inputs may come first.
@@ -339,17 +365,19 @@ impl Engine {
         if !std::mem::take(&mut self.happened) {
             return Ok(None);
         }
-        self.count();
-        Ok(Some(std::mem::take(&mut self.out)))
+        Ok(Some(self.finish()))
     }
 
     fn take_back(&mut self, before: Soft) {
         // What was asked for since by a reload stays asked for.
         let filters_changed = self.soft.filters_changed | before.filters_changed;
-        self.soft = Soft { filters_changed, disk_full: self.soft.disk_full, ..before };
+        let (stated_due, staff_due) =
+            (self.soft.stated_due | before.stated_due, self.soft.staff_due | before.staff_due);
+        self.soft = Soft { filters_changed, stated_due, staff_due, disk_full: self.soft.disk_full, ..before };
         self.stirred = true;
         self.out.clear();
         self.tally.clear();
+        self.erased.clear();
     }
 
     /// A batch of arrivals that wrote nothing changes nothing that a turn looks at, unless time does.

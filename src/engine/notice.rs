@@ -34,8 +34,8 @@ impl Engine {
         for notice in &body.notices {
             let kind = match notice {
                 Notice::Status(status) => self.status_of(status)?,
-                Notice::Inbound(inbound) => self.inbound(inbound)?,
-                Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at)?,
+                Notice::Inbound(inbound) => self.inbound(inbound, body.to_all)?,
+                Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at, body.to_all)?,
                 Notice::Moved { from, to } => self.moved(from, to)?,
                 Notice::News(news) => {
                     self.news(news, None)?;
@@ -59,9 +59,9 @@ impl Engine {
         let (Some(found), Some(known)) = (self.outbox.found(id)?, self.outbox.known(id)?) else {
             return Ok("foreign");
         };
-        if let Some(person) = found.person {
-            self.learn(person, &KnownAs { wa_id: status.who.digits.clone(), user_id: status.who.user.clone() })?;
-        }
+        // Nobody's any more: the report holds the number of somebody who was erased.
+        let Some(person) = found.person else { return Ok("foreign") };
+        self.learn(person, &KnownAs { wa_id: status.who.digits.clone(), user_id: status.who.user.clone() })?;
         let changed = match &status.progress {
             Progress::Sent => self.went_on(&found, known, status, Outcome::Accepted)?,
             Progress::Delivered => self.went_on(&found, known, status, Outcome::Delivered)?,
@@ -135,6 +135,10 @@ impl Engine {
             {
                 let due = self.due_again(id, &verdict)?;
                 self.back_to_queue(id, due, verdict.reason, &verdict.detail, true)?;
+            }
+            // Of an earlier try nobody knows to this day: then it ends as unknown, with the reason of an end.
+            _ if self.outbox.unknown_attempts(id)? > 0 => {
+                self.end(id, Outcome::Unknown, Reason::NotRepeated, &verdict.detail, verdict.loud)?;
             }
             _ => self.end(id, Outcome::Failed, verdict.reason, &verdict.detail, verdict.loud)?,
         }

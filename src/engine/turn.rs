@@ -7,7 +7,7 @@ use super::soft::{CLOCK, NoticeLink, UNTIL};
 use super::{Action, BrokerLink, Engine, Link, Publish};
 use crate::limits;
 use crate::message::{MessageId, NotSent, Outcome, Reason, ReceiptId};
-use crate::outbox::{Receipt, StoreError};
+use crate::outbox::{Receipt, Report, StoreError};
 use crate::time::BoxTime;
 use serde_json::json;
 use std::time::Duration;
@@ -18,6 +18,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 const JUMP: u64 = 1_000;
 /// How long an acknowledged receipt may go uncommitted: it rides on the next commit, and costs one of its own only here.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(1);
+/// The state tells where the audit record stands at most so often, if nothing else changes: receipts tell it all the time.
+const ANCHOR: Duration = HOUSEKEEPING;
 /// Between two tries to store what the store had no room for.
 const HELD_RETRY: Duration = Duration::from_secs(1);
 /// Between two looks whether the store has room for outcomes again: receipts that the broker takes, and what is forgotten, make it.
@@ -40,6 +42,7 @@ impl Engine {
         }
         self.after_loss()?;
         self.clock()?;
+        self.staff()?;
         self.end_holds()?;
         let mut more = self.expire_due()? | self.resolve_due()? | self.release()?;
         self.open_gates()?;
@@ -50,6 +53,12 @@ impl Engine {
         self.probe();
         self.ask_health()?;
         self.subscribe()?;
+        // What receipts and state tell is the record with all of this in it.
+        self.record()?;
+        if self.soft.staff_due {
+            self.staff()?;
+            self.record()?;
+        }
         self.publish_receipts()?;
         self.keep_receipts()?;
         self.publish_state()?;
@@ -276,9 +285,17 @@ impl Engine {
         if room <= 0 {
             return Ok(());
         }
-        for receipt in self.outbox.receipts(ReceiptId(self.soft.published), room as usize)? {
-            self.soft.published = receipt.id.0;
-            let publish = self.receipt(&receipt);
+        for report in self.outbox.reports(ReceiptId(self.soft.published), room as usize)? {
+            self.soft.published = report.id().0;
+            let publish = match report {
+                Report::Receipt(receipt) => self.receipt(&receipt),
+                Report::Inbound { id, kind, payload } => Publish {
+                    topic: format!("branchline/{}/inbound/{kind}", self.branch),
+                    payload,
+                    retain: false,
+                    receipt: Some(id),
+                },
+            };
             self.out.push(Action::Publish(publish));
         }
         Ok(())
@@ -294,6 +311,7 @@ impl Engine {
             "outcome": receipt.outcome,
             "reason": receipt.reason,
             "at": receipt.at.rfc3339(),
+            "audit": self.outbox.anchor(),
         });
         Publish {
             topic: format!("branchline/{}/receipt/{rule}", self.branch),
@@ -330,8 +348,10 @@ impl Engine {
             .chain(&limits)
             .filter(|hold| super::soft::in_force(hold, self.moment.boxed) && hold.loud)
             .map(|hold| json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": hold.since.rfc3339()}))
+            .chain(self.refusing_state())
             .collect();
-        let state = json!({
+        self.look_for_stopped_staff()?;
+        let mut state = json!({
             "state": if self.soft.stopping { "stopping" } else { "online" },
             "version": env!("CARGO_PKG_VERSION"),
             "store": self.outbox.row().store,
@@ -339,12 +359,18 @@ impl Engine {
             "clock": if self.moment.wall.trusted().is_some() { "trusted" } else { "unsynced" },
             "store_full": !self.soft.held.is_empty() && !self.disk_is_short(),
             "holds": holds,
-        })
-        .to_string();
-        if state != self.soft.state_shown {
-            self.soft.state_shown.clone_from(&state);
+            "opted_out": self.soft.stopped_staff.1,
+        });
+        let anchor = self.outbox.anchor();
+        let shown = state.to_string();
+        let stale = anchor.rows != self.soft.anchor_shown && self.soft.anchor_due <= self.moment.boxed;
+        if stale || shown != self.soft.state_shown {
+            self.soft.state_shown = shown;
+            (self.soft.anchor_shown, self.soft.anchor_due) = (anchor.rows, self.moment.boxed + ANCHOR);
+            state["audit"] = json!(anchor);
             let topic = format!("branchline/{}/state", self.branch);
-            self.out.push(Action::Publish(Publish { topic, payload: state, retain: true, receipt: None }));
+            let payload = state.to_string();
+            self.out.push(Action::Publish(Publish { topic, payload, retain: true, receipt: None }));
         }
         Ok(())
     }

@@ -4,8 +4,14 @@
 
 use crate::time::{BoxTime, Wall};
 
-/// The purpose of a revocation of everything.
+/// The purpose of a revocation of everything; of a grant only with [`START_WORD`], which takes back what a stop word took.
 pub const ALL: &str = "all";
+/// The source of a revocation that the person wrote.
+pub const STOP_WORD: &str = "stop word";
+/// The source of the line by which the person asked for messages again.
+pub const START_WORD: &str = "start word";
+/// The purpose of the one message that confirms a stop. No configuration can name it, and it needs no consent but an open window.
+pub const FAREWELL: &str = "(opt-out)";
 
 /// The purpose of the branch's own people: what limits know them by.
 pub const STAFF: &str = "staff";

@@ -3,9 +3,12 @@
 //! Floor: rooms. What follows from it is decided by `policy`.
 
 use super::{Lane, Outbox, StoreError};
-use crate::message::{ALL, GrantFact, LedgerAction, LedgerEntry, PersonId, Standing};
+use crate::message::{
+    ALL, Act, Acted, GrantFact, LedgerAction, LedgerEntry, PersonId, START_WORD, STOP_WORD, Standing,
+};
 use crate::time::{BoxTime, Moment, Wall};
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
+use std::sync::Arc;
 
 /// One line of the ledger as it is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,6 +69,9 @@ impl Outbox {
         ])?;
         let seq = db.last_insert_rowid();
         self.list_consent(person, entry)?;
+        let act = if entry.action == LedgerAction::Grant { Act::Granted } else { Act::Revoked };
+        let event = event.map(Arc::from);
+        self.acted(Acted { person: Some(person), event, ..Acted::new(act, &entry.purpose) });
         Ok(GrantFact { seq, at, expires: entry.expires })
     }
 
@@ -105,22 +111,61 @@ impl Outbox {
             ..Standing::default()
         };
         let mut lines = self.db.prepare_cached(
-            "SELECT id, action, at_wall, expires_wall FROM ledger
+            "SELECT id, action, at_wall, expires_wall, purpose = ?4, source FROM ledger
              WHERE sender = ?1 AND person = ?2 AND (purpose = ?3 OR purpose = ?4) ORDER BY id",
         )?;
         let mut rows = lines.query(params![self.sender.0, lane.person.0, purpose, ALL])?;
+        // What a stop word took, a start word gives back; nothing else that was taken.
+        let (mut by_word, mut otherwise) = (None, None);
         while let Some(row) = rows.next()? {
-            let seq: i64 = row.get(0)?;
+            let (seq, all): (i64, bool) = (row.get(0)?, row.get(4)?);
             match LedgerAction::of_code(row.get_ref(1)?.as_str().unwrap_or_default()) {
+                Some(LedgerAction::Grant) if all => by_word = None,
+                Some(LedgerAction::Revoke)
+                    if all && row.get_ref(5)?.as_str().is_ok_and(|source| source == STOP_WORD) =>
+                {
+                    by_word = Some(seq);
+                }
                 Some(LedgerAction::Grant) => {
                     let (at, expires) = (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<i64>>(3)?);
                     standing.grant = Some(GrantFact { seq, at: at.map(Wall), expires: expires.map(Wall) });
                 }
                 // A line that nobody can read is taken for the strict one.
-                Some(LedgerAction::Revoke) | None => standing.revoked = Some(seq),
+                Some(LedgerAction::Revoke) | None => otherwise = Some(seq),
             }
         }
+        standing.revoked = by_word.max(otherwise);
         Ok(standing)
+    }
+
+    /// The person's last stop or start word, unless something was granted since: what it says, and when it was written.
+    pub fn last_word(&self, person: PersonId) -> Result<Option<(LedgerAction, Option<Wall>)>, StoreError> {
+        let last = self
+            .db
+            .prepare_cached(
+                "SELECT action, at_wall, source IN (?4, ?5) FROM ledger
+                 WHERE sender = ?1 AND person = ?2 AND (action = 'grant' OR purpose = ?3 AND source = ?4) ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row(params![self.sender.0, person.0, ALL, STOP_WORD, START_WORD], |row| {
+                let action = LedgerAction::of_code(row.get_ref(0)?.as_str().unwrap_or_default());
+                Ok((action, row.get::<_, Option<i64>>(1)?.map(Wall), row.get::<_, bool>(2)?))
+            })
+            .optional()?;
+        Ok(last.filter(|last| last.2).and_then(|(action, at, _)| Some((action?, at))))
+    }
+
+    /// The last place in the ledger: whoever keeps what follows from it knows whether there is more.
+    pub fn ledger_end(&self) -> Result<i64, StoreError> {
+        Ok(self.db.prepare_cached("SELECT coalesce(max(id), 0) FROM ledger")?.query_row([], |row| row.get(0))?)
+    }
+
+    /// Of whom, and for what, the configuration stated consent at some time.
+    pub fn stated(&self) -> Result<Vec<(PersonId, String)>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT DISTINCT person, purpose FROM ledger INDEXED BY ledger_stated WHERE source = 'configuration'",
+        )?;
+        let rows = query.query_map([], |row| Ok((PersonId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// All lines of one person, oldest first.
@@ -130,7 +175,7 @@ impl Outbox {
 
     /// At most 500 lines after `after`, oldest first.
     pub fn consent_page(&self, after: i64) -> Result<Vec<LedgerRow>, StoreError> {
-        self.ledger_rows("ledger.sender = ?1 AND ledger.id > ?2", self.sender.0, after, 500)
+        self.ledger_rows("ledger.sender = ?1 AND ledger.id > ?2 AND number <> ''", self.sender.0, after, 500)
     }
 
     fn ledger_rows(&self, which: &str, key: i64, after: i64, limit: i64) -> Result<Vec<LedgerRow>, StoreError> {

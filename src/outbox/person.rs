@@ -3,7 +3,7 @@
 //! Floor: rooms. Brazil's ninth digit and Mexico's 1 are matched before anything is learned (`Number::forms`).
 
 use super::{Outbox, StoreError};
-use crate::message::{Number, PersonId, Source};
+use crate::message::{ALL, Act, Acted, Number, PersonId, STOP_WORD, Source};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,6 +33,20 @@ impl Outbox {
         db.prepare_cached("INSERT INTO person (number) VALUES (?1)")?.execute([&digits])?;
         let person = PersonId(db.last_insert_rowid());
         self.add_alias(&digits, DIGITS, person)?;
+        Ok(person)
+    }
+
+    /// The person whom the platform knows by this user id, if there is one.
+    pub fn find_user(&self, user: &str) -> Result<Option<PersonId>, StoreError> {
+        self.alias(user, USER)
+    }
+
+    /// Somebody of whom nothing but the user id is known: a wish counts as soon as the number is learned.
+    pub fn person_of_user(&mut self, user: &str) -> Result<PersonId, StoreError> {
+        let db = self.write()?;
+        db.prepare_cached("INSERT INTO person (number) VALUES ('')")?.execute([])?;
+        let person = PersonId(db.last_insert_rowid());
+        self.add_alias(user, USER, person)?;
         Ok(person)
     }
 
@@ -149,7 +163,7 @@ impl Outbox {
         let revoked = self.revoked_by_either(into, from)?;
         self.write()?;
         let db = &self.db;
-        for table in ["message", "ledger", "alias"] {
+        for table in ["message", "ledger", "alias", "receipt"] {
             db.execute(&format!("UPDATE {table} SET person = ?1 WHERE person = ?2"), params![into.0, from.0])?;
         }
         db.execute(
@@ -178,20 +192,30 @@ impl Outbox {
                  window_wall = max(coalesce(lane.window_wall, other.window_wall), coalesce(other.window_wall, lane.window_wall)),
                  undeliverable = max(coalesce(lane.undeliverable, other.undeliverable), coalesce(other.undeliverable, lane.undeliverable)),
                  not_before = max(coalesce(lane.not_before, other.not_before), coalesce(other.not_before, lane.not_before)),
-                 marketing_stopped = max(lane.marketing_stopped, other.marketing_stopped)
+                 marketing_stopped = max(lane.marketing_stopped, other.marketing_stopped),
+                 wish_wall = max(coalesce(lane.wish_wall, other.wish_wall), coalesce(other.wish_wall, lane.wish_wall))
              FROM lane AS other WHERE lane.person = ?1 AND other.person = ?2 AND other.sender = lane.sender",
             params![into.0, from.0],
         )?;
-        for (purpose, seq) in revoked {
+        for (purpose, seq) in &revoked {
             db.execute(
                 "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
-                 SELECT sender, ?1, ?2, action, source, wording, event, at_wall, boxed, NULL FROM ledger WHERE id = ?3",
-                params![into.0, purpose, seq],
+                 SELECT sender, ?1, iif(purpose = ?5 AND source = ?4, purpose, ?2), action, source, wording, event, at_wall, boxed, NULL
+                 FROM ledger WHERE id = ?3",
+                params![into.0, purpose, seq, STOP_WORD, ALL],
             )?;
         }
+        // One of them may be known by a user id alone.
+        db.execute(
+            "UPDATE person SET number = (SELECT number FROM person WHERE id = ?2) WHERE id = ?1 AND number = ''",
+            params![into.0, from.0],
+        )?;
         db.execute("DELETE FROM lane WHERE person = ?1", [from.0])?;
         db.execute("DELETE FROM person WHERE id = ?1", [from.0])?;
         self.turns.forget();
+        for (purpose, _) in revoked {
+            self.acted(Acted { person: Some(into), ..Acted::new(Act::Revoked, &purpose) });
+        }
         Ok(into)
     }
 }

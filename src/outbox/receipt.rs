@@ -3,9 +3,35 @@
 //! Floor: rooms. At least once: after a crash those since the last committed cursor are published again.
 
 use super::{Outbox, StoreError};
-use crate::message::{MessageId, Number, Outcome, ReceiptId};
-use crate::time::Wall;
+use crate::message::{MessageId, Number, Outcome, PersonId, ReceiptId};
+use crate::time::{Moment, Wall};
 use rusqlite::{OptionalExtension, params};
+
+/// What is told to the broker, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// A change of a message.
+    Receipt(Receipt),
+    /// What a person wrote or pressed.
+    Inbound {
+        /// Its place.
+        id: ReceiptId,
+        /// The last level of the topic.
+        kind: String,
+        /// JSON, as it is published.
+        payload: String,
+    },
+}
+
+impl Report {
+    /// Its place.
+    pub fn id(&self) -> ReceiptId {
+        match self {
+            Report::Receipt(receipt) => receipt.id,
+            Report::Inbound { id, .. } => *id,
+        }
+    }
+}
 
 /// One receipt as it is published.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,14 +79,30 @@ impl Outbox {
         Ok(())
     }
 
-    /// The next receipts after `after`, at most `limit`.
-    pub fn receipts(&self, after: ReceiptId, limit: usize) -> Result<Vec<Receipt>, StoreError> {
+    /// Adds what a person wrote, to be published in its turn.
+    pub fn add_inbound(&mut self, person: PersonId, kind: &str, payload: &str, now: Moment) -> Result<(), StoreError> {
+        let id = self.next_receipt;
+        self.write()?
+            .prepare_cached(
+                "INSERT INTO receipt (id, outcome, reason, wall, person, kind, payload, boxed) VALUES (?1, '', '', ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![id, now.wall.reading().0, person.0, kind, payload, now.boxed.0])?;
+        self.next_receipt += 1;
+        Ok(())
+    }
+
+    /// What is to be told after `after`, at most `limit`.
+    pub fn reports(&self, after: ReceiptId, limit: usize) -> Result<Vec<Report>, StoreError> {
         let mut query = self.db.prepare_cached(
-            "SELECT receipt.id, rule, event, message.id, masked, receipt.outcome, receipt.reason, receipt.wall
-             FROM receipt JOIN message ON message.id = receipt.message WHERE receipt.id > ?1 ORDER BY receipt.id LIMIT ?2",
+            "SELECT receipt.id, rule, event, message.id, masked, receipt.outcome, receipt.reason, receipt.wall, kind, payload
+             FROM receipt LEFT JOIN message ON message.id = receipt.message
+             WHERE receipt.id > ?1 AND (message.id IS NOT NULL OR payload IS NOT NULL) ORDER BY receipt.id LIMIT ?2",
         )?;
         let rows = query.query_map(params![after.0, limit as i64], |row| {
-            Ok(Receipt {
+            if let Some(payload) = row.get(9)? {
+                return Ok(Report::Inbound { id: ReceiptId(row.get(0)?), kind: row.get(8)?, payload });
+            }
+            Ok(Report::Receipt(Receipt {
                 id: ReceiptId(row.get(0)?),
                 rule: row.get(1)?,
                 event: row.get(2)?,
@@ -69,7 +111,7 @@ impl Outbox {
                 outcome: row.get(5)?,
                 reason: row.get(6)?,
                 at: Wall(row.get(7)?),
-            })
+            }))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

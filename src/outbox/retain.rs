@@ -6,9 +6,12 @@ use super::{Outbox, StoreError, schema::state};
 use crate::message::MessageId;
 use crate::time::{BoxTime, millis};
 use rusqlite::params;
+use std::time::Duration;
 
 /// Rows that one slice may delete: about 100 KiB of write-ahead log.
 const SLICE: i64 = 256;
+/// The platform sends what it got no 200 for again for 7 days (facts 4.1); a day more for its clocks.
+const HEARD: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// A cap counts no further back than 31 days (`pace::WINDOW_MAX`).
 const CAPS: i64 = 31 * 86_400_000;
 const OLD_CONTENTS: &str = "SELECT content.message, state, changed, arrived FROM content
@@ -29,11 +32,12 @@ impl Outbox {
         let settled = now.0 - millis(self.settings.keep_settled);
         let more = self.forget_contents(contents, SLICE)? == SLICE;
         let more = self.forget_messages(settled, SLICE)? == SLICE || more;
+        self.forget_heard(now, settled)?;
         self.forget_people(settled, now)?;
         self.forget_aside(now)?;
         // Whatever it missed: read anew once in a while.
         self.turns.forget();
-        Ok(more)
+        Ok(self.forget_audit(now)? || more)
     }
 
     /// Deletes people to whom nothing happened since `before`: their messages are forgotten by then. Whom a cap may still count
@@ -63,6 +67,21 @@ impl Outbox {
             ],
         )?;
         Ok(())
+    }
+
+    /// What people wrote: known for as long as the platform may send it again; kept for the broker as long as receipts are.
+    fn forget_heard(&mut self, now: BoxTime, settled: i64) -> Result<(), StoreError> {
+        let heard = now.0 - millis(HEARD);
+        self.write_if(
+            "SELECT EXISTS (SELECT 1 FROM heard WHERE boxed < ?1)",
+            &format!("DELETE FROM heard WHERE print IN (SELECT print FROM heard WHERE boxed < ?1 ORDER BY boxed LIMIT {SLICE})"),
+            heard,
+        )?;
+        self.write_if(
+            "SELECT EXISTS (SELECT 1 FROM receipt WHERE message IS NULL AND boxed < ?1)",
+            "DELETE FROM receipt WHERE message IS NULL AND boxed < ?1",
+            settled,
+        )
     }
 
     /// Makes room by forgetting the contents of settled messages before their time, oldest first; how many.

@@ -4,7 +4,7 @@
 
 use super::stops::{Kind, Stops};
 use super::{Lane, Outbox, StoreError, schema::state};
-use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, Standing, Stored};
+use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, STOP_WORD, Standing, Stored};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +28,13 @@ impl Outbox {
         }
         self.stop_number(&mut standing, message.to(), message.purpose());
         Ok(standing)
+    }
+
+    /// Where somebody stands of whom the store has no row: as the list says.
+    pub fn standing_of_stranger(&self, number: &Number, purpose: &str) -> Standing {
+        let mut standing = Standing::default();
+        self.stop_number(&mut standing, number, purpose);
+        standing
     }
 
     /// Puts the list of stops over what the store says about a person.
@@ -69,7 +76,8 @@ impl Outbox {
         if self.stops.is_empty() && !revokes {
             return Ok(());
         }
-        let purposes = if revokes && entry.purpose == ALL { purposes_of(&self.db, person.0)? } else { Vec::new() };
+        let purposes = if entry.purpose == ALL { purposes_of(&self.db, person.0)? } else { Vec::new() };
+        let said = Said::of(&self.db, person.0)?;
         for digits in digits_and_forms(&self.db, person.0)? {
             match (entry.action, entry.purpose.as_str()) {
                 (LedgerAction::Revoke, ALL) => {
@@ -81,6 +89,12 @@ impl Outbox {
                 (LedgerAction::Revoke, purpose) => {
                     self.stops.set(Kind::Purpose, &digits, purpose, true);
                     self.stops.set(Kind::Lifted, &digits, purpose, false);
+                }
+                (LedgerAction::Grant, ALL) => {
+                    self.stops.set(Kind::All, &digits, "", said.all);
+                    for purpose in &purposes {
+                        self.stops.set(Kind::Lifted, &digits, purpose, said.lifted.contains(purpose));
+                    }
                 }
                 (LedgerAction::Grant, purpose) => {
                     self.stops.set(Kind::Purpose, &digits, purpose, false);
@@ -184,28 +198,49 @@ struct Said {
     purposes: BTreeSet<String>,
     /// Given again since everything was taken back.
     lifted: BTreeSet<String>,
+    /// `all` and `lifted` without the stop words that were not taken back.
+    without_words: Option<(bool, BTreeSet<String>)>,
 }
 
 impl Said {
     fn of(db: &Connection, person: i64) -> Result<Said, StoreError> {
         let mut said = Said::default();
-        let mut query = db.prepare_cached("SELECT purpose, action FROM ledger WHERE person = ?1 ORDER BY id")?;
+        let mut query =
+            db.prepare_cached("SELECT purpose, action, source FROM ledger WHERE person = ?1 ORDER BY id")?;
         let mut rows = query.query([person])?;
         while let Some(row) = rows.next()? {
             let purpose: String = row.get(0)?;
             // A line that nobody can read is taken for the strict one.
             match LedgerAction::of_code(row.get_ref(1)?.as_str().unwrap_or_default()) {
+                Some(LedgerAction::Grant) if purpose == ALL => {
+                    if let Some((all, lifted)) = said.without_words.take() {
+                        (said.all, said.lifted) = (all, lifted);
+                    }
+                }
                 Some(LedgerAction::Grant) => {
                     said.purposes.remove(&purpose);
+                    if let Some((true, lifted)) = &mut said.without_words {
+                        lifted.insert(purpose.clone());
+                    }
                     if said.all {
                         said.lifted.insert(purpose);
                     }
                 }
                 Some(LedgerAction::Revoke) | None if purpose == ALL => {
+                    if row.get_ref(2)?.as_str().is_ok_and(|source| source == STOP_WORD) {
+                        let before = (said.all, std::mem::take(&mut said.lifted));
+                        said.without_words.get_or_insert(before);
+                    } else if let Some((all, lifted)) = &mut said.without_words {
+                        *all = true;
+                        lifted.clear();
+                    }
                     said.all = true;
                     said.lifted.clear();
                 }
                 Some(LedgerAction::Revoke) | None => {
+                    if let Some((_, lifted)) = &mut said.without_words {
+                        lifted.remove(&purpose);
+                    }
                     said.lifted.remove(&purpose);
                     said.purposes.insert(purpose);
                 }
@@ -222,7 +257,7 @@ fn digits_of(db: &Connection, person: i64) -> Result<Vec<String>, StoreError> {
 }
 
 /// With the forms under which the platform may know them: should the aliases be lost, any of them is asked for.
-fn digits_and_forms(db: &Connection, person: i64) -> Result<BTreeSet<String>, StoreError> {
+pub(super) fn digits_and_forms(db: &Connection, person: i64) -> Result<BTreeSet<String>, StoreError> {
     let mut all = BTreeSet::new();
     for digits in digits_of(db, person)? {
         let forms = Number::of_digits(&digits).map(|number| number.forms()).unwrap_or_default();
@@ -232,7 +267,7 @@ fn digits_and_forms(db: &Connection, person: i64) -> Result<BTreeSet<String>, St
     Ok(all)
 }
 
-fn purposes_of(db: &Connection, person: i64) -> Result<Vec<String>, StoreError> {
+pub(super) fn purposes_of(db: &Connection, person: i64) -> Result<Vec<String>, StoreError> {
     let mut query = db.prepare_cached("SELECT DISTINCT purpose FROM ledger WHERE person = ?1 AND purpose <> 'all'")?;
     Ok(query.query_map([person], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }

@@ -20,6 +20,10 @@ pub(super) const BOX: Table = Table {
         ("trusted", Number),
         ("receipts_taken", Number),
         ("filters", Text),
+        ("audit_rows", Number),
+        ("audit_head", Is::Blob),
+        ("tail_rows", Number),
+        ("tail", Is::Blob),
     ],
 };
 
@@ -62,6 +66,7 @@ pub(super) const LANE: Table = Table {
         ("undeliverable", NumberOrNull),
         ("not_before", NumberOrNull),
         ("marketing_stopped", Number),
+        ("wish_wall", NumberOrNull),
         ("recent", Blob),
         ("reached", NumberOrNull),
         ("seen", Number),
@@ -153,7 +158,17 @@ pub(super) const RECEIPT: Table = Table {
     name: "receipt",
     key: "id",
     from: "receipt WHERE",
-    columns: &[("id", Number), ("message", Number), ("outcome", Text), ("reason", Text), ("wall", Number)],
+    columns: &[
+        ("id", Number),
+        ("message", NumberOrNull),
+        ("outcome", Text),
+        ("reason", Text),
+        ("wall", Number),
+        ("person", NumberOrNull),
+        ("kind", TextOrNull),
+        ("payload", TextOrNull),
+        ("boxed", NumberOrNull),
+    ],
 };
 
 pub(super) const HOLD: Table = Table {
@@ -189,10 +204,19 @@ pub(super) const HEALTH: Table = Table {
         ("due", NumberOrNull),
     ],
 };
+pub(super) const HEARD: Table =
+    Table { name: "heard", key: "print", from: "heard WHERE", columns: &[("print", Number), ("boxed", Number)] };
 
 pub(super) const REPEAT: Table = Table {
     name: "repeat",
     key: "slot",
     from: "repeat WHERE",
     columns: &[("slot", Number), ("serial", Number), ("print", Blob)],
+};
+
+pub(super) const AUDIT: Table = Table {
+    name: "audit",
+    key: "first",
+    from: "audit WHERE",
+    columns: &[("first", Number), ("count", Number), ("boxed", Number), ("before", Is::Blob), ("rows", Is::Blob)],
 };

@@ -7,7 +7,7 @@
 //! such a message waits, unless it is critical; all others may go.
 
 use super::{Consent, Settings, consent};
-use crate::message::{Category, Confirmed, Draft, Permitted, Priority, Reason, Standing, Stored};
+use crate::message::{Category, Confirmed, Draft, FAREWELL, Permitted, Priority, Reason, Standing, Stored};
 use crate::time::{BoxTime, Clock, Moment};
 
 /// Why a message does not leave now.
@@ -34,7 +34,7 @@ pub fn permit(
     standing: &Standing,
     now: Moment,
 ) -> Result<Permitted, (Draft, Reason)> {
-    match withheld(draft.content().category(), standing, now) {
+    match withheld(&draft.terms().purpose, draft.content().category(), standing, now) {
         Some(reason) => Err((draft, reason)),
         None => Ok(Permitted::by_policy(draft)),
     }
@@ -43,7 +43,7 @@ pub fn permit(
 /// May this leave in this instant?
 pub fn confirm(settings: &Settings, message: &Stored, standing: &Standing, now: Moment) -> Result<Confirmed, Verdict> {
     let category = message.category();
-    if let Some(reason) = withheld(category, standing, now) {
+    if let Some(reason) = withheld(message.purpose(), category, standing, now) {
         return Err(Verdict::Withhold(reason));
     }
     let about =
@@ -90,8 +90,9 @@ pub fn waits(
 }
 
 /// The first thing that forbids it, in the order of the contract.
-fn withheld(category: Category, standing: &Standing, now: Moment) -> Option<Reason> {
-    let consent = consent(standing, now.wall);
+fn withheld(purpose: &str, category: Category, standing: &Standing, now: Moment) -> Option<Reason> {
+    // Who wrote a stop word is told, once, that it counts: in the window that it opened.
+    let consent = if purpose == FAREWELL { Consent::Granted } else { consent(standing, now.wall) };
     if consent == Consent::Revoked {
         Some(Reason::ConsentRevoked)
     } else if category == Category::Marketing && standing.marketing_stopped {

@@ -2,7 +2,7 @@
 //!
 //! Floor: rooms. Filled by `config`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Everything that policy needs to know.
@@ -10,10 +10,16 @@ use std::time::Duration;
 pub struct Settings {
     /// `[purposes.*]`
     pub purposes: BTreeMap<String, Purpose>,
+    /// What `[contacts.*]` state consent for: purposes without a section of their own.
+    pub stated: BTreeSet<String>,
     /// `policy.on_unknown`, by priority rank.
     pub on_unknown: [OnUnknown; 4],
     /// `policy.unknown_wait`, already zero where nothing can be heard.
     pub unknown_wait: Duration,
+    /// `policy.opt_out.words`
+    pub stop_words: Vec<String>,
+    /// `policy.opt_out.confirm`, by language.
+    pub farewell: BTreeMap<String, String>,
     /// `policy.undeliverable`
     pub undeliverable: Duration,
     /// `policy.quiet_hours` and the `hours` of rules.

@@ -41,6 +41,8 @@ use std::sync::Arc;
 
 /// Stands where a rule's name stands for what operators send (`branchline send`): in receipts, lists and holds. No rule may take it.
 pub const OPERATOR: &str = "operator";
+/// The same for the message that confirms a stop.
+pub const OPT_OUT: &str = "opt-out";
 
 /// The largest subscription identifier of MQTT 5 (3.8.2.1.2).
 const IDENTIFIER_MAX: u32 = 268_435_455;
@@ -125,6 +127,7 @@ impl Rules {
     pub fn compile(settings: &Settings) -> Result<Rules, Vec<Problem>> {
         let mut compiler = Compiler::new(settings);
         let mut rules: Vec<Compiled> = settings.rules.iter().filter_map(|rule| compiler.rule(rule)).collect();
+        compiler.apart();
         if !compiler.problems.is_empty() {
             return Err(compiler.problems);
         }
@@ -150,7 +153,7 @@ impl Rules {
             people: settings.people.iter().map(known).collect(),
             texts: compiler.texts,
         };
-        let office = send::Office::new(settings, compiler.catalog);
+        let office = send::Office::new(settings, compiler.catalog, compiler.kinds);
         Ok(Rules { shared, rules, filters, office, operator: OPERATOR.into() })
     }
 

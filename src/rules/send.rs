@@ -2,12 +2,13 @@
 //!
 //! Floor: rooms. What the operator typed is text, never a template: `{{ … }}` in it stays as it is.
 
+use super::OPT_OUT;
 use super::Rules;
 use super::catalog::{ButtonKind, Catalog, Form, HeaderForm};
-use super::compile::{Compiler, Problem};
+use super::compile::{APART, Compiler, Kinds, Problem};
 use super::explain::{Preview, preview};
 use super::settings::{BodyTexts, ButtonText, HeaderText, Message, Settings};
-use crate::message::{Category, Draft, Number, Source, Terms};
+use crate::message::{Category, Content, Draft, FAREWELL, Number, Priority, Source, Terms};
 use crate::operate::SendOrder;
 use minijinja::value::Value;
 use std::collections::BTreeMap;
@@ -19,10 +20,11 @@ use std::time::Duration;
 pub(super) struct Office {
     settings: Settings,
     catalog: Option<Arc<Catalog>>,
+    kinds: Kinds,
 }
 
 impl Office {
-    pub(super) fn new(settings: &Settings, catalog: Option<Arc<Catalog>>) -> Office {
+    pub(super) fn new(settings: &Settings, catalog: Option<Arc<Catalog>>, kinds: Kinds) -> Office {
         let settings = Settings {
             branch: settings.branch.clone(),
             country: settings.country,
@@ -36,9 +38,12 @@ impl Office {
             expires: settings.expires,
             origins: BTreeMap::new(),
         };
-        Office { settings, catalog }
+        Office { settings, catalog, kinds }
     }
 }
+
+/// How long the confirmation of a stop is of use.
+const FAREWELL_LASTS: Duration = Duration::from_secs(60 * 60);
 
 impl Rules {
     /// Whether there is a list of templates.
@@ -50,6 +55,34 @@ impl Rules {
     pub fn template_forms(&self, name: &str) -> Vec<(String, Category)> {
         let forms = self.office.catalog.as_ref().and_then(|catalog| catalog.forms(name));
         forms.into_iter().flatten().map(|(language, form)| (language.clone(), form.category)).collect()
+    }
+
+    /// The draft of the message that confirms a stop: free text, in the window that the person just opened.
+    pub fn farewell(&self, to: Number, text: &str) -> Draft {
+        let source = Source { rule: OPT_OUT.into(), event: None, topic: "".into() };
+        let terms = Terms {
+            purpose: FAREWELL.into(),
+            stated: false,
+            opt_in: false,
+            priority: Priority::Normal,
+            subject: None,
+            at: None,
+            // Later it would read as if nobody had listened.
+            expires: FAREWELL_LASTS,
+            message_expiry: None,
+            dedupe_window: Duration::ZERO,
+            cut: false,
+        };
+        Draft::by_rules(source, to, Content::Text(text.to_owned()), terms)
+    }
+
+    /// The languages of a number where nothing else tells, the likeliest first: the person's, the country's, the default.
+    pub fn languages_of(&self, number: &Number) -> Vec<String> {
+        let settings = &self.office.settings;
+        let person = settings.people.values().find(|person| person.number == *number);
+        let country = number.country().and_then(|country| settings.languages.by_country.get(country.code()));
+        let own = person.and_then(|person| person.language.as_ref());
+        own.into_iter().chain(country).chain([&settings.languages.default]).cloned().collect()
     }
 
     /// The draft of an operator's message, and how it reads.
@@ -67,6 +100,9 @@ impl Rules {
         let language = settings.languages.aliases.get(&order.language).cloned();
         let language = language.unwrap_or_else(|| order.language.replace('-', "_"));
         let form = compiler.form("--template", &order.template, &language, order.priority);
+        if let Some(message) = form.as_ref().and_then(|form| asked_for_else(&self.office.kinds, order, form.category)) {
+            compiler.problem("--purpose", message, APART);
+        }
         let message = form.as_ref().and_then(|form| message(&mut compiler, order, form));
         let say = match (form, &message) {
             (Some(form), Some(Message::Template { name, header, body, buttons })) => {
@@ -103,6 +139,17 @@ impl Rules {
         let shown = preview(&draft, Some(&say));
         Ok((draft, shown))
     }
+}
+
+/// That the rules ask for the purpose for the other kind of messages: marketing is agreed to apart.
+fn asked_for_else(kinds: &Kinds, order: &SendOrder, category: Category) -> Option<String> {
+    let asked = kinds.get(&order.purpose)?;
+    let (here, there, rules) = match category {
+        Category::Marketing => ("marketing", "other messages", &asked.other),
+        _ => ("not marketing", "marketing", &asked.marketing),
+    };
+    let rule = rules.first()?;
+    Some(format!("the template is {here}, and {} is asked for {there} (rules.{rule})", order.purpose))
 }
 
 /// A number, or somebody of `[people]`.

@@ -88,6 +88,9 @@ impl World {
         }
         self.broker.receipts.push_back(id.0);
         let told: serde_json::Value = serde_json::from_str(payload).unwrap();
+        if told.get("kind").is_some() || told["rule"] == "opt-out" {
+            return;
+        }
         let text = |key: &str| told[key].as_str().map(str::to_owned);
         let message = text("message").unwrap();
         let receipt = Receipt {
@@ -96,6 +99,8 @@ impl World {
             outcome: text("outcome").unwrap(),
             reason: text("reason").unwrap(),
         };
+        let anchor = serde_json::from_value(told["audit"].clone()).unwrap();
+        self.books.told.push(((receipt.message, receipt.outcome.clone(), receipt.reason.clone()), anchor));
         self.published.push((id.0, receipt));
     }
 
@@ -122,10 +127,23 @@ impl World {
             to: text("/to").unwrap().strip_prefix('+').expect("with a plus").to_owned(),
             label: said.split(' ').next().unwrap_or_default().to_owned(),
             message,
+            data,
+            took: false,
             reached: self.platform.line && (!self.troubles.platform || self.random.u8(0..8) > 0),
             token: self.token,
         };
         self.say(|| format!("posts {request:?}"));
+        let mut request = request;
+        if request.label == "Pronto," {
+            self.books.farewell(&request, &self.platform.open);
+            self.platform.open.push(request);
+            return;
+        }
+        if request.reached && self.random.u8(0..8) == 0 {
+            // Taken, and reported perhaps before the answer comes.
+            request.took = true;
+            self.will_report(&request);
+        }
         if let Some(row) = self.books.rows.get_mut(&request.message) {
             self.reach.state(Some(row.state), 1);
             row.state = 1;
@@ -139,12 +157,19 @@ impl World {
     pub fn answer(&mut self, which: usize, kind: bool) {
         let request = self.platform.open.remove(which);
         let (answer, ended, effect) = if kind && request.reached {
-            (platform::taken(&request.to), Ended::Taken, Effect::None)
+            (platform::taken(&request), Ended::Taken, Effect::None)
         } else {
             self.platform.answer(&mut self.random, &request)
         };
         self.say(|| format!("answers {} with {answer:?}", request.attempt));
         self.books.answered(self.real, &request, ended, effect, request.token == self.token);
+        let lost = matches!(answer, crate::message::Answer::Lost(_));
+        if !request.took
+            && request.label != "Pronto,"
+            && (ended == Ended::Taken || lost && request.reached && self.random.bool())
+        {
+            self.will_report(&request);
+        }
         let id = crate::message::AttemptId(request.attempt);
         self.tell(Input::Answered(id, answer.clone()));
         if self.random.bool() {
@@ -204,7 +229,7 @@ impl Drives for World {
             }
             Action::Show(told) => self.reach.told(&told),
             Action::Done(ticket, reply) => self.done(ticket, &reply),
-            Action::Heard(..) => {}
+            Action::Heard(ticket, kept) => self.heard(ticket, kept),
         }
     }
 

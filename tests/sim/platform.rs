@@ -21,6 +21,10 @@ pub struct Request {
     pub reached: bool,
     /// The token that it went with.
     pub token: u8,
+    /// `biz_opaque_callback_data`
+    pub data: String,
+    /// The platform took it, whatever its answer, or nobody's, says.
+    pub took: bool,
 }
 
 /// What follows beyond the message itself.
@@ -107,8 +111,11 @@ impl Platform {
             };
             return (Answer::NotSent(why), Ended::Nothing, None);
         }
+        if request.took {
+            return if random.bool() { (taken(request), Ended::Taken, None) } else { lost(random) };
+        }
         match random.u8(0..20) {
-            0..=8 => (taken(&request.to), Ended::Taken, None),
+            0..=8 => (taken(request), Ended::Taken, None),
             9..=11 => lost(random),
             12..=13 => by_status(random),
             _ => {
@@ -126,9 +133,10 @@ impl Platform {
 }
 
 /// The plain 200.
-pub fn taken(to: &str) -> Answer {
-    let known = known_as(to).map(|id| format!(r#""contacts": [{{"wa_id": "{id}"}}],"#)).unwrap_or_default();
-    http(200, &format!(r#"{{{known} "messages": [{{"id": "wamid.X"}}]}}"#))
+pub fn taken(request: &Request) -> Answer {
+    let attempt = request.attempt;
+    let known = known_as(&request.to).map(|id| format!(r#""contacts": [{{"wa_id": "{id}"}}],"#)).unwrap_or_default();
+    http(200, &format!(r#"{{{known} "messages": [{{"id": "wamid.{attempt}"}}]}}"#))
 }
 
 /// What the platform calls a person: Brazil's old form, Mexico's 1, and one person with two numbers.

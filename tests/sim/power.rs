@@ -31,6 +31,7 @@ impl World {
             let (answer, ..) = self.platform.answer(&mut self.random, &request);
             self.platform.ghosts.push((request.attempt, answer));
         }
+        self.unheard();
         self.books.crashed(self.real);
         self.broker.lost();
         self.broker.owed.clear();

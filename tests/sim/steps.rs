@@ -5,7 +5,7 @@ use super::broker::{Publish, whole};
 use super::setup;
 use super::world::{RESERVE, World};
 use crate::engine::{Input, Link};
-use crate::message::{Inbound, NotSent, Notice, Notices, Payload, Who};
+use crate::message::{NotSent, Payload};
 use crate::time::Wall;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +69,8 @@ impl World {
                 self.stop();
             }
             86 => self.late_answer(),
-            87..=89 => self.receipts_taken(),
+            87 | 88 => self.receipts_taken(),
+            89 | 90 => self.tell_reports(),
             _ => {
                 let long = [5, 500, 1_500, 5_000, 31_000, 60_000, 900_000, 7_200_000][self.random.usize(0..8)];
                 // A full store looks each second whether there is room: a minute of that says as much as hours.
@@ -268,23 +269,6 @@ impl World {
         }
     }
 
-    fn inbound(&mut self) {
-        let from = NUMBERS[self.random.usize(0..NUMBERS.len())][1..].to_owned();
-        let person = self.books.person(&from);
-        self.books.wrote.insert(person);
-        let at = Wall(super::world::MONDAY + self.real as i64);
-        let inbound = Inbound {
-            wamid: format!("wamid.in{}", self.random.u32(..)),
-            who: Who { digits: Some(from), user: None },
-            at: Some(at),
-            kind: "text".to_owned(),
-            text: Some("oi".to_owned()),
-            payload: None,
-            context: None,
-        };
-        self.tell(Input::Notice(0, Notices { notices: vec![Notice::Inbound(inbound)], ..Notices::default() }));
-    }
-
     /// An answer for a daemon that is gone.
     fn late_answer(&mut self) {
         if self.platform.ghosts.is_empty() {
@@ -322,6 +306,7 @@ impl World {
                 self.answer(0, true);
                 self.settle();
             }
+            self.tell_reports();
             self.receipts_taken();
             self.pass_to_wake(600_000);
         }
@@ -340,6 +325,8 @@ impl World {
         self.open_states().is_empty()
             && self.untold() == 0
             && self.platform.open.is_empty()
+            && self.reports.is_empty()
+            && self.told.is_empty()
             && self.broker.outstanding.is_empty()
             && self.broker.waiting.is_empty()
     }

@@ -5,6 +5,7 @@ use super::broker::{Broker, Publish, WINDOW};
 use super::orders::Order;
 use super::platform::Platform;
 use super::reach::Reach;
+use super::reports::Report;
 use super::setup;
 use crate::engine::drive::{Course, Inbox, Queue, channel};
 use crate::engine::{Engine, Input, Link};
@@ -77,6 +78,10 @@ pub struct World {
     pub shift: i64,
     pub broker: Broker,
     pub platform: Platform,
+    /// What the platform will tell by itself, and what of it the box was told and has not answered.
+    pub reports: Vec<Report>,
+    pub told: BTreeMap<u64, Vec<Report>>,
+    pub tickets: u64,
     pub books: Books,
     pub reach: Reach,
     pub disk: u64,
@@ -142,6 +147,9 @@ impl World {
             shift: 0,
             broker: Broker::default(),
             platform: Platform::new(seed, !troubles.small),
+            reports: Vec::new(),
+            told: BTreeMap::new(),
+            tickets: 0,
             books,
             reach: Reach::default(),
             disk: 1 << 30,
@@ -187,12 +195,17 @@ impl World {
         self.inbox = Some(inbox);
         (self.given, self.dead, self.commits) = (0, false, -1);
         self.tell(Input::Link(Link::Token(Some([self.token; 8]))));
+        self.judge_record();
         let answered = self.query("SELECT id, answered FROM attempt WHERE answered IS NOT NULL");
         self.books.found(self.real, |attempt| answered.contains_key(&attempt));
         let kept = self.states();
         for (id, row) in &self.books.rows {
             let state = kept.get(id).unwrap_or_else(|| panic!("seed {}: message {id} is gone: {row:?}", self.seed));
-            assert!(row.state != 4 || *state == 4, "seed {}: message {id} had ended: {row:?}", self.seed);
+            assert!(
+                row.state != 4 || *state == 4 || self.books.may_begin_anew(*id),
+                "seed {}: message {id} had ended: {row:?}",
+                self.seed
+            );
         }
         if self.version == setup::PAUSED {
             self.books.stops.insert("the configuration".to_owned());
@@ -271,7 +284,8 @@ impl World {
         self.commits = box_.engine.outbox.row().commits;
         let newest = self.books.rows.last_key_value().map_or(0, |(id, _)| *id);
         let mut query = box_.engine.outbox.raw().prepare_cached(
-            "SELECT id, topic, content.number, state, content.body FROM message LEFT JOIN content ON content.message = id WHERE id > ?1",
+            "SELECT id, topic, content.number, state, content.body FROM message LEFT JOIN content ON content.message = id
+             WHERE id > ?1 AND rule <> 'opt-out'",
         );
         let query = query.as_mut().unwrap();
         let found: Vec<(i64, Row)> = query
@@ -293,7 +307,8 @@ impl World {
             self.books.rows.insert(id, row);
         }
         let open = self.open_states();
-        for (id, row) in self.books.rows.iter_mut().filter(|(_, row)| row.state != 4) {
+        // One that had ended may begin anew: it failed after all.
+        for (id, row) in self.books.rows.iter_mut().filter(|(id, row)| row.state != 4 || open.contains_key(id)) {
             let state = open.get(id).copied().unwrap_or(4);
             if state != row.state {
                 self.reach.state(Some(row.state), state);
@@ -351,7 +366,7 @@ impl World {
 
     /// Receipts that the broker did not acknowledge, as far as the box keeps that.
     pub fn untold(&self) -> usize {
-        self.query("SELECT id, message FROM receipt").len()
+        self.query("SELECT id, wall FROM receipt").len()
     }
 
     /// One round, whatever it brings.
@@ -433,6 +448,7 @@ impl World {
     }
 
     pub fn finish(&mut self) {
+        self.judge_record();
         self.count();
     }
 }

@@ -33,6 +33,7 @@ fn sound(line: &LedgerLine) {
     assert!(Number::read(&line.number, rules.country).is_ok());
     let known = rules.purposes.contains(&line.purpose) || line.purpose == "staff";
     match line.action.as_str() {
+        "grant" if line.purpose == "all" => assert!(line.source == "start word"),
         "grant" => assert!(known && !line.source.is_empty()),
         "revoke" => assert!(known || line.purpose == "all"),
         other => panic!("{other}"),

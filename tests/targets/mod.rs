@@ -9,6 +9,7 @@ pub mod answer;
 pub mod config;
 pub mod consent;
 pub mod event;
+pub mod notice;
 pub mod number;
 pub mod operator;
 pub mod text;
@@ -27,6 +28,7 @@ pub const ALL: &[(&str, Target)] = &[
     ("config", config::run),
     ("consent", consent::run),
     ("event", event::run),
+    ("notice", notice::run),
     ("number", number::run),
     ("operator", operator::run),
     ("text", text::run),

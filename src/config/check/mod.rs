@@ -36,13 +36,13 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let notice = forward::notice(r, mqtt.as_ref(), id);
     let mut policy = policy::policy(r, branch.as_ref(), webhook.is_some() || notice.is_some());
     let operate = operate(r);
-    r.within("inbound", |r| {
-        r.choice("numbers", &[("masked", ()), ("full", ())]);
-        r.idle("numbers");
-    });
+    let inbound_full = r.within("inbound", |r| r.choice("numbers", &[("masked", false), ("full", true)]));
     let country = branch.as_ref().and_then(|branch| branch.country);
     let rules = rules::settings(r, branch.as_ref(), country, policy.as_mut())
         .map(|settings| crate::rules::Settings { origins: compiled::origins(root), ..settings });
+    if let (Some(rules), Some(policy)) = (&rules, policy.as_mut()) {
+        policy.settings.stated = rules.contacts.values().map(|contact| contact.consent.clone()).collect();
+    }
     r.later(&LATER);
     let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
 
@@ -67,6 +67,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         // Of the whole: see `config::load`.
         fingerprint: String::new(),
         branch: branch.id,
+        inbound_full: inbound_full?,
         rules: rules?,
         policy: policy?.settings,
         pace: limits.pace,

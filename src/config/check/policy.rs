@@ -6,11 +6,12 @@ use super::super::reader::Reader;
 use super::super::tree::Value;
 use super::super::units;
 use super::Branch;
+use crate::limits;
 use crate::message::Priority;
-use crate::policy::{self, Hours, OnUnknown, Purpose, Quiet};
+use crate::policy::{self, Hours, OnUnknown, Purpose, Quiet, Wish};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What quiet hours look like.
@@ -55,11 +56,14 @@ pub(super) fn policy(r: &mut Reader<'_, '_>, branch: Option<&Branch>, heard: boo
         }
         let undeliverable = r.duration("undeliverable");
         let [marketing, utility] = quiet_hours(r);
-        opt_out(r);
+        let (stop_words, farewell) = opt_out(r);
         let settings = policy::Settings {
             purposes,
+            stated: BTreeSet::new(),
             on_unknown: on_unknown?,
             unknown_wait: if heard { wait? } else { Duration::ZERO },
+            stop_words,
+            farewell,
             undeliverable: undeliverable?,
             hours: Hours {
                 zone: branch.and_then(|branch| branch.timezone.clone()).unwrap_or(TimeZone::UTC),
@@ -191,19 +195,30 @@ fn clock(text: &str) -> Option<Time> {
     Time::new(i8::try_from(hours).ok()?, i8::try_from(minutes).ok()?, 0, 0).ok()
 }
 
-/// Read for its form; hearing what people write comes with a later version.
-fn opt_out(r: &mut Reader<'_, '_>) {
+/// `[policy.opt_out]`: own stop words, and by language what is answered to one.
+fn opt_out(r: &mut Reader<'_, '_>) -> (Vec<String>, BTreeMap<String, String>) {
     r.within("opt_out", |r| {
-        r.texts("words");
-        r.idle("words");
-        r.within("confirm", |r| {
-            for language in r.names() {
-                super::people::language_name(r, &language);
-                r.text(&language);
-            }
+        let words = r.texts("words");
+        if let Some(word) =
+            words.iter().find(|word| policy::wish(word, std::slice::from_ref(*word)) != Some(Wish::Stop))
+        {
+            let problem = r.problem("words", format!("\"{word}\" can never be what somebody writes to opt out"));
+            r.tell(problem.wanted("a few words, with letters or figures in them"));
+        }
+        let farewell = r.within("confirm", |r| {
+            let languages = r.names().into_iter();
+            languages
+                .filter_map(|language| {
+                    super::people::language_name(r, &language);
+                    let text = r.text_of(&language, "a text of at most 4096 characters", |text| {
+                        text.chars().count() <= limits::TEXT
+                    });
+                    Some((language, text?))
+                })
+                .collect()
         });
-        r.idle("confirm");
-    });
+        (words, farewell)
+    })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::policy::{self, Policy};
 use super::{Branch, message, people};
 use crate::message::{Category, Country, Priority};
 use crate::policy::Quiet;
-use crate::rules::{Format, Message, OPERATOR, Rule, Settings, To};
+use crate::rules::{Format, Message, OPERATOR, OPT_OUT, Rule, Settings, To};
 use std::collections::BTreeMap;
 
 /// Keys of a rule that later versions bring.
@@ -62,6 +62,10 @@ pub(super) fn settings(
     let rules = r.each("rules", |name, r| {
         if name == OPERATOR {
             let problem = r.problem("", "is what operators' own messages stand under (branchline send)");
+            r.tell(problem.fix("Give the rule another name."));
+        }
+        if name == OPT_OUT {
+            let problem = r.problem("", "is what the confirmations of stop words stand under (policy.opt_out)");
             r.tell(problem.fix("Give the rule another name."));
         }
         let hours = hours(r);

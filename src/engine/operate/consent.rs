@@ -4,7 +4,7 @@
 
 use super::Answered;
 use crate::engine::Engine;
-use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, Standing};
+use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, START_WORD, Standing};
 use crate::operate::{
     ConsentNow, ConsentReport, Grant, ImportReport, LedgerLine, LedgerPage, LedgerRow, LineProblem, Reply,
 };
@@ -44,10 +44,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn standing_of(&self, number: &Number, purpose: &str) -> Result<Standing, StoreError> {
+    /// Of somebody unknown the list of stops may know all the same: whom the ledger has lost, or who was erased.
+    pub(in crate::engine) fn standing_of(&self, number: &Number, purpose: &str) -> Result<Standing, StoreError> {
         match self.outbox.find_person(number)? {
             Some(person) => self.outbox.standing(person, purpose),
-            None => Ok(Standing::default()),
+            None => Ok(self.outbox.standing_of_stranger(number, purpose)),
         }
     }
 
@@ -120,6 +121,7 @@ impl Engine {
         let purpose = (line.purpose != ALL).then_some(line.purpose.as_str());
         let entry = match action {
             LedgerAction::Revoke => policy::revoke(&self.policy, purpose, &line.source),
+            LedgerAction::Grant if line.purpose == ALL && line.source == START_WORD => Ok(policy::start()),
             LedgerAction::Grant => {
                 let grant = Grant {
                     number: String::new(),

@@ -414,6 +414,11 @@ impl Trial {
         self.was_held = true;
         assert!(self.kit.told.iter().any(|told| told.reason == Reason::StoreDamaged && told.loud), "{context}: told");
         assert!(loss.note.contains("salvaged:"), "{context}: {}", loss.note);
+        let verdict = self.kit.engine().judge_record(None, &mut |_, _| {});
+        assert!(
+            verdict.is_good(),
+            "{context}: what is left of the record is whole, or says itself what is lost: {verdict:?}"
+        );
         let left = self.times.contains_key("orders 500 new");
         assert!(seen == Seen::Later || !left, "{context}: held");
         let status = self.kit.ask(Request::Status);

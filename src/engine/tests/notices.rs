@@ -230,6 +230,19 @@ fn a_message_is_found_by_the_platforms_id_where_our_own_does_not_come_back() {
     assert_eq!(kit.stands(1).0, Delivered, "one that nobody knows fails no others");
 }
 
+/// Simulation, seed 40: the first try is unknown for ever, the second was taken and then failed.
+#[test]
+fn a_failure_of_the_second_try_leaves_the_first_unknown() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "first");
+    kit.answer_last(lost());
+    kit.run(31_000);
+    assert_eq!(kit.texts(), ["first", "first"]);
+    kit.answer_last(ok_as("wamid.B"));
+    kit.report(1, "wamid.B", failed(131000));
+    assert_eq!(kit.stands(1), (Unknown, Reason::NotRepeated));
+}
+
 /// The text of a settled message may be forgotten early; not that of one that goes again.
 #[test]
 fn a_message_that_failed_and_goes_again_keeps_its_text_in_a_full_store() {

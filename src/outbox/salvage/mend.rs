@@ -17,7 +17,7 @@ impl Work<'_> {
             "INSERT OR IGNORE INTO person (id, number) SELECT person, min(value) FROM alias WHERE kind = 0 GROUP BY person;
              INSERT OR IGNORE INTO person (id, number) SELECT person, min(number) FROM message
                  JOIN content ON content.message = message.id WHERE person > 0 GROUP BY person;
-             INSERT OR IGNORE INTO alias (value, kind, person) SELECT number, 0, id FROM person;
+             INSERT OR IGNORE INTO alias (value, kind, person) SELECT number, 0, id FROM person WHERE number <> '';
              DELETE FROM alias WHERE person NOT IN (SELECT id FROM person);
              DELETE FROM person WHERE id NOT IN (SELECT person FROM alias);
              DELETE FROM lane WHERE person NOT IN (SELECT id FROM person);

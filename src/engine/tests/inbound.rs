@@ -1,0 +1,380 @@
+//! What people write and wish: the service window, stop and start words, and what is published of it.
+
+use super::kit::*;
+use crate::message::{Inbound, Notice, Outcome, Reason, Who};
+use crate::operate::{ConsentReport, Grant, Reply, Request};
+use crate::time::Wall;
+use serde_json::Value;
+
+const BIA_DIGITS: &str = "5521987650001";
+const ANA_DIGITS: &str = "5511987654321";
+
+/// The branch with a rule that sends free text, and somebody who speaks Spanish.
+fn branch() -> Kit {
+    let mut kit = Kit::cold("64 MiB", "hold");
+    kit.extra = "\n[people.juan]\nnumber = \"+525512345678\"\nlanguage = \"es_MX\"\n[rules.hello]\ninherit = \"customer\"\ntopic = \"pos/{till}/hello\"\n\
+                 message = { text = \"{{ payload.n }}\" }\n"
+        .into();
+    kit.start();
+    kit
+}
+
+fn says(kit: &mut Kit, digits: &str, text: &str) {
+    let at = MONDAY + kit.now as i64;
+    kit.hear(vec![wrote(digits, at, text)]);
+}
+
+/// What was published of what people wrote.
+fn published(kit: &Kit) -> Vec<(String, Value)> {
+    let inbound = kit.published.iter().filter(|publish| publish.topic.contains("/inbound/"));
+    inbound.map(|publish| (publish.topic.clone(), serde_json::from_str(&publish.payload).unwrap())).collect()
+}
+
+fn state(kit: &Kit) -> Value {
+    let state = kit.published.iter().rev().find(|publish| publish.topic.ends_with("/state")).unwrap();
+    serde_json::from_str(&state.payload).unwrap()
+}
+
+/// All that is on its way is accepted, for a while.
+fn minutes(kit: &mut Kit, minutes: u64) {
+    for _ in 0..minutes * 6 {
+        // An answer counts once.
+        for attempt in kit.sent.iter().map(|sent| sent.attempt).collect::<Vec<_>>() {
+            kit.answer(attempt, taken());
+        }
+        kit.run(10_000);
+    }
+}
+
+#[test]
+fn free_text_goes_only_while_the_window_is_open() {
+    let mut kit = branch();
+    kit.order("pos/1/hello", BIA, "before");
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::WindowClosed), 1);
+    says(&mut kit, BIA_DIGITS, "oi");
+    kit.order("pos/1/hello", BIA, "inside");
+    minutes(&mut kit, 1);
+    assert_eq!(kit.texts().last(), Some(&"inside"));
+    kit.run(24 * 3_600_000);
+    kit.order("pos/1/hello", BIA, "after");
+    minutes(&mut kit, 1);
+    assert_eq!((kit.texts().len(), kit.told_times(Outcome::Withheld, Reason::WindowClosed)), (1, 2));
+    // An older message, sent again late, opens nothing; nor does a time in the future make it longer.
+    kit.hear(vec![wrote(BIA_DIGITS, MONDAY, "old"), wrote("5521987650002", MONDAY + 400 * 86_400_000, "future")]);
+    kit.order("pos/1/hello", BIA, "long after");
+    kit.run(24 * 3_600_000 + 60_000);
+    kit.order("pos/1/hello", CAIO, "after");
+    minutes(&mut kit, 1);
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::WindowClosed), 4);
+    // A reaction is no message.
+    let Notice::Inbound(thumb) = wrote(BIA_DIGITS, MONDAY + kit.now as i64, "👍") else { panic!() };
+    kit.hear(vec![Notice::Inbound(Inbound { kind: "reaction".into(), ..thumb })]);
+    kit.order("pos/1/hello", BIA, "after a thumb");
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::WindowClosed), 5);
+}
+
+#[test]
+fn the_window_of_an_unsynced_box_goes_by_the_platforms_time() {
+    let mut kit = branch();
+    kit.trusted = false;
+    kit.wall_shift = -MONDAY;
+    kit.hear(vec![wrote(BIA_DIGITS, MONDAY, "oi")]);
+    kit.order("pos/1/hello", BIA, "waits");
+    assert_eq!(kit.texts(), [""; 0], "nobody knows whether the window is open");
+    (kit.trusted, kit.wall_shift) = (true, 0);
+    kit.run(1_000);
+    assert_eq!(kit.texts(), ["waits"]);
+
+    let mut kit = branch();
+    kit.trusted = false;
+    let Notice::Inbound(undated) = wrote(BIA_DIGITS, 0, "oi") else { panic!() };
+    kit.hear(vec![Notice::Inbound(Inbound { at: None, ..undated })]);
+    kit.order("pos/1/hello", BIA, "no");
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::WindowClosed), 1, "without any time there is no window");
+}
+
+#[test]
+fn a_stop_word_suppresses_at_once_and_is_confirmed_once_in_the_persons_language() {
+    let mut kit = branch();
+    kit.order("pos/1/ready", BIA, "first");
+    kit.order("pos/1/ready", BIA, "waits");
+    says(&mut kit, BIA_DIGITS, "Parar, por favor!");
+    minutes(&mut kit, 2);
+    assert_eq!(kit.texts(), ["first", "Pronto, não enviaremos mais mensagens."]);
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::ConsentRevoked), 1, "also what waited");
+    says(&mut kit, BIA_DIGITS, "PARAR");
+    says(&mut kit, BIA_DIGITS, "stop");
+    kit.order("pos/1/urgent", BIA, "an alarm");
+    kit.order("pos/1/ready", BIA, "another");
+    minutes(&mut kit, 2);
+    assert_eq!(kit.texts().len(), 2, "once");
+    let Reply::Data(shown) = kit.ask(Request::ConsentShow { number: BIA.into() }) else { panic!() };
+    let shown: ConsentReport = serde_json::from_value(shown).unwrap();
+    let last = shown.entries.last().unwrap();
+    assert_eq!((last.action.as_str(), last.purpose.as_str(), last.source.as_str()), ("revoke", "all", "stop word"));
+    // And somebody who never got a message.
+    says(&mut kit, "525512345678", "baja");
+    assert_eq!(kit.texts().last(), Some(&"Listo, no enviaremos más mensajes."));
+}
+
+#[test]
+fn what_only_holds_the_word_suppresses_nobody() {
+    let mut kit = branch();
+    for text in ["Can you stop by at 5?", "cancelar", "Quero parar o pedido 42"] {
+        says(&mut kit, BIA_DIGITS, text);
+    }
+    kit.order("pos/1/ready", BIA, "first");
+    assert_eq!(kit.texts(), ["first"]);
+}
+
+#[test]
+fn a_start_word_lifts_what_a_stop_word_took_and_nothing_else() {
+    let mut kit = branch();
+    kit.order("pos/1/ready", BIA, "1");
+    minutes(&mut kit, 1);
+    kit.arrive("pos/1/offer", &format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "o", "n": "2"}}"#));
+    minutes(&mut kit, 1);
+    kit.ask(Request::ConsentRevoke { number: BIA.into(), purpose: Some("offers".into()) });
+    says(&mut kit, BIA_DIGITS, "parar");
+    minutes(&mut kit, 1);
+    kit.restart();
+    kit.order("pos/1/ready", BIA, "stopped");
+    kit.run(60_000);
+    says(&mut kit, BIA_DIGITS, "voltar");
+    kit.restart();
+    kit.order("pos/1/ready", BIA, "3");
+    kit.arrive("pos/1/offer", &format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "p", "n": "no offers"}}"#));
+    minutes(&mut kit, 1);
+    assert_eq!(kit.texts(), ["1", "2", "Pronto, não enviaremos mais mensagens.", "3"]);
+    // Stopped again, it is confirmed again.
+    says(&mut kit, BIA_DIGITS, "parar");
+    minutes(&mut kit, 1);
+    assert_eq!(kit.texts().len(), 5);
+
+    // What an operator took back is an operator's to give; and who never agreed gets nothing by a start word.
+    kit.ask(Request::ConsentRevoke { number: CAIO.into(), purpose: None });
+    for digits in ["5521987650002", "5521987650003"] {
+        says(&mut kit, digits, "parar");
+        says(&mut kit, digits, "start");
+    }
+    let before = kit.texts().len();
+    kit.order("pos/1/ready", CAIO, "no");
+    kit.arrive("pos/1/ready", r#"{"to": "+5521987650003", "opt_in": false, "id": "q", "n": "no"}"#);
+    minutes(&mut kit, 1);
+    assert!(!kit.texts()[before..].contains(&"no"));
+}
+
+#[test]
+fn words_count_in_the_order_of_their_times_and_each_once() {
+    let mut kit = branch();
+    kit.order("pos/1/ready", BIA, "1");
+    minutes(&mut kit, 1);
+    let at = MONDAY + kit.now as i64;
+    let (stop, start) = (wrote(BIA_DIGITS, at, "parar"), wrote(BIA_DIGITS, at + 1_000, "voltar"));
+    kit.run(5_000);
+    let refused = |kit: &mut Kit| {
+        let before = kit.told_times(Outcome::Withheld, Reason::ConsentRevoked);
+        kit.run(100);
+        let n = kit.now.to_string();
+        kit.order("pos/1/ready", BIA, &n);
+        kit.told_times(Outcome::Withheld, Reason::ConsentRevoked) > before
+    };
+    kit.hear(vec![stop.clone()]);
+    assert!(refused(&mut kit));
+    kit.hear(vec![start.clone(), stop.clone(), start.clone()]);
+    assert!(!refused(&mut kit), "the stop was heard before: it comes again and counts no more");
+    kit.hear(vec![wrote(BIA_DIGITS, at - 5_000, "sair")]);
+    assert!(!refused(&mut kit), "written before the start");
+    kit.hear(vec![wrote(BIA_DIGITS, at + 3_000, "parar"), wrote(BIA_DIGITS, at + 3_000, "voltar")]);
+    assert!(refused(&mut kit), "of the same second the stop counts");
+    kit.hear(vec![wrote(BIA_DIGITS, at + 2_000, "quero voltar")]);
+    assert!(refused(&mut kit), "written before the stop");
+    assert!(kit.texts().iter().filter(|text| text.contains("enviaremos")).count() <= 2);
+}
+
+#[test]
+fn an_operators_grant_after_a_stop_word_stands_until_the_next_one() {
+    let mut kit = branch();
+    says(&mut kit, BIA_DIGITS, "stop");
+    minutes(&mut kit, 1);
+    let grant = Grant {
+        number: BIA.into(),
+        purpose: "orders".into(),
+        source: "form 7".into(),
+        wording: None,
+        expires: None,
+        after_revocation: true,
+    };
+    assert!(matches!(kit.ask(Request::ConsentGrant(grant)), Reply::Data(_)));
+    kit.order("pos/1/ready", BIA, "as agreed");
+    minutes(&mut kit, 1);
+    assert!(kit.texts().contains(&"as agreed"));
+    says(&mut kit, BIA_DIGITS, "stop");
+    kit.order("pos/1/ready", BIA, "no more");
+    minutes(&mut kit, 1);
+    assert!(!kit.texts().contains(&"no more"));
+}
+
+#[test]
+fn a_stop_of_staff_is_honoured_and_shouted() {
+    let mut kit = branch();
+    assert_eq!(state(&kit)["opted_out"], serde_json::json!([]));
+    says(&mut kit, ANA_DIGITS, "STOP");
+    let masked = crate::message::Number::of_digits(ANA_DIGITS).unwrap().to_string();
+    assert_eq!(state(&kit)["opted_out"], serde_json::json!([masked]));
+    assert!(kit.told.iter().any(|told| told.loud && told.reason == Reason::ConsentRevoked));
+    kit.arrive("node/7/state", r#"{"n": 50}"#);
+    minutes(&mut kit, 1);
+    let to: Vec<&str> = kit.sent.iter().filter(|sent| sent.text == "50").map(|sent| sent.to.as_str()).collect();
+    assert_eq!(to, ["+5511987654322"], "the others are told");
+    kit.restart();
+    assert_eq!(state(&kit)["opted_out"], serde_json::json!([masked]), "also after a restart");
+    says(&mut kit, ANA_DIGITS, "start");
+    assert_eq!(state(&kit)["opted_out"], serde_json::json!([]));
+}
+
+#[test]
+fn wishes_about_marketing_act_on_marketing_and_an_older_one_changes_nothing() {
+    let mut kit = branch();
+    let wish = |stop, at: Option<i64>| {
+        let who = Who { digits: Some(BIA_DIGITS.into()), user: None };
+        Notice::Marketing { who, stop, at: at.map(|at| Wall(MONDAY + at)) }
+    };
+    let goes = |kit: &mut Kit| {
+        let before = kit.told_times(Outcome::Withheld, Reason::MarketingStopped);
+        let n = kit.now.to_string();
+        kit.arrive("pos/1/offer", &format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "{n}", "n": "{n}"}}"#));
+        minutes(kit, 1);
+        kit.told_times(Outcome::Withheld, Reason::MarketingStopped) == before
+    };
+    assert!(goes(&mut kit));
+    kit.hear(vec![wish(true, Some(5_000))]);
+    assert!(!goes(&mut kit));
+    kit.hear(vec![wish(false, Some(4_000)), wish(false, Some(5_000)), wish(false, None)]);
+    assert!(!goes(&mut kit), "older than the stop, or of no known time");
+    kit.hear(vec![wish(false, Some(9_000)), wish(true, Some(5_000))]);
+    assert!(goes(&mut kit), "and an old stop that comes again");
+    kit.hear(vec![wish(true, None)]);
+    assert!(!goes(&mut kit), "a stop counts in any case");
+    kit.order("pos/1/ready", BIA, "an order");
+    minutes(&mut kit, 1);
+    assert!(kit.texts().contains(&"an order"), "it is about marketing only");
+}
+
+#[test]
+fn what_people_write_is_published_once_with_what_it_answers() {
+    let mut kit = branch();
+    kit.order("pos/1/ready", BIA, "first");
+    kit.answer_last(ok_as("wamid.A"));
+    let shown = kit.engine().outbox.shown(crate::message::MessageId(1));
+    let Notice::Inbound(pressed) = wrote(BIA_DIGITS, MONDAY + 2_000, "Sim, retiro hoje") else { panic!() };
+    let pressed =
+        Inbound { kind: "button".into(), payload: Some("ack-7".into()), context: Some("wamid.A".into()), ..pressed };
+    for _ in 0..3 {
+        kit.hear(vec![Notice::Inbound(pressed.clone())]);
+    }
+    says(&mut kit, "5521987650002", "parar");
+    let heard = published(&kit);
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    let (topic, payload) = &heard[0];
+    assert_eq!(topic, "branchline/sp-042/inbound/button");
+    assert_eq!(payload["from"], "+55…01");
+    assert_eq!((&payload["text"], &payload["payload"]), (&"Sim, retiro hoje".into(), &"ack-7".into()));
+    assert_eq!((&payload["context"], &payload["rule"]), (&shown.into(), &"ready".into()));
+    assert_eq!(payload["at"], Wall(MONDAY + 2_000).rfc3339());
+    assert_eq!((heard[1].1["wish"].as_str(), heard[1].1["rule"].as_str()), (Some("stop"), None));
+    assert!(!heard[1].1.to_string().contains("87650002"), "masked");
+
+    let mut kit = Kit::cold("64 MiB", "hold");
+    kit.extra = "\n[inbound]\nnumbers = \"full\"\n".into();
+    kit.start();
+    says(&mut kit, BIA_DIGITS, "oi");
+    assert_eq!(published(&kit)[0].1["from"], BIA);
+}
+
+#[test]
+fn what_people_write_waits_for_the_broker_and_survives_a_restart() {
+    let mut kit = branch();
+    kit.crash();
+    kit.open();
+    says(&mut kit, BIA_DIGITS, "oi");
+    assert_eq!(published(&kit).len(), 0, "no broker");
+    kit.restart();
+    assert_eq!(published(&kit).len(), 1);
+    kit.published.clear();
+    kit.restart();
+    assert_eq!(published(&kit).len(), 1, "until the broker acknowledges it");
+    let last = kit.published.iter().filter_map(|publish| publish.receipt).max().unwrap();
+    kit.give(vec![crate::engine::Input::ReceiptTaken(last)]);
+    kit.run(2_000);
+    kit.published.clear();
+    kit.restart();
+    assert_eq!(published(&kit).len(), 0);
+}
+
+#[test]
+fn people_may_be_known_by_a_user_id_alone() {
+    let mut kit = branch();
+    kit.order("pos/1/ready", BIA, "first");
+    let by_user = |text: &str, at: i64| {
+        let Notice::Inbound(inbound) = wrote("user", MONDAY + at, text) else { panic!() };
+        Notice::Inbound(Inbound { who: Who { digits: None, user: Some("BR.1a".into()) }, ..inbound })
+    };
+    kit.hear(vec![by_user("oi", 1_000), by_user("parar", 2_000)]);
+    assert_eq!(published(&kit)[0].1["from"], Value::Null);
+    // The answer tells whose user id it is: the stop counts from here on, and survives a look over the whole store.
+    kit.answer_last(http(
+        200,
+        r#"{"contacts": [{"wa_id": "5521987650001", "user_id": "BR.1a"}], "messages": [{"id": "wamid.A"}]}"#,
+    ));
+    kit.order("pos/1/ready", BIA, "second");
+    minutes(&mut kit, 2);
+    assert_eq!(kit.texts(), ["first"]);
+    kit.hear(vec![by_user("voltar", 200_000)]);
+    kit.order("pos/1/ready", BIA, "third");
+    minutes(&mut kit, 1);
+    assert_eq!(kit.texts(), ["first", "third"]);
+    // The whole check finds nothing strange about people without a number.
+    kit.run(10_000);
+    assert!(kit.told.iter().all(|told| told.reason != Reason::StoreDamaged));
+    let nobody = Who::default();
+    kit.hear(vec![Notice::Marketing { who: nobody.clone(), stop: true, at: None }]);
+    let Notice::Inbound(inbound) = wrote("nobody", MONDAY, "oi") else { panic!() };
+    kit.hear(vec![Notice::Inbound(Inbound { who: nobody, ..inbound })]);
+}
+
+#[test]
+fn a_person_who_moves_keeps_what_was_said() {
+    let mut kit = branch();
+    says(&mut kit, BIA_DIGITS, "parar");
+    let who = |digits: &str| Who { digits: Some(digits.into()), user: None };
+    kit.hear(vec![Notice::Moved { from: who(BIA_DIGITS), to: who("5521987650009") }]);
+    kit.hear(vec![Notice::Moved { from: who("5521987650077"), to: who("5521987650008") }]);
+    minutes(&mut kit, 1);
+    let before = kit.texts().len();
+    kit.order("pos/1/ready", "+5521987650009", "no");
+    kit.order("pos/1/ready", "+5521987650008", "yes");
+    minutes(&mut kit, 1);
+    assert_eq!(kit.texts()[before..], ["yes"]);
+}
+
+/// The list of stops is what a damaged store leaves: a start word must take the stop off it, and only its own.
+#[test]
+fn the_list_of_stops_follows_words() {
+    let mut kit = branch();
+    kit.order("pos/1/ready", BIA, "1");
+    minutes(&mut kit, 1);
+    says(&mut kit, BIA_DIGITS, "parar");
+    says(&mut kit, "5521987650002", "parar");
+    kit.run(1_000);
+    says(&mut kit, BIA_DIGITS, "voltar");
+    minutes(&mut kit, 1);
+    // The ledger forgets; the list does not.
+    kit.engine().outbox.raw().execute_batch("DELETE FROM ledger WHERE source IN ('stop word', 'start word')").unwrap();
+    kit.restart();
+    let before = kit.texts().len();
+    kit.order("pos/1/ready", BIA, "goes");
+    kit.order("pos/1/ready", CAIO, "does not");
+    minutes(&mut kit, 1);
+    assert_eq!(kit.texts()[before..], ["goes"]);
+}

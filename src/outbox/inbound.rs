@@ -1,0 +1,60 @@
+//! What people write and wish: each once, and no older wish over a newer one.
+//!
+//! Floor: rooms. Keeps and compares; what a word means is read by `policy`.
+
+use super::{Outbox, StoreError, notice};
+use crate::message::{Content, PersonId};
+use crate::time::{BoxTime, Wall};
+use rusqlite::{OptionalExtension, params};
+
+/// Messages behind the newest among which the last one to a person is looked for: a day of a busy branch.
+const LATELY: i64 = 10_000;
+
+impl Outbox {
+    /// Whether an inbound message is heard for the first time; remembered from now on, as a hash.
+    pub fn first_time(&mut self, wamid: &str, now: BoxTime) -> Result<bool, StoreError> {
+        let print = notice::hash(wamid);
+        let known: bool = self
+            .db
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM heard WHERE print = ?1)")?
+            .query_row([print], |row| row.get(0))?;
+        if !known {
+            self.write()?
+                .prepare_cached("INSERT INTO heard (print, boxed) VALUES (?1, ?2)")?
+                .execute(params![print, now.0])?;
+        }
+        Ok(!known)
+    }
+
+    /// Whether a wish about marketing, told to the platform `at`, is newer than what is known; remembered from now on.
+    pub fn newer_wish(&mut self, person: PersonId, at: Wall) -> Result<bool, StoreError> {
+        let known: Option<i64> = self
+            .db
+            .prepare_cached("SELECT wish_wall FROM lane WHERE sender = ?1 AND person = ?2")?
+            .query_row(params![self.sender.0, person.0], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let newer = known.is_none_or(|known| known < at.0);
+        if newer {
+            self.note(person, "wish_wall", at.0)?;
+        }
+        Ok(newer)
+    }
+
+    /// The language of the last template to a person, while its content is kept.
+    pub fn language_lately(&self, person: PersonId) -> Result<Option<String>, StoreError> {
+        let body: Option<String> = self
+            .db
+            .prepare_cached(
+                "SELECT body FROM message NOT INDEXED JOIN content ON content.message = message.id
+                 WHERE message.id > (SELECT max(id) FROM message) - ?2 AND person = ?1 AND template <> ''
+                 ORDER BY message.id DESC LIMIT 1",
+            )?
+            .query_row(params![person.0, LATELY], |row| row.get(0))
+            .optional()?;
+        Ok(body.and_then(|body| match serde_json::from_str(&body) {
+            Ok(Content::Template(template)) => Some(template.language),
+            _ => None,
+        }))
+    }
+}
