@@ -10,9 +10,9 @@ use super::Engine;
 use super::hold::{BY_OPERATOR, BY_TIME};
 use crate::message::{Content, MessageId, Outcome, PersonId, Priority, Reason, Stored};
 use crate::operate::LimitUse;
-use crate::outbox::{Hold, Lane, StoreError};
+use crate::outbox::{self, Hold, Lane, StoreError};
 use crate::pace::{self, AtMost, Daily, Day, Load, Recent, Wait};
-use crate::rules::OPERATOR;
+use crate::rules::{self, OPERATOR};
 use crate::time::{BoxTime, Wall};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ struct Gate {
 
 impl Limits {
     /// After a start: whoever was parked is counted anew, at once.
-    pub fn start(outbox: &crate::outbox::Outbox, now: BoxTime) -> Result<Limits, StoreError> {
+    pub fn start(outbox: &outbox::Outbox, now: BoxTime) -> Result<Limits, StoreError> {
         let mut limits = Limits::default();
         for (gate, hold) in limits.gates.iter_mut().zip(GATES) {
             let (waiting, critical) = outbox.parked(hold)?;
@@ -451,6 +451,20 @@ impl Engine {
         let learned = self.soft.sender.refused(&self.pace, now);
         self.outbox.set_learned(learned.rate, learned.since)
     }
+}
+
+/// A repeat is recognised by the message that it repeats, and limits count attempts: settled messages are kept at least as long as
+/// any rule or limit looks back.
+pub(super) fn kept_for_counts(
+    outbox: outbox::Settings,
+    rules: &rules::Settings,
+    pace: &pace::Settings,
+) -> outbox::Settings {
+    let repeats = rules.rules.iter().map(|rule| rule.dedupe_window);
+    let surges = pace.caps.rule.iter().map(|cap| cap.window);
+    let day = pace.daily_messages.map(|_| pace::DAY);
+    let longest = repeats.chain(surges).chain(day).max().unwrap_or_default();
+    outbox::Settings { keep_settled: outbox.keep_settled.max(longest), ..outbox }
 }
 
 /// The mark of a rule that an operator resumed: no hold of anything.

@@ -104,16 +104,6 @@ enum Tally {
     Notice(&'static str, u64),
 }
 
-/// A repeat is recognised by the message that it repeats, and limits count attempts: settled messages are kept at least as long as
-/// any rule or limit looks back.
-fn kept_for_counts(outbox: outbox::Settings, rules: &rules::Settings, pace: &pace::Settings) -> outbox::Settings {
-    let repeats = rules.rules.iter().map(|rule| rule.dedupe_window);
-    let surges = pace.caps.rule.iter().map(|cap| cap.window);
-    let day = pace.daily_messages.map(|_| pace::DAY);
-    let longest = repeats.chain(surges).chain(day).max().unwrap_or_default();
-    outbox::Settings { keep_settled: outbox.keep_settled.max(longest), ..outbox }
-}
-
 /// The engine.
 pub struct Engine {
     branch: String,
@@ -176,7 +166,7 @@ impl Engine {
         seed: u64,
     ) -> Result<Engine, Failure> {
         let mut outbox = outbox;
-        outbox.reconfigure(kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace));
+        outbox.reconfigure(limit::kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace));
         let soft = match Soft::start(&outbox, now, boot) {
             Err(error) if error.is_damage() => {
                 outbox.salvage(&error.to_string(), seed)?;
@@ -230,7 +220,7 @@ impl Engine {
         self.rules = rules.into();
         self.inbound_full = rooms.inbound_full;
         self.policy = rooms.policy;
-        let kept = kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace);
+        let kept = limit::kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace);
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
         self.configured = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
         self.pace = health::lowered(&self.configured, &self.soft.health);

@@ -230,7 +230,6 @@ impl Outbox {
     /// What was remembered of the store's content is read again.
     fn forget_caches(&mut self) -> Result<(), StoreError> {
         self.forget_found();
-        self.turns.forget();
         self.next_receipt = (self.last_receipt()? + 1).max(self.receipt_floor);
         self.next_repeat = self.last_repeat()? + 1;
         Ok(())
@@ -239,6 +238,7 @@ impl Outbox {
     /// Messages that were found for later are looked for again.
     fn forget_found(&mut self) {
         self.displaceable.clear();
+        self.turns.forget();
         self.forgettable.clear();
         self.more_forgettable = true;
     }

@@ -44,8 +44,8 @@ impl Engine {
         // An operator's message has no event id: it is never taken for a repeat.
         if let Some((id, outcome, reason)) = self.draft(draft)? {
             report.id = Some(self.outbox.shown(id));
-            let stored = outcome == Outcome::Stored;
-            if !stored {
+            let waits = outcome == Outcome::Stored;
+            if !waits {
                 (report.message.outcome, report.message.reason, report.message.until) = (outcome, reason, None);
             }
         }

@@ -11,8 +11,12 @@ const HOUR: i64 = 3_600_000;
 /// Quiet for marketing from 20:00 to 09:00 and on Sundays, for utility from 22:00 to 07:00, and a rule with hours of its own.
 /// The test begins on a Monday at 09:00 of the branch.
 const QUIET: &str = r#"
+[limits]
+daily_recipients = "off"
+daily_reserve = "off"
 [limits.caps]
 marketing = "off"
+rule = "off"
 [policy.quiet_hours]
 marketing = ["20:00-09:00", "sun"]
 utility = ["22:00-07:00"]
