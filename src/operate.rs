@@ -2,8 +2,10 @@
 //!
 //! Floor: words. The command line sends a `Request` as JSON over the socket, or steps it on the store when no daemon runs.
 
+mod number;
 mod replies;
 
+pub use number::NumberTold;
 pub use replies::*;
 
 use crate::message::Priority;
