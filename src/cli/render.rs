@@ -3,8 +3,10 @@
 //! Floor: roof. Numbers came in masked. What an event or a till wrote cannot steer the terminal: see `clean`.
 
 mod explain;
+mod rights;
 
 pub use explain::{explanation, sent};
+pub use rights::{audit, erased, faults};
 
 use crate::operate::{
     AttemptRow, ConsentNow, ConsentReport, Hold, LossReport, NumberTold, OutboxDetail, OutboxPage, PauseReport,

@@ -37,6 +37,12 @@ impl Engine {
     /// What a verdict asks for, in the order: the attempt, the message, the person, the template, the number. The person's lane is
     /// read and written once.
     fn judge(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
+        if flight.erased {
+            if matches!(verdict.message, Fate::Unsent) {
+                self.soft.sender.refund(flight.at);
+            }
+            return self.hold_as_told(flight.message, flight.token, verdict);
+        }
         if self.outbox.known(flight.message)?.is_some_and(|known| known.state == State::Settled) {
             return self.answered_after_report(flight, verdict);
         }

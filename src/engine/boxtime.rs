@@ -80,6 +80,8 @@ mod tests {
             wall,
             receipts_taken: 0,
             filters: Vec::new(),
+            audit: Default::default(),
+            tail: Default::default(),
         }
     }
 

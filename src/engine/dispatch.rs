@@ -201,6 +201,7 @@ impl Engine {
             reached: load.reaches.then_some(before),
             posted: self.mono,
             token: self.soft.token,
+            erased: false,
         });
         self.out.push(Action::Post(Post { attempt, path: request.path, body: request.body }));
         Ok(None)

@@ -94,6 +94,7 @@ impl Engine {
             self.tell_box(Reason::StoreDamaged, detail, true);
         }
         let Some(loss) = self.loss().filter(|loss| loss.strikes > 0).cloned() else { return Ok(()) };
+        self.mend_record()?;
         // Whose request is on its way gets no second one beside it: salvage does not know of it.
         for flight in self.soft.in_flight.clone() {
             self.refresh(flight.person)?;

@@ -11,6 +11,8 @@
 
 mod answer;
 mod arrive;
+mod ask;
+mod audit;
 mod boxtime;
 mod dispatch;
 mod drive;
@@ -27,6 +29,7 @@ mod operate;
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
 mod soft;
+mod staff;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -36,11 +39,11 @@ pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
 
 use crate::message::{Category, Country, Number, Outcome, PersonId, Reason};
-use crate::operate::{InForce, Reply, Request};
+use crate::operate::{ErasureReport, InForce};
 use crate::outbox::{OpenError, Outbox, StoreError};
 use crate::rules::Rules;
 use crate::status::Status;
-use crate::time::{Moment, Mono, Now};
+use crate::time::{BoxTime, Moment, Mono, Now};
 use crate::{outbox, pace, policy, rules, whatsapp};
 use soft::Soft;
 use std::sync::Arc;
@@ -125,6 +128,8 @@ pub struct Engine {
     timezone: jiff::tz::TimeZone,
     /// The numbers of all configured contacts.
     contacts: Vec<Number>,
+    /// The same, with their groups and purposes.
+    members: Vec<staff::Member>,
     in_force: InForce,
     outbox: Outbox,
     status: Status,
@@ -151,6 +156,10 @@ pub struct Engine {
     nobody: Arc<str>,
     out: Vec<Action>,
     tally: Vec<Tally>,
+    /// Erasures of this batch, to be answered when the files are written anew.
+    erased: Vec<(u64, ErasureReport)>,
+    /// After that the files are tried again, where they could not be written anew.
+    scrub_again: BoxTime,
 }
 
 impl Engine {
@@ -185,6 +194,7 @@ impl Engine {
             configured: rooms.pace,
             whatsapp: rooms.whatsapp,
             contacts: loss::contacts(&rooms.rules),
+            members: staff::members(&rooms.rules),
             in_force: InForce::new(moment.wall.reading(), rooms.fingerprint),
             country: rooms.rules.country,
             timezone: rooms.rules.timezone,
@@ -205,6 +215,8 @@ impl Engine {
             nobody: Arc::from(""),
             out: Vec::new(),
             tally: Vec::new(),
+            erased: Vec::new(),
+            scrub_again: BoxTime(i64::MIN),
         })
     }
 
@@ -228,6 +240,8 @@ impl Engine {
         self.outbox.reconfigure(kept);
         self.soft.limits.reconfigured(self.moment.boxed);
         self.contacts = loss::contacts(&rooms.rules);
+        self.members = staff::members(&rooms.rules);
+        (self.soft.stated_due, self.soft.staff_due) = (true, true);
         self.soft.stopped_staff.0 = -1;
         self.in_force = InForce::new(self.soft.peek(now).wall.reading(), rooms.fingerprint);
         self.country = rooms.rules.country;
@@ -236,43 +250,6 @@ impl Engine {
         // Quiet hours may be other ones.
         self.soft.apart = None;
         self.stirred = true;
-    }
-
-    /// Answers one operator on the store alone, when no daemon runs: nothing is posted, no attempt is judged.
-    pub fn ask(&mut self, now: Now, request: Request) -> Result<Reply, Failure> {
-        match self.try_ask(now, &request) {
-            Err(failure) => {
-                let Some(why) = self.damage(&failure) else { return Err(failure) };
-                self.salvage(&why)?;
-                self.try_ask(now, &request)
-            }
-            done => done,
-        }
-    }
-
-    fn try_ask(&mut self, now: Now, request: &Request) -> Result<Reply, Failure> {
-        self.running = false;
-        self.mono = now.mono;
-        self.moment = self.soft.time.read(now);
-        let reply = match self.operated(0, request) {
-            Ok(()) => self.out.drain(..).find_map(|action| match action {
-                Action::Done(_, reply) => Some(reply),
-                _ => None,
-            }),
-            Err(error) => return Err(self.give_up(error)),
-        };
-        self.commit()?;
-        Ok(reply.unwrap_or_else(|| Reply::Refused("nothing was answered".to_owned())))
-    }
-
-    /// Answers who only wants to look, while the store takes nothing. `None`: it is an order, or the store cannot be read.
-    pub fn look(&mut self, now: Now, request: &Request) -> Option<Reply> {
-        if !request.only_looks() {
-            return None;
-        }
-        self.mono = now.mono;
-        self.moment = self.soft.time.read(now);
-        self.answer_operator(request).ok()
     }
 
     /// Takes inputs, does what time brings, lets go what may leave, and commits once for all of it.
@@ -299,6 +276,7 @@ impl Engine {
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);
         let done = inputs.iter().try_for_each(|input| self.step(input)).and_then(|()| self.turn_if_due());
+        let done = done.and_then(|()| self.record());
         if let Err(error) = done {
             self.take_back(before);
             return Err(self.give_up(error));
@@ -320,8 +298,14 @@ impl Engine {
             return Ok(self.mend()?.unwrap_or_default());
         }
         (self.stirred, self.salvaged) = (false, false);
+        Ok(self.finish())
+    }
+
+    /// The batch is true: it is counted, what was erased goes from the files, and the actions may leave.
+    fn finish(&mut self) -> Vec<Action> {
         self.count();
-        Ok(std::mem::take(&mut self.out))
+        self.scrub();
+        std::mem::take(&mut self.out)
     }
 
     /// Whether it is still open if the last batch happened: [`mend`](Self::mend) decides it, and no other inputs may come first.
@@ -355,17 +339,19 @@ impl Engine {
         if !std::mem::take(&mut self.happened) {
             return Ok(None);
         }
-        self.count();
-        Ok(Some(std::mem::take(&mut self.out)))
+        Ok(Some(self.finish()))
     }
 
     fn take_back(&mut self, before: Soft) {
         // What was asked for since by a reload stays asked for.
         let filters_changed = self.soft.filters_changed | before.filters_changed;
-        self.soft = Soft { filters_changed, disk_full: self.soft.disk_full, ..before };
+        let (stated_due, staff_due) =
+            (self.soft.stated_due | before.stated_due, self.soft.staff_due | before.staff_due);
+        self.soft = Soft { filters_changed, stated_due, staff_due, disk_full: self.soft.disk_full, ..before };
         self.stirred = true;
         self.out.clear();
         self.tally.clear();
+        self.erased.clear();
     }
 
     /// A batch of arrivals that wrote nothing changes nothing that a turn looks at, unless time does.
@@ -441,12 +427,6 @@ impl Engine {
                 Ok(())
             }
         }
-    }
-
-    /// For one order without a daemon.
-    fn commit(&mut self) -> Result<(), Failure> {
-        let Err(error) = self.outbox.commit(self.moment, self.mono, &self.boot) else { return Ok(()) };
-        if self.outbox.reopen()? { Ok(()) } else { Err(error.into()) }
     }
 
     fn give_up(&mut self, error: StoreError) -> Failure {

@@ -74,6 +74,14 @@ pub(super) struct Soft {
     /// Contacts of the configuration who opted out, masked; and where the ledger ended when that was looked up.
     pub stopped_staff: (i64, Vec<String>),
     pub state_shown: String,
+    /// The ledger is to be compared with what the configuration states.
+    pub stated_due: bool,
+    /// It is to be looked at who of the contacts took consent back; and who did: contact, number masked.
+    pub staff_due: bool,
+    pub refusing: Vec<(String, String)>,
+    /// Rows of the audit record that the state told of, and when it may tell of more.
+    pub anchor_shown: u64,
+    pub anchor_due: BoxTime,
     pub wake: Option<BoxTime>,
     /// Turns in a row that asked for the next one at once.
     pub hurried: u32,
@@ -94,6 +102,8 @@ pub(super) struct Flight {
     pub posted: Mono,
     /// The token it went with.
     pub token: Option<[u8; 8]>,
+    /// Its person was erased: the answer tells about the line and the number, and about nobody.
+    pub erased: bool,
 }
 
 /// How the session of the notice topic stands.
@@ -184,6 +194,11 @@ impl Soft {
             receipts_due: None,
             stopped_staff: (-1, Vec::new()),
             state_shown: String::new(),
+            stated_due: true,
+            staff_due: true,
+            refusing: Vec::new(),
+            anchor_shown: 0,
+            anchor_due: moment.boxed,
             wake: Some(moment.boxed),
             hurried: 0,
         })

@@ -131,6 +131,8 @@ codes! {
         Superseded = "superseded",
         /// An operator dropped it.
         Dropped = "dropped",
+        /// The person was erased, and with it whom the message was for.
+        Erased = "erased",
         /// The store is full; the event is held and not acknowledged.
         StoreFull = "store-full",
         /// Gave way to something more important.

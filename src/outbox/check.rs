@@ -61,6 +61,8 @@ const STEPS: &[Step] = &[
              AND EXISTS (SELECT 1 FROM person WHERE id = l.person)
              AND EXISTS (SELECT 1 FROM ledger AS i INDEXED BY ledger_person
                          WHERE i.sender = l.sender AND i.person = l.person AND i.id = l.id)
+             AND (source <> 'configuration' OR EXISTS (SELECT 1 FROM ledger AS i INDEXED BY ledger_stated
+                         WHERE i.source = 'configuration' AND i.person = l.person AND i.purpose = l.purpose AND i.id = l.id))
              AND (at_wall IS NOT NULL OR EXISTS (SELECT 1 FROM ledger AS i INDEXED BY ledger_undated
                          WHERE i.at_wall IS NULL AND i.id = l.id))
          FROM ledger AS l WHERE id > ?1 ORDER BY id LIMIT ?2" },
@@ -124,8 +126,13 @@ const STEPS: &[Step] = &[
     Step { name: "repeat", text: false, sql:
         "SELECT slot, typeof(serial) = 'integer' AND length(print) > 0 FROM repeat
          WHERE slot > ?1 AND ?3 >= 0 ORDER BY slot LIMIT ?2" },
+    Step { name: "audit", text: false, sql:
+        "SELECT first, count > 0 AND boxed BETWEEN 0 AND ?3 AND length(before) = 32 AND length(rows) > 0
+             AND typeof(before) = 'blob' AND typeof(rows) = 'blob' FROM audit
+         WHERE first > ?1 ORDER BY first LIMIT ?2" },
     Step { name: "box", text: false, sql:
-        "SELECT one, length(store) > 0 AND commits >= 0 AND boxed BETWEEN 0 AND ?3 AND json_valid(filters) FROM box
+        "SELECT one, length(store) > 0 AND commits >= 0 AND boxed BETWEEN 0 AND ?3 AND json_valid(filters)
+             AND audit_rows >= tail_rows AND tail_rows >= 0 AND length(audit_head) = 32 AND length(tail) >= 32 FROM box
          WHERE one > ?1 ORDER BY one LIMIT ?2" },
     Step { name: "sender", text: false, sql:
         "SELECT id, length(phone_number_id) >= 0 FROM sender WHERE id > ?1 AND ?3 >= 0 ORDER BY id LIMIT ?2" },
@@ -255,12 +262,13 @@ mod tests {
     use crate::outbox::schema;
 
     const ROWS: &str = "
-        INSERT INTO box VALUES (1, 'k3f9', 0, 0, 0, '', 0, 0, 0, '[]');
+        INSERT INTO box VALUES (1, 'k3f9', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32));
+        INSERT INTO audit VALUES (1, 1, 0, zeroblob(32), x'01');
         INSERT INTO sender (id, phone_number_id) VALUES (1, '106540352242922');
         INSERT INTO person VALUES (1, '5521987650001');
         INSERT INTO alias VALUES ('5521987650001', 0, 1);
         INSERT INTO lane (sender, person, rank, due, reached) VALUES (1, 1, 2, 0, 0);
-        INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'till', '', NULL, NULL, 0, NULL);
+        INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'configuration', '', NULL, NULL, 0, NULL);
         INSERT INTO repeat VALUES (1, 1, x'01');
         INSERT INTO heard VALUES (-5, 0);
         INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, wamid_hash, purpose,
@@ -295,6 +303,7 @@ mod tests {
             ("lane_due", "lane"),
             ("lane_reached", "lane"),
             ("ledger_person", "ledger"),
+            ("ledger_stated", "ledger"),
             ("ledger_undated", "ledger"),
             ("message_waiting", "message"),
             ("message_expiry", "message"),
@@ -317,6 +326,7 @@ mod tests {
         for (change, table) in [
             ("UPDATE repeat SET print = 'x', serial = 'y'", "repeat"),
             ("UPDATE box SET filters = 'x'", "box"),
+            ("UPDATE audit SET before = x'00'", "audit"),
             ("UPDATE message SET state = 1 WHERE id = 1", "message"),
             ("UPDATE attempt SET answered = 5", "message"),
         ] {

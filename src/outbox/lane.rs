@@ -3,7 +3,7 @@
 //! Floor: rooms.
 
 use super::{Outbox, StoreError};
-use crate::message::{Pair, PersonId};
+use crate::message::{Act, Acted, Pair, PersonId};
 use crate::time::{BoxTime, Wall};
 use rusqlite::{OptionalExtension, params};
 
@@ -138,6 +138,8 @@ impl Outbox {
 
     /// The person told the platform to stop (or to resume) marketing.
     pub fn set_marketing_stopped(&mut self, person: PersonId, stopped: bool) -> Result<(), StoreError> {
+        let act = if stopped { Act::MarketingStopped } else { Act::MarketingResumed };
+        self.acted(Acted { person: Some(person), ..Acted::new(act, "") });
         self.note(person, "marketing_stopped", i64::from(stopped))?;
         self.list_marketing(person, stopped)
     }

@@ -3,7 +3,7 @@
 //! Floor: rooms. Brazil's ninth digit and Mexico's 1 are matched before anything is learned (`Number::forms`).
 
 use super::{Outbox, StoreError};
-use crate::message::{ALL, Number, PersonId, STOP_WORD, Source};
+use crate::message::{ALL, Act, Acted, Number, PersonId, STOP_WORD, Source};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -197,7 +197,7 @@ impl Outbox {
              FROM lane AS other WHERE lane.person = ?1 AND other.person = ?2 AND other.sender = lane.sender",
             params![into.0, from.0],
         )?;
-        for (purpose, seq) in revoked {
+        for (purpose, seq) in &revoked {
             db.execute(
                 "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
                  SELECT sender, ?1, iif(purpose = ?5 AND source = ?4, purpose, ?2), action, source, wording, event, at_wall, boxed, NULL
@@ -213,6 +213,9 @@ impl Outbox {
         db.execute("DELETE FROM lane WHERE person = ?1", [from.0])?;
         db.execute("DELETE FROM person WHERE id = ?1", [from.0])?;
         self.turns.forget();
+        for (purpose, _) in revoked {
+            self.acted(Acted { person: Some(into), ..Acted::new(Act::Revoked, &purpose) });
+        }
         Ok(into)
     }
 }

@@ -37,7 +37,7 @@ impl Outbox {
         self.forget_aside(now)?;
         // Whatever it missed: read anew once in a while.
         self.turns.forget();
-        Ok(more)
+        Ok(self.forget_audit(now)? || more)
     }
 
     /// Deletes people to whom nothing happened since `before`: their messages are forgotten by then. Whom a cap may still count

@@ -18,7 +18,7 @@ use super::open::{Evidence, beside, folder, free_space, leave_as_it_is, remove, 
 use super::rows::Table;
 use super::stops::{Found, Stops};
 use super::{OpenError, PAGE, Settings, StoreError, aside, schema, stopped, tables};
-use crate::message::Reason;
+use crate::message::{Anchor, Reason};
 use crate::time::BoxTime;
 use copy::Work;
 use report::Salvage;
@@ -43,6 +43,7 @@ pub(super) struct Known {
     pub message: i64,
     pub attempt: i64,
     pub receipt: i64,
+    pub audit: Anchor,
 }
 
 /// How much of the old store there is room for.
@@ -216,9 +217,12 @@ pub(super) fn holds_all(db: &Connection) -> Result<bool, StoreError> {
 }
 
 /// Every table.
-pub(super) fn tables() -> [&'static Table; 13] {
+pub(super) fn tables() -> [&'static Table; 14] {
     use tables::*;
-    [&BOX, &SENDER, &PERSON, &ALIAS[0], &LANE, &LEDGER, &MESSAGE, &CONTENT, &ATTEMPT, &RECEIPT, &HOLD, &HEALTH, &REPEAT]
+    [
+        &BOX, &SENDER, &PERSON, &ALIAS[0], &LANE, &LEDGER, &MESSAGE, &CONTENT, &ATTEMPT, &RECEIPT, &HOLD, &HEALTH, &REPEAT,
+        &AUDIT,
+    ]
 }
 
 /// The damaged store for reading, if SQLite opens it at all; and whether it is another program's.

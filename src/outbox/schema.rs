@@ -12,6 +12,8 @@ pub(super) const STEPS: &[&str] = &[V1];
 pub(super) mod state {
     /// In the queue of its person.
     pub const WAITING: i64 = 0;
+    /// On its way.
+    pub const POSTED: i64 = 1;
     /// An attempt ended and nobody knows how; waits until `due`.
     pub const UNKNOWN: i64 = 2;
     /// Set aside for the hold in `hold`, so that it holds nobody else.
@@ -34,7 +36,9 @@ CREATE TABLE box (                      -- one row: what the box knows about its
     wall INTEGER NOT NULL,              -- wall clock of the last commit
     trusted INTEGER NOT NULL,           -- whether `wall` was trusted
     receipts_taken INTEGER NOT NULL,    -- receipts up to here were acknowledged by the broker
-    filters TEXT NOT NULL               -- JSON: filters that the broker's session may hold
+    filters TEXT NOT NULL,              -- JSON: filters that the broker's session may hold
+    audit_rows INTEGER NOT NULL, audit_head BLOB NOT NULL,  -- where the audit record stands
+    tail_rows INTEGER NOT NULL, tail BLOB NOT NULL          -- its last rows, behind the head before them
 );
 CREATE TABLE sender (
     id INTEGER PRIMARY KEY, phone_number_id TEXT NOT NULL UNIQUE,
@@ -71,6 +75,7 @@ CREATE TABLE ledger (                   -- every grant and revocation, in order
     at_wall INTEGER, boxed INTEGER NOT NULL, expires_wall INTEGER
 );
 CREATE INDEX ledger_person ON ledger (sender, person);
+CREATE INDEX ledger_stated ON ledger (person, purpose) WHERE source = 'configuration';
 CREATE INDEX ledger_undated ON ledger (id) WHERE at_wall IS NULL;
 CREATE TABLE message (
     id INTEGER PRIMARY KEY,
@@ -116,6 +121,9 @@ CREATE TABLE hold (                     -- what stops messages: the number, a te
     until INTEGER, strikes INTEGER NOT NULL, lift TEXT NOT NULL, note TEXT NOT NULL,
     loud INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE audit (                    -- the audit record, in pieces of some rows each; what is newest is `box.tail`
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, boxed INTEGER NOT NULL, before BLOB NOT NULL, rows BLOB NOT NULL
+);
 CREATE TABLE health (                   -- what the platform said last about the number
     sender INTEGER PRIMARY KEY, quality TEXT, people INTEGER,   -- people in 24 hours; -1: no limit
     per_second INTEGER, status TEXT NOT NULL, told_wall INTEGER, trouble TEXT NOT NULL,

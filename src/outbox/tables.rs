@@ -20,6 +20,10 @@ pub(super) const BOX: Table = Table {
         ("trusted", Number),
         ("receipts_taken", Number),
         ("filters", Text),
+        ("audit_rows", Number),
+        ("audit_head", Is::Blob),
+        ("tail_rows", Number),
+        ("tail", Is::Blob),
     ],
 };
 
@@ -208,4 +212,11 @@ pub(super) const REPEAT: Table = Table {
     key: "slot",
     from: "repeat WHERE",
     columns: &[("slot", Number), ("serial", Number), ("print", Blob)],
+};
+
+pub(super) const AUDIT: Table = Table {
+    name: "audit",
+    key: "first",
+    from: "audit WHERE",
+    columns: &[("first", Number), ("count", Number), ("boxed", Number), ("before", Is::Blob), ("rows", Is::Blob)],
 };

@@ -3,6 +3,7 @@
 
 use super::platform::{Effect, Request};
 use super::setup;
+use crate::message::Anchor;
 use crate::time::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,6 +135,9 @@ pub struct Receipt {
     pub reason: String,
 }
 
+/// What a receipt told: the message, its outcome, the reason.
+pub type Told = (i64, String, String);
+
 #[derive(Default)]
 pub struct Books {
     pub seed: u64,
@@ -149,6 +153,8 @@ pub struct Books {
     pub events: BTreeMap<String, Event>,
     pub rows: BTreeMap<i64, Row>,
     pub receipts: BTreeMap<i64, Receipt>,
+    /// What head office was told, and where the audit record stood then, as it was told too.
+    pub told: Vec<(Told, Anchor)>,
     attempts: BTreeSet<i64>,
     /// Confirmations of stop words: message, to whom.
     farewells: BTreeMap<i64, String>,
@@ -610,6 +616,11 @@ impl Books {
                 setup::STAFF.iter().map(|who| (plain(who).to_owned(), usize::from(on_call(who)), most)).collect()
             }
         }
+    }
+
+    /// How often each message left.
+    pub fn attempts_of(&self) -> BTreeMap<i64, usize> {
+        self.tries.iter().map(|(id, tries)| (*id, tries.len())).collect()
     }
 
     /// A receipt reached the broker: a repeated one says the same.

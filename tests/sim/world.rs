@@ -195,6 +195,7 @@ impl World {
         self.inbox = Some(inbox);
         (self.given, self.dead, self.commits) = (0, false, -1);
         self.tell(Input::Link(Link::Token(Some([self.token; 8]))));
+        self.judge_record();
         let answered = self.query("SELECT id, answered FROM attempt WHERE answered IS NOT NULL");
         self.books.found(self.real, |attempt| answered.contains_key(&attempt));
         let kept = self.states();
@@ -447,6 +448,7 @@ impl World {
     }
 
     pub fn finish(&mut self) {
+        self.judge_record();
         self.count();
     }
 }

@@ -11,7 +11,7 @@ use crate::message::Priority;
 use crate::policy::{self, Hours, OnUnknown, Purpose, Quiet, Wish};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What quiet hours look like.
@@ -59,6 +59,7 @@ pub(super) fn policy(r: &mut Reader<'_, '_>, branch: Option<&Branch>, heard: boo
         let (stop_words, farewell) = opt_out(r);
         let settings = policy::Settings {
             purposes,
+            stated: BTreeSet::new(),
             on_unknown: on_unknown?,
             unknown_wait: if heard { wait? } else { Duration::ZERO },
             stop_words,

@@ -188,6 +188,7 @@ pub(super) fn outbox(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         let when_full = r.choice("when_full", &[("hold", WhenFull::Hold), ("displace", WhenFull::Displace)]);
         let keep_content = r.duration("keep_content");
         let keep_settled = r.duration("keep_settled");
+        let keep_audit = r.duration("keep_audit");
         if let (Some(content), Some(settled)) = (keep_content, keep_settled)
             && content > settled
         {
@@ -201,6 +202,7 @@ pub(super) fn outbox(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
             when_full: when_full?,
             keep_content: keep_content?,
             keep_settled: keep_settled?,
+            keep_audit: keep_audit?,
             sender: uplink?.phone_number_id.clone(),
         })
     })

@@ -119,6 +119,7 @@ impl Engine {
                 loud: hold.loud,
             })
             .collect();
+        holds.extend(self.refusing_holds());
         if self.pace.pause {
             holds.push(Hold {
                 what: "everything".to_owned(),

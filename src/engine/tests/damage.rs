@@ -107,7 +107,8 @@ fn base() -> &'static Base {
         // One of the own people wants none either.
         revoke(&mut kit, "+5511987654322", None);
         stopped.insert(("+5511987654322".into(), "staff"));
-        kit.arrive("node/1/state", r#"{"n": 70, "id": "staff 1"}"#);
+        // Events are called as their texts begin: by that it is judged what is said again.
+        kit.arrive("node/1/state", r#"{"n": 70, "id": "70"}"#);
         kit.answer_last(taken());
         let settled = kit.texts().into_iter().map(str::to_owned).collect();
         // What has not ended: on its way, unknown, held by its rule, waiting for the uplink.
@@ -414,6 +415,11 @@ impl Trial {
         self.was_held = true;
         assert!(self.kit.told.iter().any(|told| told.reason == Reason::StoreDamaged && told.loud), "{context}: told");
         assert!(loss.note.contains("salvaged:"), "{context}: {}", loss.note);
+        let verdict = self.kit.engine().judge_record(None, &mut |_, _| {});
+        assert!(
+            verdict.is_good(),
+            "{context}: what is left of the record is whole, or says itself what is lost: {verdict:?}"
+        );
         let left = self.times.contains_key("orders 500 new");
         assert!(seen == Seen::Later || !left, "{context}: held");
         let status = self.kit.ask(Request::Status);

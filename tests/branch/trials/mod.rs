@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 pub mod ear;
 mod operate;
+mod rights;
 mod secrets;
 mod sector;
 mod state;
