@@ -2,9 +2,11 @@
 //!
 //! Floor: words. The command line sends a `Request` as JSON over the socket, or steps it on the store when no daemon runs.
 
+mod number;
 mod replies;
 mod rights;
 
+pub use number::NumberTold;
 pub use replies::*;
 pub use rights::*;
 
