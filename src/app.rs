@@ -2,21 +2,25 @@
 //!
 //! Floor: roof. Wiring only, it never decides: what happens is decided by the engine, done by the doors.
 
+mod sink;
+
 use crate::config::{self, Config, Loaded, Problem};
 use crate::door::clock::SystemClock;
 use crate::door::desk::{Busy, Desk};
+use crate::door::ear::Ear;
 use crate::door::mqtt::{self, Mqtt};
+use crate::door::notice::Session;
 use crate::door::operate;
 use crate::door::tls::TlsProblem;
 use crate::door::uplink::{self, Uplink};
 use crate::door::webhook::{self, Webhook};
-use crate::engine::{self, Action, Engine, Failure, Inbox, Input, Link, Rooms, Told, World};
+use crate::engine::{self, Action, Engine, Failure, Inbox, Input, Rooms, Told, World};
 use crate::limits;
-use crate::message::{Answer, Arrival, AttemptId, Notices, ReceiptId};
+use crate::message::Notices;
 use crate::operate::{Reply, Request};
 use crate::outbox::{self, OpenError, Outbox};
 use crate::rules::Rules;
-use crate::time::{Now, Wall};
+use crate::time::Now;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,6 +28,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use sink::Sink;
 use tracing::{error, info, warn};
 
 /// How long posts on their way may take to end after a stop was asked for; what is not answered by then is `unknown` at the
@@ -73,6 +78,7 @@ pub enum StartError {
 pub struct Daemon {
     inbox: Inbox,
     mqtt: Mqtt,
+    notice: Option<Session>,
     desk: Desk<Request, Reply>,
     clock: SystemClock,
     page: Option<std::net::SocketAddr>,
@@ -113,7 +119,8 @@ impl Daemon {
         let (inbox, queue) = engine::channel(config.mqtt.receive_maximum.into(), config.uplink.max_in_flight);
         let sink = Sink { inbox: inbox.clone(), clock: clock.clone() };
 
-        let (desk, ear) = (desk(&inbox), ear(&inbox));
+        let (desk, heard) = (desk(&inbox), heard(&inbox));
+        let ear = Ear::new(heard.clone(), &config.rooms.whatsapp.phone_number_id);
         let socket = operate::bind(&config.operate.socket)?;
         let page = match config.operate.listen {
             Some(on) => Some(operate::listen(on).await.map_err(StartError::Listen)?),
@@ -126,6 +133,10 @@ impl Daemon {
         let webhook_address = webhook.as_ref().and_then(|door| door.address().ok());
         let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());
         let uplink = Uplink::open(&config.uplink, &clock, &Handle::current(), sink.clone())?;
+        let notice = match &config.notice {
+            Some(settings) => Some(Session::open(settings, &clock, ear.clone(), sink.clone())?),
+            None => None,
+        };
         let mqtt = mqtt::open_with(&config.mqtt, &clock, sink, timing)?;
 
         let mut tasks = vec![tokio::spawn(operate::serve_socket(socket, desk.clone())).abort_handle()];
@@ -133,7 +144,7 @@ impl Daemon {
             tasks.push(tokio::spawn(operate::serve_page(listener, desk.clone())).abort_handle());
         }
         if let Some(door) = webhook {
-            tasks.push(tokio::spawn(door.serve(ear.clone())).abort_handle());
+            tasks.push(tokio::spawn(door.serve(ear)).abort_handle());
         }
         tasks.push(tokio::spawn(look(inbox.clone(), mqtt.clone())).abort_handle());
 
@@ -143,7 +154,7 @@ impl Daemon {
             mqtt: mqtt.clone(),
             uplink,
             desk: desk.clone(),
-            ear,
+            heard,
             clock: clock.clone(),
             stopwatch: Instant::now(),
             reloads: incoming,
@@ -161,7 +172,7 @@ impl Daemon {
             .map_err(StartError::Thread)?;
         info!(version = env!("CARGO_PKG_VERSION"), branch = config.rooms.branch, "started");
         let (page, webhook) = (page_address, webhook_address);
-        Ok(Daemon { inbox, mqtt, desk, clock, page, webhook, engine, ended, reloads, started: config, tasks })
+        Ok(Daemon { inbox, mqtt, notice, desk, clock, page, webhook, engine, ended, reloads, started: config, tasks })
     }
 
     /// Where requests of operators go, for whoever lives in the same process.
@@ -223,6 +234,9 @@ impl Daemon {
         self.inbox.stop();
         if !self.ended.is_terminated() {
             let _ = self.ended.await;
+        }
+        if let Some(notice) = &self.notice {
+            notice.stop().await;
         }
         self.mqtt.stop().await;
         self.tasks.iter().for_each(AbortHandle::abort);
@@ -328,9 +342,10 @@ fn desk(inbox: &Inbox) -> Desk<Request, Reply> {
     Desk::new(limits::OPERATORS, move |ticket, request| given(inbox.tell(Input::Operator(ticket, request))))
 }
 
-fn ear(inbox: &Inbox) -> Desk<Notices, bool> {
+fn heard(inbox: &Inbox) -> Desk<Notices, bool> {
     let inbox = inbox.clone();
-    Desk::new(limits::NOTICES, move |ticket, notices| given(inbox.tell(Input::Notice(ticket, notices))))
+    // Each way has a bound of its own below this: neither takes the other's places.
+    Desk::new(limits::NOTICES + limits::NOTICE_WINDOW, move |ticket, notices| given(inbox.tell(Input::Notice(ticket, notices))))
 }
 
 fn given(took: bool) -> Result<(), Busy> {
@@ -354,63 +369,12 @@ async fn look(inbox: Inbox, mqtt: Mqtt) {
     }
 }
 
-/// The doors' way to the engine.
-#[derive(Clone)]
-struct Sink {
-    inbox: Inbox,
-    clock: SystemClock,
-}
-
-impl Sink {
-    fn tell(&self, input: Input) {
-        if !self.inbox.tell(input) {
-            // When the engine has ended, or takes nothing for so long that even news fill the queue (see `engine::channel`).
-            warn!("the engine takes nothing: news of a connection is lost, the next start recovers");
-        }
-    }
-
-    fn verified(&self, date: Option<Wall>) {
-        if let Some(date) = date {
-            self.clock.confirm(date);
-        }
-    }
-}
-
-impl mqtt::Arrivals for Sink {
-    fn arrived(&self, arrival: Arrival) {
-        if !self.inbox.arrived(arrival) {
-            warn!("the engine has ended: an arrival is not acknowledged, the broker will repeat it");
-        }
-    }
-    fn link(&self, link: Link) {
-        self.tell(Input::Link(link));
-    }
-    fn receipt_taken(&self, receipt: ReceiptId) {
-        self.tell(Input::ReceiptTaken(receipt));
-    }
-}
-
-impl uplink::Answers for Sink {
-    fn answered(&self, attempt: AttemptId, answer: Answer) {
-        if let Answer::Http { date, .. } = &answer {
-            self.verified(*date);
-        }
-        self.tell(Input::Answered(attempt, answer));
-    }
-    fn link(&self, link: Link) {
-        if let Link::UplinkUp(date) = &link {
-            self.verified(*date);
-        }
-        self.tell(Input::Link(link));
-    }
-}
-
 /// The engine's way to the world.
 struct Outside {
     mqtt: Mqtt,
     uplink: Uplink<Sink>,
     desk: Desk<Request, Reply>,
-    ear: Desk<Notices, bool>,
+    heard: Desk<Notices, bool>,
     clock: SystemClock,
     stopwatch: Instant,
     reloads: crossbeam_channel::Receiver<Reload>,
@@ -439,11 +403,12 @@ impl World for Outside {
             Action::Ack(delivery) => self.mqtt.ack(delivery),
             Action::Post(post) => self.uplink.post(post),
             Action::Probe => self.uplink.probe(),
+            Action::Look(look) => self.uplink.look(look),
             Action::Subscribe { epoch, want, gone } => self.mqtt.subscribe(epoch, want, gone),
             Action::Publish(publish) => self.mqtt.publish(publish),
             Action::Show(told) => log(&told, &self.store),
             Action::Done(ticket, reply) => self.desk.done(ticket, reply),
-            Action::Heard(ticket, kept) => self.ear.done(ticket, kept),
+            Action::Heard(ticket, kept) => self.heard.done(ticket, kept),
         }
     }
 

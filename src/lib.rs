@@ -3,11 +3,11 @@
 //! The map of this house. Arrows point down only; `tests/tidy.rs` checks it:
 //!
 //! ```text
-//! roof    main, cli, app                              arguments, wiring, exit codes     beside it: demo
+//! roof    main, cli, app, forward                     arguments, wiring, exit codes     beside it: demo
 //!           │
 //! config  config                                      layers → tree → checked settings, or all problems at once
 //!           │
-//! doors   door: mqtt uplink operate clock secret tls  the only network, files of the system and real time
+//! doors   door: mqtt uplink webhook notice operate …  the only network, files of the system and real time
 //!           │
 //! engine  engine                                      joins the rooms; synchronous, no network, no clock
 //!           │
@@ -25,6 +25,9 @@
 //!    sends it, once.
 //! 4. The answer comes back as an input. [`whatsapp`] says what it means, the [`outbox`] keeps it, a receipt tells it.
 //!
+//! Beside the daemon stands [`forward`], head office's part for boxes that nothing can reach: the platform's reports come to the same
+//! [`door::webhook`], and leave signed for the boxes' [`door::notice`].
+//!
 //! Operators ask in the words of [`operate`]: [`cli`] over the socket of [`door::operate`], or on the store when no daemon runs;
 //! [`status`] is how people read what it tells. `demo` is a broker, a simulated Cloud API and certificates for trials, tests and
 //! the day that `branchline demo` plays; board builds leave it out.
@@ -40,6 +43,7 @@ pub mod config;
 pub mod demo;
 pub mod door;
 pub mod engine;
+pub mod forward;
 pub mod limits;
 pub mod message;
 pub mod operate;

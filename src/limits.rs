@@ -41,10 +41,21 @@ pub const EMPTY_STORE: u64 = 128 * 1024;
 pub const JOURNAL: u64 = 1024 * 1024;
 /// Bytes of an answer body that are read; the API's own are below 2 KiB.
 pub const ANSWER: usize = 64 * 1024;
+/// Bytes of the answer to a question about the number or its templates: a page of 100 templates has some 20 KB, or 100 KB where every
+/// name is of the platform's longest, 512 characters.
+pub const LOOK: usize = 128 * 1024;
 /// Bytes of a webhook's body (facts 4.1: 3 MB, with up to 1,000 updates).
 pub const NOTICE: usize = 3_000_000;
 /// Bodies of notices that may wait for the engine, of each way that they come by: 32 small ones and a large one at a time.
 pub const NOTICES: usize = 33;
+/// Bytes of a packet of the notice topic: what is larger the broker keeps away. Head office makes bodies of `FORWARDED` bytes, which
+/// JSON inside JSON at most doubles; one update alone may be larger.
+pub const NOTICE_PACKET: usize = 256 * 1024;
+/// Bytes to which a body for a branch grows at head office.
+pub const FORWARDED: usize = 64 * 1024;
+const _: () = assert!(2 * FORWARDED < NOTICE_PACKET);
+/// Notices of the notice topic that are with the engine at once: with `NOTICE_PACKET`, 2 MiB.
+pub const NOTICE_WINDOW: usize = 8;
 /// Bytes of an event id; longer ones are replaced by their hash.
 pub const EVENT_ID: usize = 128;
 /// Arrivals without an id that are remembered, to recognise what the broker marks as a repeat.

@@ -306,12 +306,16 @@ struct Told(UnboundedSender<News>);
 #[derive(Debug)]
 enum News {
     Answered(AttemptId, Answer),
+    Looked(Answer),
     Link(Link),
 }
 
 impl Answers for Told {
     fn answered(&self, attempt: AttemptId, answer: Answer) {
         let _ = self.0.send(News::Answered(attempt, answer));
+    }
+    fn looked(&self, answer: Answer) {
+        let _ = self.0.send(News::Looked(answer));
     }
     fn link(&self, link: Link) {
         let _ = self.0.send(News::Link(link));
@@ -580,7 +584,7 @@ async fn a_replaced_token_file_is_used_and_told() {
         let told = loop {
             match client.news().await {
                 News::Link(link) => assert!(matches!(link, Link::Token(Some(other)) if other != first), "{link:?}"),
-                News::Answered(_, answer) => break answer,
+                News::Answered(_, answer) | News::Looked(answer) => break answer,
             }
         };
         assert_eq!(status_of(&told), 200);

@@ -35,6 +35,14 @@ pub enum Command {
         info,h2=debug for one library.\n\n\
         Example:\n  branchline run --config /etc/branchline/branchline.toml --log json")]
     Run(Run),
+    /// At head office: the platform's webhooks in, signed notices to the boxes by MQTT.
+    #[command(
+        after_help = "For boxes that nothing can reach. Its configuration is a file of its own, with the tables [mqtt], [webhook] \
+        and [notice] (README, Boxes that nothing can reach). It keeps nothing: the platform is answered when the broker has \
+        acknowledged, and repeats what was not answered, so several may run side by side.\n\n\
+        Example:\n  branchline forward --config /etc/branchline/forward.toml"
+    )]
+    Forward(Forward),
     /// All problems of a configuration at once, and the effective values with their origin.
     #[command(
         after_help = "--online tries name, connection, proxy and TLS of broker and platform; sign-in and subscriptions; \
@@ -112,6 +120,20 @@ pub struct Check {
     /// How it is written.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// `branchline forward`
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Forward {
+    /// Only tell all problems of the configuration, and the effective values with their origin.
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: print JSON.
+    #[arg(long, requires = "check")]
+    pub json: bool,
+    /// How the log is written.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
 }
 
 /// `branchline run`

@@ -2,11 +2,12 @@
 //!
 //! Floor: roof.
 
-use super::{Backend, Check, Commands, Exit, Failure, Sandbox, check, unwritten};
+use super::{Backend, Check, Commands, Exit, Failure, Forward, Sandbox, check, unwritten};
 use crate::app::{self, StartError};
 use crate::config::{self, Loaded, Problem};
 use crate::door::clock::SystemClock;
 use crate::engine::Engine;
+use crate::forward;
 use crate::operate::{Reply, Request};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -39,8 +40,8 @@ impl Commands for House {
         let (json, loaded) = (check.output.json, config::load(file, board, &app::environment()));
         let text = match (json, check.online) {
             (true, true) => String::new(),
-            (true, false) => format!("{:#}\n", check::json(&loaded)),
-            (false, _) => check::text(file, &loaded),
+            (true, false) => format!("{:#}\n", check::Checked::of(&loaded).json()),
+            (false, _) => check::Checked::of(&loaded).text(file),
         };
         out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))?;
         if check.online {
@@ -55,6 +56,24 @@ impl Commands for House {
             // Every problem was written already.
             Err(_) => Err(Failure::new(Exit::No, "")),
         }
+    }
+
+    fn forward(&self, file: &Path, forward: Forward, out: &mut dyn Write) -> Result<(), Failure> {
+        let loaded = config::forward::load(file, &app::environment());
+        if forward.check {
+            let checked = check::Checked::of_forward(&loaded);
+            let text = if forward.json { format!("{:#}\n", checked.json()) } else { checked.text(file) };
+            out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))?;
+            return loaded.map(drop).map_err(|_| Failure::new(Exit::No, ""));
+        }
+        let (settings, _, warnings) = loaded.map_err(|problems| problems_failure(&problems))?;
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        runtime()?.block_on(forward::run(settings)).map_err(|error| match error {
+            forward::Trouble::Mqtt(_) => Failure::new(Exit::Config, error.to_string()),
+            forward::Trouble::Webhook(_) | forward::Trouble::System(_) => Failure::new(Exit::Unavailable, error.to_string()),
+        })
     }
 
     #[cfg(feature = "demo")]
@@ -151,10 +170,12 @@ impl Backend for Offline {
 }
 
 fn load(file: &Path, board: Option<&str>) -> Result<Loaded, Failure> {
-    config::load(file, board, &app::environment()).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-        Failure::new(Exit::Config, format!("the configuration has problems:\n{}", lines.join("\n")))
-    })
+    config::load(file, board, &app::environment()).map_err(|problems| problems_failure(&problems))
+}
+
+fn problems_failure(problems: &[Problem]) -> Failure {
+    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    Failure::new(Exit::Config, format!("the configuration has problems:\n{}", lines.join("\n")))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -13,7 +13,7 @@ pub mod logging;
 mod render;
 mod store;
 
-pub use args::{Check, LogFormat, Run, Sandbox};
+pub use args::{Check, Forward, LogFormat, Run, Sandbox};
 pub use backend::{Backend, Daemon};
 pub use failure::{Exit, Failure};
 pub use house::House;
@@ -46,6 +46,8 @@ pub trait Commands {
     fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure>;
     /// Writes all problems and the effective values with their origin; tries what they name where that is asked for.
     fn check(&self, file: &Path, board: Option<&str>, check: Check, out: &mut dyn Write) -> Result<(), Failure>;
+    /// Head office's part, until it is told to stop; or only the check of its configuration.
+    fn forward(&self, file: &Path, forward: Forward, out: &mut dyn Write) -> Result<(), Failure>;
     /// A branch's day; `Exit::No` when an outcome was not the expected one.
     fn demo(&self, serve: bool) -> Result<(), Failure>;
     /// The simulated API alone, until it is told to stop.
@@ -99,6 +101,12 @@ pub fn execute(
         Command::Run(run) => {
             logging::start(run.log, std::env::var("BRANCHLINE_LOG").ok().as_deref())?;
             commands.run(&cli.config, cli.board.as_deref())
+        }
+        Command::Forward(forward) => {
+            if !forward.check {
+                logging::start(forward.log, std::env::var("BRANCHLINE_LOG").ok().as_deref())?;
+            }
+            commands.forward(&cli.config, *forward, out)
         }
         Command::Check(check) => commands.check(&cli.config, cli.board.as_deref(), *check, out),
         Command::Demo { serve } => commands.demo(*serve),
@@ -178,7 +186,7 @@ impl<'a, W: Write> Session<'a, W> {
     fn carry_out(mut self, command: Command, input: &mut impl Read) -> Result<(), Failure> {
         let zone = self.setting.zone.clone();
         match command {
-            Command::Run(_) | Command::Check(_) | Command::Demo { .. } | Command::Sandbox(_) => {
+            Command::Run(_) | Command::Forward(_) | Command::Check(_) | Command::Demo { .. } | Command::Sandbox(_) => {
                 Err(Failure::new(Exit::Bug, "this command is not for the engine"))
             }
             Command::Status(output) => {

@@ -7,7 +7,7 @@ mod explain;
 pub use explain::{explanation, sent};
 
 use crate::operate::{
-    AttemptRow, ConsentNow, ConsentReport, Hold, LossReport, OutboxDetail, OutboxPage, PauseReport, StatusReport,
+    AttemptRow, ConsentNow, ConsentReport, Hold, LossReport, NumberTold, OutboxDetail, OutboxPage, PauseReport, StatusReport,
     StoreCheck, Target,
 };
 use crate::rules::OPERATOR;
@@ -37,6 +37,7 @@ pub fn status(report: &StatusReport) -> String {
     });
     let clock = if gauges.clock_trusted { "confirmed" } else { "not confirmed" };
     section(&mut text, "Links", links.chain([vec!["clock".into(), clock.into()]]));
+    section(&mut text, "The number, as the platform says", number(&gauges.number, since).into_iter());
     let oldest = gauges.oldest_seconds.map_or("none".into(), show::age);
     let backlog = gauges.backlog.iter().map(|row| vec![row.state.to_string(), row.messages.to_string()]);
     let rest = [
@@ -67,6 +68,20 @@ pub fn status(report: &StatusReport) -> String {
     });
     section(&mut text, "Since the start", counts);
     text
+}
+
+fn number(told: &NumberTold, since: impl Fn(Option<Wall>) -> String) -> Vec<Vec<String>> {
+    let people = if told.unlimited { Some("unlimited".into()) } else { told.people.map(|people| people.to_string()) };
+    let as_of = since(told.told).replacen("since", "as of", 1);
+    let rows = [
+        ("quality", told.quality.clone()),
+        ("status", Some(told.status.clone()).filter(|status| !status.is_empty())),
+        ("people in 24 h", people),
+        ("messages a second", told.per_second.map(|rate| rate.to_string())),
+        ("asked", Some(as_of).filter(|as_of| !as_of.is_empty())),
+        ("not answered", Some(told.trouble.clone()).filter(|why| !why.is_empty())),
+    ];
+    rows.into_iter().filter_map(|(name, value)| Some(vec![name.into(), value?])).collect()
 }
 
 /// `branchline outbox accept-loss`

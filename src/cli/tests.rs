@@ -172,6 +172,9 @@ impl Commands for Alone {
         let json = check.output.json;
         writeln!(out, "checked, json: {json}, for {board:?}").map_err(|error| unwritten(&error))
     }
+    fn forward(&self, file: &Path, forward: Forward, _: &mut dyn Write) -> Result<(), Failure> {
+        Err(Failure::new(Exit::No, format!("forward by {}, check: {}", file.display(), forward.check)))
+    }
     fn demo(&self, serve: bool) -> Result<(), Failure> {
         Err(Failure::new(Exit::No, format!("demo, serve: {serve}")))
     }

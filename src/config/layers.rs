@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Every key of this version with its default.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
+/// Every key of `branchline forward` with its default.
+pub(super) const FORWARD: &str = include_str!("../../config/forward.toml");
 /// The board without peculiarities, always at hand.
 const GENERIC: &str = include_str!("../../boards/generic.toml");
 /// Where packages put the other boards.
@@ -38,14 +40,23 @@ pub(super) fn read(file: &Path, board: Option<&str>, env: &[(String, String)]) -
         Ok(files) => files.iter().for_each(|file| lay(read_file(file))),
         Err(problems) => lay(Err(problems)),
     }
+    problems.extend(environment(&mut root, env));
+    if problems.is_empty() { Ok(root) } else { Err(problems) }
+}
+
+/// The layers of `branchline forward`: its defaults, the file, the environment.
+pub(super) fn read_forward(file: &Path, env: &[(String, String)]) -> Result<Table, Vec<Problem>> {
+    let mut root = tree::parse(FORWARD, &Source::BuiltIn)?;
+    tree::merge(&mut root, read_file(file)?);
+    let problems = environment(&mut root, env);
+    if problems.is_empty() { Ok(root) } else { Err(problems) }
+}
+
+/// Sets what the variables say; the problems with them.
+fn environment(root: &mut Table, env: &[(String, String)]) -> Vec<Problem> {
     let mut variables: Vec<_> = env.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
-    for (name, value) in variables {
-        if let Err(problem) = set(&mut root, name, value) {
-            problems.push(*problem);
-        }
-    }
-    if problems.is_empty() { Ok(root) } else { Err(problems) }
+    variables.into_iter().filter_map(|(name, value)| set(root, name, value).err().map(|problem| *problem)).collect()
 }
 
 fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {

@@ -17,6 +17,7 @@
 //! the line. The `toml` crate's spans give it.
 
 mod check;
+pub mod forward;
 mod inherit;
 mod kinds;
 mod layers;
@@ -47,6 +48,8 @@ pub struct Config {
     pub operate: Operate,
     /// `[webhook]`; `None` without `webhook.listen`.
     pub webhook: Option<door::webhook::Settings>,
+    /// `[notice]`; `None` without `notice.key_file`.
+    pub notice: Option<door::notice::Settings>,
     /// `branch.id` and the rooms.
     pub rooms: Rooms,
     /// A hash of what each certificate's and key's file held, by the key that names it.
@@ -97,13 +100,7 @@ pub struct Effective {
 /// from being read.
 pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Result<Loaded, Vec<Problem>> {
     let mut root = layers::read(file, board, env).map_err(tidy)?;
-    let mut account = Account {
-        problems: inherit::apply(&mut root),
-        file: file.to_owned(),
-        folder: file.parent().unwrap_or(Path::new("")).to_owned(),
-        credentials: env.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, path)| path.into()),
-        ..Account::default()
-    };
+    let mut account = Account { problems: inherit::apply(&mut root), ..Account::of(file, env) };
     let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
     let problems = tidy(account.problems);
     match config {
@@ -144,6 +141,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let key = |identity: &Option<(PathBuf, PathBuf)>| identity.as_ref().map(|(_, key)| key.clone());
     let listens = |config: &Config| config.webhook.as_ref().map(|door| door.listen);
     let webhook_identity = |config: &Config| config.webhook.as_ref().and_then(|door| door.identity.clone());
+    let signed = |config: &Config| config.notice.as_ref().map(|notice| notice.key.clone());
     let secrets =
         |config: &Config| config.webhook.as_ref().map(|door| (door.app_secret.clone(), door.verify_token.clone()));
     [
@@ -177,6 +175,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("webhook.key_file", key(&webhook_identity(old)) != key(&webhook_identity(new))),
         ("webhook.app_secret_file", secrets(old).map(|both| both.0) != secrets(new).map(|both| both.0)),
         ("webhook.verify_token_file", secrets(old).map(|both| both.1) != secrets(new).map(|both| both.1)),
+        ("notice.key_file", signed(old) != signed(new)),
         ("operate.socket", old.operate.socket != new.operate.socket),
         ("operate.listen", old.operate.listen != new.operate.listen),
     ]

@@ -6,7 +6,7 @@ use super::problem::{Origin, Problem, Source, nearest};
 use super::show::{describe, is_secret_word, mask};
 use super::tree::{Node, Table};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What all readers of one configuration write into.
 #[derive(Default)]
@@ -26,6 +26,18 @@ pub(super) struct Account {
     pub contents: BTreeMap<String, u64>,
     /// `$CREDENTIALS_DIRECTORY`: bare file names are looked for here first.
     pub credentials: Option<PathBuf>,
+}
+
+impl Account {
+    /// Of the configuration in `file`, read in this environment.
+    pub fn of(file: &Path, env: &[(String, String)]) -> Account {
+        Account {
+            file: file.to_owned(),
+            folder: file.parent().unwrap_or(Path::new("")).to_owned(),
+            credentials: env.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, path)| path.into()),
+            ..Account::default()
+        }
+    }
 }
 
 /// One table being read.

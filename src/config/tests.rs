@@ -33,10 +33,12 @@ fn folder() -> tempfile::TempDir {
         "webhook.pem",
         "webhook.key",
         "verify-token",
+        "notice-key",
     ] {
         let text = match name.rsplit('.').next() {
             Some("pem") => &pem,
             Some("key") => &key,
+            _ if name == "notice-key" => "0123456789abcdef-of-head-office\n",
             _ => "x\n",
         };
         std::fs::write(folder.path().join(name), text).unwrap();
@@ -169,7 +171,7 @@ fn stored(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Reads one; `# env: NAME=VALUE` and `# board: NAME` in its first lines say what else there is.
+/// Reads one, as that of `branchline forward` if it begins with `# forward`; `# env: NAME=VALUE` and `# board: NAME` in its first lines say what else there is.
 fn told(file: &Path) -> Vec<Problem> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let said = |what: &str| {
@@ -180,6 +182,9 @@ fn told(file: &Path) -> Vec<Problem> {
     let variables = lines.iter().map(|line| line.split_once("=").unwrap());
     let variables: Vec<_> = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let warned = file.parent().unwrap().ends_with("warnings");
+    if text.starts_with("# forward") {
+        return forward::load(file, &variables).map(|(.., warnings)| warnings).unwrap_or_else(|problems| problems);
+    }
     match load(file, said("# board: ").first().map(String::as_str), &variables) {
         Ok(loaded) if warned => loaded.warnings,
         Ok(_) => panic!("{} is accepted", file.display()),

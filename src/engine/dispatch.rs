@@ -2,6 +2,7 @@
 //!
 //! Floor: engine.
 
+use super::hold::Held;
 use super::soft::{CLOCK, Flight, UNTIL};
 use super::turn::CRAMPED_RETRY;
 use super::{Action, Engine, Post};
@@ -108,7 +109,7 @@ impl Engine {
         };
         if message.expires_boxed() <= self.moment.boxed {
             self.expire(&message)?;
-        } else if let Some((key, reason)) = self.hold_of(&message) {
+        } else if let Some((key, reason)) = self.hold_of(&lane, &message) {
             self.outbox.park(message.id(), &key, reason, None)?;
         } else {
             let standing = self.outbox.standing_for(&lane, &message)?;
@@ -133,11 +134,18 @@ impl Engine {
         Ok(None)
     }
 
-    fn hold_of(&self, message: &Stored) -> Option<(String, Reason)> {
+    fn hold_of(&self, lane: &Lane, message: &Stored) -> Option<(String, Reason)> {
         if let Some(loss) = self.held_by_loss(message.to(), message.priority()) {
             return Some((loss.key.clone(), loss.reason));
         }
-        let hold = self.hold_on(message.rule(), message.content(), message.to(), Some(message.person()))?;
+        let hold = self.hold_on(&Held {
+            rule: message.rule(),
+            content: message.content(),
+            to: message.to(),
+            person: Some(message.person()),
+            priority: message.priority(),
+            window: lane.window_until,
+        })?;
         Some((hold.key.clone(), hold.reason))
     }
 

@@ -4,7 +4,7 @@
 //!
 //! Two bounded queues lead here. Answers, notices, operators and links go first, so that a flood of arrivals never starves
 //! them. Nobody ever waits to put something in: whoever does holds a permit of its own kind (arrivals: the MQTT door's room;
-//! answers: the posts in flight; operators: `limits::OPERATORS`; notices: `limits::NOTICES`), and the queues have room for all permits together.
+//! answers: the posts in flight; operators: `limits::OPERATORS`; notices: `limits::NOTICES` and `limits::NOTICE_WINDOW`), and the queues have room for all permits together.
 
 use super::{Action, Engine, Failure, Input};
 use crate::limits;
@@ -51,8 +51,9 @@ pub struct Queue {
 
 /// The two queues, with room for `receive_maximum` arrivals (and a quarter for QoS 0) and `max_in_flight` answers.
 pub fn channel(receive_maximum: usize, max_in_flight: usize) -> (Inbox, Queue) {
+    let notices = limits::NOTICES + limits::NOTICE_WINDOW;
     let (urgent, urgent_queue) =
-        bounded(max_in_flight + limits::OPERATORS + limits::NOTICES + limits::RECEIPTS_IN_FLIGHT + NEWS);
+        bounded(max_in_flight + limits::OPERATORS + notices + limits::RECEIPTS_IN_FLIGHT + NEWS);
     let (arrivals, arrival_queue) = bounded(receive_maximum + receive_maximum / 4 + 1);
     let (stop, stop_queue) = bounded(1);
     (Inbox { urgent, arrivals, stop }, Queue { urgent: urgent_queue, arrivals: arrival_queue, stop: stop_queue })

@@ -3,11 +3,12 @@
 //! Floor: engine.
 
 use super::Engine;
+use super::news::{RED, YELLOW};
 use super::soft::in_force;
 use crate::message::{Category, Content, MessageId, Number, PersonId, Priority, Reason, Stored, hex};
 use crate::outbox::{Hold, StoreError};
 use crate::pace::{self, Class};
-use crate::time::BoxTime;
+use crate::time::{BoxTime, Wall};
 use crate::whatsapp::{BackOffClass, Lift, OnAccount, OnNumber, OnTemplate, Verdict};
 use std::time::Duration;
 
@@ -15,6 +16,19 @@ use std::time::Duration;
 pub(super) const BY_TIME: &str = "time";
 /// `lift` of a hold that only an operator ends.
 pub(super) const BY_OPERATOR: &str = "operator";
+/// `lift` of a hold that the platform set by its news, and ends by them; an operator too.
+pub(super) const BY_PLATFORM: &str = "platform";
+
+/// What a hold may ask of a message.
+pub(super) struct Held<'m> {
+    pub rule: &'m str,
+    pub content: &'m Content,
+    pub to: &'m Number,
+    pub person: Option<PersonId>,
+    pub priority: Priority,
+    /// The end of the person's service window.
+    pub window: Option<Wall>,
+}
 /// Begins the key of holds for quiet hours: `quiet:CATEGORY/RULE`, the rule where it has `hours` of its own.
 pub(super) const QUIET: &str = "quiet:";
 
@@ -131,15 +145,24 @@ impl Engine {
     /// Sets or replaces a hold, in the store and here.
     pub(super) fn put_hold(&mut self, hold: Hold) -> Result<(), StoreError> {
         self.outbox.set_hold(&hold, self.moment)?;
+        self.newer_than_asked(&hold.key);
         self.soft.releasing.retain(|key| key != &hold.key);
         self.soft.holds.retain(|known| known.key != hold.key);
         self.soft.holds.push(hold);
         Ok(())
     }
 
+    /// What is asked about the number now is answered from before this.
+    fn newer_than_asked(&mut self, key: &str) {
+        if let Some(looking) = self.soft.looking.as_mut().filter(|looking| !looking.newer.iter().any(|known| known == key)) {
+            looking.newer.push(key.to_owned());
+        }
+    }
+
     /// Ends a hold; what was parked for it comes back.
     pub(super) fn lift(&mut self, key: &str) -> Result<(), StoreError> {
         self.outbox.lift_hold(key)?;
+        self.newer_than_asked(key);
         self.soft.holds.retain(|hold| hold.key != key);
         self.soft.releasing.push(key.to_owned());
         Ok(())
@@ -156,14 +179,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Holds that end by time. Those of number and account stay as a count of strikes until a message is taken.
+    /// Holds that end by time, or by a configuration that agrees with the platform again. Those of number and account stay as a count of strikes until a message is taken.
     pub(super) fn end_holds(&mut self) -> Result<(), StoreError> {
         let now = self.moment.boxed;
         let ended = |hold: &Hold| !in_force(hold, now) && !matches!(hold.key.as_str(), "number" | "account");
         while let Some(key) = self.soft.holds.iter().find(|hold| ended(hold)).map(|hold| hold.key.clone()) {
             self.lift(&key)?;
         }
-        Ok(())
+        self.end_categories()
     }
 
     /// Such a message must not go out now: the hold that it is parked for. Which messages it stops is policy's to say, each
@@ -215,35 +238,46 @@ impl Engine {
         Ok(())
     }
 
-    /// The hold that stops such a message and is not its person's, nor everybody's.
-    pub(super) fn hold_on(
-        &self,
-        rule: &str,
-        content: &Content,
-        to: &Number,
-        person: Option<PersonId>,
-    ) -> Option<&Hold> {
+    /// The hold that stops such a message and is not everybody's.
+    pub(super) fn hold_on(&self, message: &Held<'_>) -> Option<&Hold> {
         let now = self.moment.boxed;
-        let template = match content {
+        let category = message.content.category();
+        let template = match message.content {
             Content::Template(template) => Some(template),
             Content::Text(_) => None,
         };
+        let by = |name: &str| {
+            template.is_some_and(|template| match name.split_once('/') {
+                Some((name, language)) => name == template.name && language == template.language,
+                None => name == template.name,
+            })
+        };
+        let critical = message.priority == Priority::Critical;
         self.soft.holds.iter().filter(|hold| in_force(hold, now)).find(|hold| {
-            let Some((kind, name)) = hold.key.split_once(':') else {
-                return hold.key == "templates" && template.is_some();
-            };
+            match hold.key.as_str() {
+                "templates" | super::news::CLOSED_TEMPLATES => return template.is_some(),
+                super::news::CLOSED_UTILITY => return template.is_some() && category == Category::Utility,
+                YELLOW => return category == Category::Marketing,
+                RED => return !critical && !self.answers(message),
+                _ => {}
+            }
+            let Some((kind, name)) = hold.key.split_once(':') else { return false };
             match kind {
-                "rule" => name == rule,
-                "person" => person.is_some_and(|person| name == person.to_string()),
-                "category" => name == content.category().code(),
-                "template" => template.is_some_and(|template| match name.split_once('/') {
-                    Some((name, language)) => name == template.name && language == template.language,
-                    None => name == template.name,
-                }),
-                "country" => to.country().is_some_and(|country| country.code() == name),
+                "rule" => name == message.rule,
+                "person" => message.person.is_some_and(|person| name == person.to_string()),
+                "category" => name == category.code(),
+                "template" | "template-category" => by(name),
+                "template-quality" => !critical && by(name),
+                "country" => message.to.country().is_some_and(|country| country.code() == name),
                 _ => false,
             }
         })
+    }
+
+    /// Whether it goes to somebody who wrote within 24 hours, and is no advertisement.
+    fn answers(&self, message: &Held<'_>) -> bool {
+        let open = self.moment.wall.trusted().is_some_and(|now| message.window.is_some_and(|until| now < until));
+        open && message.content.category() != Category::Marketing
     }
 
     /// When the next hold ends by time.
@@ -274,6 +308,12 @@ pub(super) fn stopped_words(key: &str) -> String {
         None if key == "templates" => "all templates wait".to_owned(),
         None if key == super::loss::LIMITS => "all limits count as spent".to_owned(),
         None => "everything waits".to_owned(),
+        Some(_) if key == super::news::CLOSED_ALL => "the number is stopped, everything is kept".to_owned(),
+        Some(_) if key == super::news::CLOSED_TEMPLATES => "all templates wait".to_owned(),
+        Some(_) if key == super::news::CLOSED_UTILITY => "utility templates wait".to_owned(),
+        Some(_) if key == YELLOW => "marketing waits".to_owned(),
+        Some(_) if key == RED => "everything waits but critical messages and answers to people who wrote".to_owned(),
+        Some((kind, name)) if kind.starts_with("template-") => format!("template {name} waits"),
         Some((kind, name)) => format!("{kind} {name} waits"),
     }
 }

@@ -17,8 +17,14 @@ const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 const REACTION: &str = "reaction";
 
 impl Engine {
-    /// For the counters: what it was.
-    pub(super) fn inbound(&mut self, inbound: &Inbound) -> Result<&'static str, StoreError> {
+    /// For the counters: what it was. `to_all`: every branch hears it, so whoever is unknown here is another's, but for a stop.
+    pub(super) fn inbound(&mut self, inbound: &Inbound, to_all: bool) -> Result<&'static str, StoreError> {
+        let wish = inbound.text.as_deref().filter(|_| inbound.kind != REACTION);
+        let wish = wish.and_then(|text| policy::wish(text, &self.policy.stop_words));
+        let of_another = to_all && self.known_person(&inbound.who)?.is_none();
+        if of_another && wish != Some(Wish::Stop) {
+            return Ok("of-another");
+        }
         if !self.outbox.first_time(&inbound.wamid, self.moment.boxed)? {
             return Ok("repeated");
         }
@@ -33,19 +39,19 @@ impl Engine {
             let at = now.map_or(at, |now| at.min(now));
             self.outbox.open_window(person, at + WINDOW)?;
         }
-        let wish = inbound.text.as_deref().filter(|_| inbound.kind != REACTION);
-        let wish = wish.and_then(|text| policy::wish(text, &self.policy.stop_words));
         match wish {
-            Some(Wish::Stop) => self.stops(person, &inbound.who, at)?,
+            Some(Wish::Stop) => self.stops(person, &inbound.who, at, to_all)?,
             Some(Wish::Start) => self.starts(person, at)?,
             None => {}
         }
-        self.publish_inbound(person, inbound, wish, at)?;
+        if !of_another {
+            self.publish_inbound(person, inbound, wish, at)?;
+        }
         Ok("inbound")
     }
 
     /// Everything is taken back; and that is confirmed once, whatever the person writes after it.
-    fn stops(&mut self, person: PersonId, who: &Who, at: Option<Wall>) -> Result<(), StoreError> {
+    fn stops(&mut self, person: PersonId, who: &Who, at: Option<Wall>, to_all: bool) -> Result<(), StoreError> {
         match self.outbox.last_word(person)? {
             Some((LedgerAction::Revoke, _)) => return Ok(()),
             // Written before what was heard already.
@@ -66,6 +72,10 @@ impl Engine {
         self.tell_box(Reason::ConsentRevoked, detail, staff);
         let Some(number) = number else { return Ok(()) };
         let lately = self.outbox.language_lately(person)?;
+        // Where every branch hears the word, the one that wrote to the person answers, and not all of them.
+        if to_all && lately.is_none() {
+            return Ok(());
+        }
         let languages: Vec<String> = lately.into_iter().chain(self.rules.languages_of(&number)).collect();
         if let Some(text) = policy::farewell(&self.policy, &languages) {
             let draft = self.rules.farewell(number, text);
@@ -87,7 +97,16 @@ impl Engine {
     }
 
     /// A person told the platform to stop or to resume marketing; an older wish changes nothing.
-    pub(super) fn wishes(&mut self, who: &Who, stop: bool, at: Option<Wall>) -> Result<&'static str, StoreError> {
+    pub(super) fn wishes(
+        &mut self,
+        who: &Who,
+        stop: bool,
+        at: Option<Wall>,
+        to_all: bool,
+    ) -> Result<&'static str, StoreError> {
+        if to_all && !stop && self.known_person(who)?.is_none() {
+            return Ok("of-another");
+        }
         let Some(person) = self.person_of(who)? else { return Ok("nobody") };
         // Without a time only the stricter wish is believed.
         let counts = match at {

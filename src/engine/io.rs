@@ -8,6 +8,7 @@ use crate::message::{
 };
 use crate::operate::{LastLine, Reply, Request};
 use crate::time::Wall;
+use crate::whatsapp::health::Look;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -25,8 +26,12 @@ pub enum Input {
     Operator(u64, Request),
     /// A connection changed.
     Link(Link),
+    /// What was asked by `Action::Look` is answered.
+    Looked(Answer),
     /// The broker acknowledged a receipt and, receipts being published in order, all before it.
     ReceiptTaken(ReceiptId),
+    /// A notice of the notice topic whose signature is wrong: it was acknowledged, and nothing of it was read.
+    Unsigned,
     /// QoS 0 arrivals that were dropped because nobody could take them.
     Overrun(u64),
     /// The wake-up time came.
@@ -40,6 +45,8 @@ pub enum Input {
 pub enum Link {
     /// The broker.
     Broker(BrokerLink),
+    /// The session of the notice topic. It sets itself up.
+    Notice(BrokerLink),
     /// A probe reached the API (any answer below 500 counts), with the verified `Date`.
     UplinkUp(Option<Wall>),
     /// A probe failed.
@@ -82,6 +89,8 @@ pub enum Action {
     Post(Post),
     /// Reach for the API without a message: answered by `Link::UplinkUp` or `Link::UplinkDown`.
     Probe,
+    /// Ask the API, once: answered by `Input::Looked`. One at a time.
+    Look(Look),
     /// SUBSCRIBE to `want` and UNSUBSCRIBE from `gone`: after every CONNACK and after a reload.
     Subscribe {
         /// The connection it is for.

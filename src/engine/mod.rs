@@ -14,16 +14,19 @@ mod arrive;
 mod boxtime;
 mod dispatch;
 mod drive;
+mod health;
 mod hold;
 mod inbound;
 mod io;
 mod loss;
+mod news;
 mod notice;
 mod operate;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
 mod soft;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -109,7 +112,9 @@ pub struct Engine {
     inbound_full: bool,
     rules: Arc<Rules>,
     policy: policy::Settings,
+    /// As configured, and lowered to what the platform told.
     pace: pace::Settings,
+    configured: pace::Settings,
     whatsapp: whatsapp::Settings,
     country: Country,
     timezone: jiff::tz::TimeZone,
@@ -171,7 +176,8 @@ impl Engine {
             inbound_full: rooms.inbound_full,
             rules: rules.into(),
             policy: rooms.policy,
-            pace: rooms.pace,
+            pace: health::lowered(&rooms.pace, &soft.health),
+            configured: rooms.pace,
             whatsapp: rooms.whatsapp,
             contacts: loss::contacts(&rooms.rules),
             in_force: InForce::new(moment.wall.reading(), rooms.fingerprint),
@@ -208,7 +214,11 @@ impl Engine {
         self.inbound_full = rooms.inbound_full;
         self.policy = rooms.policy;
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
-        self.pace = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
+        self.configured = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
+        self.pace = health::lowered(&self.configured, &self.soft.health);
+        self.whatsapp.health_every = rooms.whatsapp.health_every;
+        // Other templates may be in the list.
+        self.soft.health.due = None;
         self.outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
         self.contacts = loss::contacts(&rooms.rules);
         self.soft.stopped_staff.0 = -1;
@@ -402,6 +412,7 @@ impl Engine {
         match input {
             Input::Arrived(arrival) => self.arrived(arrival),
             Input::Answered(attempt, answer) => self.answered(*attempt, answer),
+            Input::Looked(answer) => self.looked(answer),
             Input::Notice(ticket, notices) => self.heard(*ticket, notices),
             Input::Operator(ticket, request) => self.operated(*ticket, request),
             Input::Link(link) => self.linked(link),
@@ -411,6 +422,10 @@ impl Engine {
             }
             Input::Overrun(dropped) => {
                 self.tally.push(Tally::Overrun(*dropped));
+                Ok(())
+            }
+            Input::Unsigned => {
+                self.tally.push(Tally::Notice("unsigned", 1));
                 Ok(())
             }
             Input::Woke => Ok(()),
@@ -465,38 +480,5 @@ impl Engine {
         let busy = self.soft.is_busy(lane.person);
         let ready = pace::pair_ready(&self.pace, &lane.pair, self.soft.sender.since(), self.moment.boxed);
         self.outbox.settle_lane(lane, ready, busy)
-    }
-
-    /// Tells people, and the counters, about a message.
-    fn tell(&mut self, found: &outbox::Found, outcome: Outcome, reason: Reason, detail: &str, loud: bool) {
-        if let Some(category) = found.category {
-            self.tally.push(Tally::Message(category, outcome, reason));
-        }
-        self.out.push(Action::Show(Told {
-            rule: Some(found.rule.clone()),
-            event: found.event.clone(),
-            message: Some(found.id),
-            to: found.to.clone(),
-            priority: Some(found.priority),
-            outcome: Some(outcome),
-            reason,
-            detail: detail.to_owned(),
-            loud,
-        }));
-    }
-
-    /// Tells people about the box itself.
-    fn tell_box(&mut self, reason: Reason, detail: String, loud: bool) {
-        self.out.push(Action::Show(Told {
-            rule: None,
-            event: None,
-            message: None,
-            to: None,
-            priority: None,
-            outcome: None,
-            reason,
-            detail,
-            loud,
-        }));
     }
 }

@@ -34,10 +34,13 @@ impl Engine {
         for notice in &body.notices {
             let kind = match notice {
                 Notice::Status(status) => self.status_of(status)?,
-                Notice::Inbound(inbound) => self.inbound(inbound)?,
-                Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at)?,
+                Notice::Inbound(inbound) => self.inbound(inbound, body.to_all)?,
+                Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at, body.to_all)?,
                 Notice::Moved { from, to } => self.moved(from, to)?,
-                Notice::News(_) => "news",
+                Notice::News(news) => {
+                    self.news(news, None)?;
+                    "news"
+                }
             };
             self.tally.push(Tally::Notice(kind, 1));
         }

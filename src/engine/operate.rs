@@ -232,14 +232,17 @@ fn belongs(key: &str, target: &Target) -> bool {
     match target {
         Target::All => {
             matches!(key, "all" | "number" | "account" | "templates")
+                || key.starts_with("restricted:")
+                || key.starts_with("quality:")
                 || key.starts_with("country:")
                 || key.starts_with("person:")
         }
         Target::Rule(name) => key == format!("rule:{name}"),
         Target::Category(name) => key == format!("category:{name}"),
         Target::Template(name) => key
-            .strip_prefix("template:")
-            .is_some_and(|of| of == name || of.split_once('/').is_some_and(|(of, _)| of == name)),
+            .split_once(':')
+            .filter(|(kind, _)| matches!(*kind, "template" | "template-quality" | "template-category"))
+            .is_some_and(|(_, of)| of == name || of.split_once('/').is_some_and(|(of, _)| of == name)),
     }
 }
 /// Box time as people read it.

@@ -4,7 +4,7 @@
 
 use super::boxtime::BoxClock;
 use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Priority, Reason};
-use crate::outbox::{Hold, Outbox, StoreError};
+use crate::outbox::{Health, Hold, Outbox, StoreError};
 use crate::pace::{Circuit, Kind, SenderWindow};
 use crate::time::{BoxTime, Moment, Mono, Now, Wall};
 use std::collections::VecDeque;
@@ -27,6 +27,10 @@ pub(super) struct Soft {
     pub holds: Vec<Hold>,
     /// Holds that ended and whose parked messages come back, a slice at a time.
     pub releasing: Vec<String>,
+    /// What the platform said last about the number, as in the store.
+    pub health: Health,
+    /// The question about it that is on its way.
+    pub looking: Option<Looking>,
     pub broker: Option<Epoch>,
     /// The first connection of the broker's present session, where it began in this life of the box. On later ones a mark of a
     /// repeat is to be believed.
@@ -34,6 +38,8 @@ pub(super) struct Soft {
     pub subscribed: bool,
     pub broker_since: Option<Wall>,
     pub broker_why: String,
+    /// The session of the notice topic, where there is one.
+    pub notice: Option<NoticeLink>,
     pub filters_changed: bool,
     /// The last receipt that was published on this connection, and the last that was acknowledged.
     pub published: i64,
@@ -86,6 +92,25 @@ pub(super) struct Flight {
     pub token: Option<[u8; 8]>,
 }
 
+/// How the session of the notice topic stands.
+#[derive(Clone, Debug)]
+pub(super) struct NoticeLink {
+    pub up: bool,
+    pub since: Wall,
+    pub why: String,
+}
+
+/// The platform is being asked about the number, and then page by page about the account's templates.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Looking {
+    /// The account whose templates are asked for; `None` while it is the number.
+    pub account: Option<String>,
+    /// Pages so far.
+    pub pages: u32,
+    /// Holds that were set or lifted since the number was asked: their news is newer than the answer.
+    pub newer: Vec<String>,
+}
+
 /// One arrival that waits for room.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
@@ -123,11 +148,14 @@ impl Soft {
             next_serial: 0,
             holds,
             releasing,
+            health: outbox.health()?,
+            looking: None,
             broker: None,
             session: None,
             subscribed: false,
             broker_since: None,
             broker_why: "not connected yet".to_owned(),
+            notice: None,
             filters_changed: false,
             published: outbox.row().receipts_taken,
             taken: outbox.row().receipts_taken,
@@ -188,7 +216,7 @@ impl Soft {
 
     /// What stops everything: an operator, the number, the account, or limits that a loss left spent.
     pub fn stopped(&self, now: BoxTime) -> Option<(Reason, Option<BoxTime>)> {
-        ["all", "number", "account", super::loss::LIMITS]
+        ["all", "number", "account", super::news::CLOSED_ALL, super::loss::LIMITS]
             .into_iter()
             .find_map(|key| self.hold(key, now))
             .map(|hold| (hold.reason, hold.until))

@@ -3,7 +3,7 @@
 //! Floor: engine.
 
 use super::dispatch::Ended;
-use super::soft::{CLOCK, UNTIL};
+use super::soft::{CLOCK, NoticeLink, UNTIL};
 use super::{Action, BrokerLink, Engine, Link, Publish};
 use crate::limits;
 use crate::message::{MessageId, NotSent, Outcome, Reason, ReceiptId};
@@ -44,6 +44,7 @@ impl Engine {
         self.outbox.check_slice(self.moment)?;
         let ended = self.dispatch()?;
         self.probe();
+        self.ask_health()?;
         self.subscribe()?;
         self.publish_receipts()?;
         self.keep_receipts()?;
@@ -75,6 +76,10 @@ impl Engine {
     pub(super) fn linked(&mut self, link: &Link) -> Result<(), StoreError> {
         match link {
             Link::Broker(link) => self.broker(link),
+            Link::Notice(link) => {
+                self.notice_link(link);
+                Ok(())
+            }
             Link::UplinkUp(_) => {
                 self.soft.circuit.probe_ok();
                 self.uplink_is(true, "");
@@ -107,6 +112,20 @@ impl Engine {
         self.soft.uplink_why = if up { String::new() } else { why.to_owned() };
     }
 
+    fn notice_link(&mut self, link: &BrokerLink) {
+        let (up, why) = match link {
+            BrokerLink::Connected { .. } => (false, String::new()),
+            BrokerLink::Subscribed { refused, .. } => (true, refusals(refused)),
+            BrokerLink::Lost { why } => (false, why.clone()),
+        };
+        if up && !why.is_empty() {
+            self.tell_box(Reason::PermissionMissing, why.clone(), true);
+        }
+        let since = self.soft.notice.as_ref().filter(|known| known.up == up).map(|known| known.since);
+        let since = since.unwrap_or(self.moment.wall.reading());
+        self.soft.notice = Some(NoticeLink { up, since, why });
+    }
+
     fn broker(&mut self, link: &BrokerLink) -> Result<(), StoreError> {
         match link {
             BrokerLink::Connected { epoch, session_present } => {
@@ -125,11 +144,7 @@ impl Engine {
             BrokerLink::Subscribed { epoch, refused } => {
                 if self.soft.broker == Some(*epoch) {
                     self.soft.subscribed = true;
-                    self.soft.broker_why = refused
-                        .iter()
-                        .map(|(filter, why)| format!("the broker refused the subscription to {filter}: {why}"))
-                        .collect::<Vec<_>>()
-                        .join("; ");
+                    self.soft.broker_why = refusals(refused);
                     if !refused.is_empty() {
                         self.tell_box(Reason::PermissionMissing, self.soft.broker_why.clone(), true);
                     }
@@ -357,6 +372,7 @@ impl Engine {
             self.next_hold_end(),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),
             self.soft.receipts_due,
+            self.next_health(),
             self.disk_is_short().then(|| now + DISK_LOOK),
             (!self.soft.held.is_empty() && !self.disk_is_short()).then(|| now + HELD_RETRY),
             Some(self.soft.housekeeping),
@@ -364,4 +380,9 @@ impl Engine {
         ];
         Ok(candidates.into_iter().flatten().min())
     }
+}
+
+fn refusals(refused: &[(String, String)]) -> String {
+    let told = refused.iter().map(|(filter, why)| format!("the broker refused the subscription to {filter}: {why}"));
+    told.collect::<Vec<_>>().join("; ")
 }

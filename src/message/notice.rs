@@ -2,7 +2,7 @@
 //!
 //! Floor: words. Read by `whatsapp`, applied by the engine. Numbers, ids and texts in it are personal data: `Debug` shows none.
 
-use super::Reason;
+use super::News;
 use crate::time::Wall;
 use std::fmt;
 
@@ -30,6 +30,8 @@ pub struct Notices {
     pub notices: Vec<Notice>,
     /// Updates that it does not know, or that are about another number.
     pub skipped: u64,
+    /// It went to every branch, since nobody could tell which one it concerns: people who are unknown here are another's.
+    pub to_all: bool,
 }
 
 /// One update of the platform.
@@ -123,50 +125,4 @@ impl fmt::Debug for Inbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbound").field("kind", &self.kind).field("at", &self.at).finish_non_exhaustive()
     }
-}
-
-/// News of the account, the number or a template.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum News {
-    /// A template may not be used any more, or may again.
-    Template {
-        /// Its name.
-        name: String,
-        /// Its language; all of them where the platform does not say.
-        language: Option<String>,
-        /// Why not; `None`: it may be used.
-        held: Option<Reason>,
-        /// For people.
-        said: String,
-    },
-    /// The account may not send, or may again.
-    Account {
-        /// What is closed; `None`: nothing any more.
-        closed: Option<Closed>,
-        /// Until when, where the platform says so.
-        until: Option<Wall>,
-        /// For people.
-        said: String,
-    },
-    /// How many people may be written to in a moving day outside the service window, in the whole portfolio.
-    PeopleLimit {
-        /// `None`: as many as we like.
-        people: Option<u64>,
-    },
-    /// Something that somebody should look at.
-    Alert {
-        /// For people.
-        said: String,
-    },
-}
-
-/// What a restriction of the account closes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Closed {
-    /// Everything.
-    All,
-    /// What begins a conversation: all templates.
-    Templates,
-    /// Utility templates.
-    Utility,
 }

@@ -199,6 +199,12 @@ codes! {
         PaymentMissing = "payment-missing",
         /// The number is not registered, not approved or deleted.
         NumberUnusable = "number-unusable",
+        /// People block or report the number's messages: marketing waits.
+        QualityYellow = "quality-yellow",
+        /// Many do: everything waits but what is critical and what answers a person.
+        QualityRed = "quality-red",
+        /// News of the platform about account, number or templates.
+        PlatformNews = "platform-news",
         /// The platform restricts this number for spam.
         SpamRestricted = "spam-restricted",
         /// Calls of the application are over the limit.
@@ -237,6 +243,10 @@ codes! {
         TemplateMissing = "template-missing",
         /// The template takes other parameters.
         TemplateParameters = "template-parameters",
+        /// People block or report many messages by the template.
+        TemplateQuality = "template-quality",
+        /// The platform counts the template as marketing, and the box's list does not.
+        TemplateCategory = "template-category",
         /// The template breaks policy.
         TemplatePolicy = "template-policy",
         /// The platform paused the template.

@@ -114,6 +114,9 @@ const STEPS: &[Step] = &[
          FROM heard AS h NOT INDEXED WHERE print > ?1 ORDER BY print LIMIT ?2" },
     Step { name: "hold", text: true, sql:
         "SELECT key, length(reason) > 0 AND length(note) >= 0 FROM hold WHERE key > ?1 AND ?3 >= 0 ORDER BY key LIMIT ?2" },
+    Step { name: "health", text: false, sql:
+        "SELECT sender, length(status) + length(trouble) + coalesce(due, 0) >= 0 FROM health
+         WHERE sender > ?1 AND ?3 >= 0 ORDER BY sender LIMIT ?2" },
     Step { name: "repeat", text: false, sql:
         "SELECT slot, typeof(serial) = 'integer' AND length(print) > 0 FROM repeat
          WHERE slot > ?1 AND ?3 >= 0 ORDER BY slot LIMIT ?2" },

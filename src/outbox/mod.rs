@@ -20,6 +20,7 @@ mod check;
 mod damage;
 mod error;
 mod export;
+mod health;
 mod hold;
 mod inbound;
 mod lane;
@@ -46,6 +47,7 @@ mod tables;
 
 pub use aside::set_aside;
 pub use error::{OpenError, StoreError};
+pub use health::Health;
 pub use hold::Hold;
 pub use lane::Lane;
 pub use ledger::LedgerRow;

@@ -355,7 +355,8 @@ pub(super) fn sender(db: &Connection, phone_number_id: &str) -> Result<SenderId,
                 let tx = db.unchecked_transaction()?;
                 tx.execute("UPDATE sender SET phone_number_id = ?1 WHERE id = ?2", params![phone_number_id, id])?;
                 tx.execute("UPDATE lane SET window_wall = NULL", [])?;
-                tx.execute("DELETE FROM hold WHERE key = 'number'", [])?;
+                tx.execute("DELETE FROM hold WHERE key = 'number' OR key LIKE 'quality:%'", [])?;
+                tx.execute("DELETE FROM health", [])?;
                 tx.commit()?;
             }
             Ok(SenderId(id))

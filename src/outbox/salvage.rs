@@ -215,9 +215,9 @@ pub(super) fn holds_all(db: &Connection) -> Result<bool, StoreError> {
 }
 
 /// Every table.
-pub(super) fn tables() -> [&'static Table; 12] {
+pub(super) fn tables() -> [&'static Table; 13] {
     use tables::*;
-    [&BOX, &SENDER, &PERSON, &ALIAS[0], &LANE, &LEDGER, &MESSAGE, &CONTENT, &ATTEMPT, &RECEIPT, &HOLD, &REPEAT]
+    [&BOX, &SENDER, &PERSON, &ALIAS[0], &LANE, &LEDGER, &MESSAGE, &CONTENT, &ATTEMPT, &RECEIPT, &HOLD, &HEALTH, &REPEAT]
 }
 
 /// The damaged store for reading, if SQLite opens it at all; and whether it is another program's.

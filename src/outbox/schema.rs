@@ -108,5 +108,10 @@ CREATE TABLE hold (                     -- what stops messages: the number, a te
     until INTEGER, strikes INTEGER NOT NULL, lift TEXT NOT NULL, note TEXT NOT NULL,
     loud INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE health (                   -- what the platform said last about the number
+    sender INTEGER PRIMARY KEY, quality TEXT, people INTEGER,   -- people in 24 hours; -1: no limit
+    per_second INTEGER, status TEXT NOT NULL, told_wall INTEGER, trouble TEXT NOT NULL,
+    due INTEGER                         -- when it is asked again
+);
 CREATE TABLE repeat (slot INTEGER PRIMARY KEY, serial INTEGER NOT NULL, print BLOB NOT NULL);
 ";

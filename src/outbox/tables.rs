@@ -182,6 +182,22 @@ pub(super) const HOLD: Table = Table {
 pub(super) const HEARD: Table =
     Table { name: "heard", key: "print", from: "heard WHERE", columns: &[("print", Number), ("boxed", Number)] };
 
+pub(super) const HEALTH: Table = Table {
+    name: "health",
+    key: "sender",
+    from: "health WHERE",
+    columns: &[
+        ("sender", Number),
+        ("quality", TextOrNull),
+        ("people", NumberOrNull),
+        ("per_second", NumberOrNull),
+        ("status", Text),
+        ("told_wall", NumberOrNull),
+        ("trouble", Text),
+        ("due", NumberOrNull),
+    ],
+};
+
 pub(super) const REPEAT: Table = Table {
     name: "repeat",
     key: "slot",

@@ -8,6 +8,8 @@ use std::time::Duration;
 /// Everything that pace needs to know. `None` is a limit that was switched off by "off".
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// `limits.share`: this box's part of what the platform allows the number, and the whole.
+    pub share: (u64, u64),
     /// `limits.sender_per_second`, share applied: 1 to `limits::SENDER_PER_SECOND_MAX`.
     pub sender_per_second: Option<u32>,
     /// `limits.pair_interval`
@@ -20,4 +22,12 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// `uplink.pause`
     pub pause: bool,
+}
+
+impl Settings {
+    /// This box's part of `all`, rounded down so that all boxes together stay within the whole.
+    pub fn share_of(&self, all: u32) -> u32 {
+        let (part, whole) = self.share;
+        u32::try_from(u64::from(all) * part / whole.max(1)).unwrap_or(u32::MAX)
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 fn settings(sender: u32, burst: u32) -> Settings {
     Settings {
+        share: (1, 1),
         sender_per_second: Some(sender),
         pair_interval: Some(Duration::from_secs(6)),
         pair_burst: burst,

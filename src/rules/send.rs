@@ -8,7 +8,7 @@ use super::catalog::{ButtonKind, Catalog, Form, HeaderForm};
 use super::compile::{Compiler, Problem};
 use super::explain::{Preview, preview};
 use super::settings::{BodyTexts, ButtonText, HeaderText, Message, Settings};
-use crate::message::{Content, Draft, FAREWELL, Number, Priority, Source, Terms};
+use crate::message::{Category, Content, Draft, FAREWELL, Number, Priority, Source, Terms};
 use crate::operate::SendOrder;
 use minijinja::value::Value;
 use std::collections::BTreeMap;
@@ -71,6 +71,17 @@ impl Rules {
         let country = number.country().and_then(|country| settings.languages.by_country.get(country.code()));
         let own = person.and_then(|person| person.language.as_ref());
         own.into_iter().chain(country).chain([&settings.languages.default]).cloned().collect()
+    }
+
+    /// Whether there is a list of templates.
+    pub fn has_templates(&self) -> bool {
+        self.office.catalog.is_some()
+    }
+
+    /// The languages of a template of the list, each with its category; none where the list has no such template.
+    pub fn template_forms(&self, name: &str) -> Vec<(String, Category)> {
+        let forms = self.office.catalog.as_ref().and_then(|catalog| catalog.forms(name));
+        forms.into_iter().flatten().map(|(language, form)| (language.clone(), form.category)).collect()
     }
 
     /// The draft of an operator's message, and how it reads.

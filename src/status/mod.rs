@@ -92,7 +92,9 @@ impl Status {
         });
         let mut last: Vec<LastLine> = self.last.oldest_ordered().cloned().collect();
         last.reverse();
-        StatusReport { problems: problems::of(&gauges), counts: counts.collect(), last, gauges }
+        let mut problems = problems::of(&gauges);
+        problems.extend(self.notices.get("unsigned").copied().map(problems::unsigned));
+        StatusReport { problems, counts: counts.collect(), last, gauges }
     }
 
     /// Prometheus text exposition (version 0.0.4), as `/metrics` gives it.

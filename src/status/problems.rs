@@ -59,10 +59,23 @@ fn linked(link: &LinkState, running: bool) -> Option<Problem> {
     let (name, remedy) = match link.link.as_str() {
         "broker" => ("BROKER", "see [mqtt] in the configuration, the broker's log and its access rules"),
         "uplink" => ("UPLINK", "see the network and [uplink]; messages are kept and leave by themselves afterwards"),
+        "notices" => (
+            "NOTICES",
+            "see [mqtt] in the configuration and the broker's access rules: the box must read branchline/<branch>/notice and branchline/all/notice",
+        ),
         other => (other, "see the log"),
     };
     let state = if link.up { "" } else { " DOWN" };
     Some(Problem { what: format!("{name}{state}: {why}"), since: link.since, remedy: remedy.into() })
+}
+
+/// Notices of the notice topic that head office did not sign, or not with this box's key.
+pub fn unsigned(notices: u64) -> Problem {
+    Problem {
+        what: format!("{notices} NOTICES WITH A WRONG SIGNATURE since the start, of which nothing was read"),
+        since: None,
+        remedy: "see that the file of notice.key_file is the same as at head office, and who may publish to branchline/+/notice".into(),
+    }
 }
 
 fn filling(gauges: &Gauges) -> Option<Problem> {
@@ -81,6 +94,15 @@ fn remedy(reason: Reason) -> &'static str {
         Reason::TokenInvalid => "replace the file of uplink.token_file by a valid token: sending resumes by itself",
         Reason::PermissionMissing => {
             "give the token's system user whatsapp_business_messaging and the number, then replace the token file"
+        }
+        Reason::QualityYellow | Reason::QualityRed => {
+            "see the number's quality in WhatsApp Manager; send less, and only what people agreed to: it goes on by itself when the platform rates the number better"
+        }
+        Reason::TemplateQuality => {
+            "change the template or to whom it goes; it goes on by itself when the platform rates it better, or: branchline resume --template NAME --reason ..."
+        }
+        Reason::TemplateCategory => {
+            "fetch templates.json again (README, Connecting a real number) and reload: it then goes by the rules of marketing"
         }
         Reason::AccountLocked | Reason::PolicyRestricted | Reason::SpamRestricted => {
             "see the account's quality in WhatsApp Manager and appeal there; then branchline resume --reason ..."

@@ -4,9 +4,13 @@
 //! what a verdict says is applied by the engine.
 
 mod codes;
+pub mod health;
+mod news;
 mod notice;
 mod read;
 mod request;
+mod route;
+mod seal;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -16,5 +20,7 @@ pub use codes::{Class, Row, row};
 pub use notice::{Unreadable, is_signature, notices, signed};
 pub use read::{failed, read};
 pub use request::{Request, request};
+pub use route::{Routed, route};
+pub use seal::{seal, unseal};
 pub use settings::*;
 pub use verdict::{BackOffClass, Circuit, Fate, KnownAs, Lift, OnAccount, OnNumber, OnPerson, OnTemplate, Verdict};

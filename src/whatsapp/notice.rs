@@ -5,7 +5,7 @@
 //! not fail the whole batch), and a body that is refused comes again for seven days.
 
 use crate::limits;
-use crate::message::{Closed, Inbound, News, Notice, Notices, Progress, Reason, Status, Who};
+use crate::message::{Inbound, Notice, Notices, Progress, Status, Who};
 use crate::time::Wall;
 use serde::Deserialize;
 use serde_json::Value;
@@ -126,7 +126,12 @@ impl Read {
                 Some(value) => self.each(value.user_preferences, preference),
                 None => {}
             },
-            field => self.one(change.value, |value| news(field, value).map(Notice::News)),
+            field => {
+                let Some(value) = self.part::<Value>(change.value) else { return };
+                let news = super::news::news(field, &value);
+                self.0.skipped += u64::from(news.is_empty());
+                self.0.notices.extend(news.into_iter().map(Notice::News));
+            }
         }
     }
 
@@ -219,143 +224,6 @@ fn preference(value: &Value) -> Option<Notice> {
     Some(Notice::Marketing { who: who(value, "wa_id", "user_id"), stop, at: at(value) })
 }
 
-/// The other fields of the facts (4.5) that an unattended sender must watch.
-fn news(field: &str, value: &Value) -> Option<News> {
-    let event = text(value, "event").unwrap_or_default();
-    match field {
-        "message_template_status_update" => template(event, value),
-        "account_update" => account(event, value),
-        "business_capability_update" => {
-            let limit = value
-                .get("max_daily_conversations_per_business")
-                .or_else(|| value.get("max_daily_conversation_per_phone"));
-            people_limit(limit?)
-        }
-        "phone_number_quality_update" => match value.get("max_daily_conversations_per_business") {
-            Some(limit) if people_limit(limit).is_some() => people_limit(limit),
-            _ => alert(format!("the number's quality or throughput changed: {event}")),
-        },
-        "message_template_quality_update" => alert(format!(
-            "the quality of template {} went from {} to {}",
-            name(value),
-            text(value, "previous_quality_score").unwrap_or("unknown"),
-            text(value, "new_quality_score").unwrap_or("unknown"),
-        )),
-        "template_category_update" => alert(format!(
-            "template {} becomes {} instead of {}: look at consent and cost, and fetch templates.json again",
-            name(value),
-            text(value, "new_category").or_else(|| text(value, "correct_category")).unwrap_or("another category"),
-            text(value, "previous_category").unwrap_or("what it was"),
-        )),
-        "account_alerts" => {
-            let info = value.get("alert_info").unwrap_or(value);
-            let part = |key| text(info, key).or_else(|| text(value, key)).unwrap_or_default();
-            alert(format!("{}: {}", part("alert_type"), part("alert_description")))
-        }
-        "account_review_update" => alert(format!("review of the account: {}", text(value, "decision")?)),
-        "phone_number_name_update" => alert(format!("the number's name: {}", text(value, "decision")?)),
-        "security" => alert(format!("security of the number: {event}")),
-        _ => None,
-    }
-}
-
-fn template(event: &str, value: &Value) -> Option<News> {
-    let title = value.pointer("/other_info/title").and_then(Value::as_str).unwrap_or_default();
-    let held = match event {
-        "APPROVED" | "REINSTATED" => None,
-        // Only a warning: it may still be used.
-        "FLAGGED" | "IN_APPEAL" | "PENDING_DELETION" | "LIMIT_EXCEEDED" => {
-            return alert(format!("template {}: {event}", name(value)));
-        }
-        "PAUSED" => Some(Reason::TemplatePausedByPlatform),
-        "DISABLED" | "LOCKED" => Some(Reason::TemplateDisabled),
-        "REJECTED" => Some(Reason::TemplatePolicy),
-        "PENDING" | "ARCHIVED" | "DELETED" => Some(Reason::TemplateMissing),
-        _ => return None,
-    };
-    let reason = text(value, "reason").filter(|reason| *reason != "NONE").unwrap_or_default();
-    Some(News::Template {
-        name: text(value, "message_template_name")?.to_owned(),
-        language: text(value, "message_template_language").map(str::to_owned),
-        held: held.filter(|_| title != "UNPAUSE"),
-        said: [event, title, reason].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "),
-    })
-}
-
-fn account(event: &str, value: &Value) -> Option<News> {
-    let close = |closed, until, said: String| Some(News::Account { closed, until, said });
-    match event {
-        "ACCOUNT_RESTRICTION" => {
-            let restrictions: Vec<&Value> = each(value, "restriction_info").collect();
-            let kind = |restriction: &Value| match text(restriction, "restriction_type").unwrap_or_default() {
-                "RESTRICTED_BIZ_INITIATED_MESSAGING" => Some(Closed::Templates),
-                "RESTRICTED_CUSTOMER_INITIATED_MESSAGING" => Some(Closed::All),
-                "RESTRICTED_UTILITY_TEMPLATES" => Some(Closed::Utility),
-                _ => None,
-            };
-            let kinds: Vec<Closed> = restrictions.iter().filter_map(|restriction| kind(restriction)).collect();
-            let names: Vec<&str> =
-                restrictions.iter().filter_map(|restriction| text(restriction, "restriction_type")).collect();
-            let said = format!("the platform restricts the account: {}", names.join(", "));
-            let Some(closed) =
-                [Closed::All, Closed::Templates, Closed::Utility].into_iter().find(|kind| kinds.contains(kind))
-            else {
-                return alert(said);
-            };
-            // The restriction that ends last: until then nothing is certain.
-            let until = restrictions
-                .iter()
-                .map(|restriction| instant(restriction.get("expiration")?))
-                .collect::<Option<Vec<_>>>();
-            close(Some(closed), until.and_then(|until| until.into_iter().max()), said)
-        }
-        "DISABLED_UPDATE" => match value.pointer("/ban_info/waba_ban_state").and_then(Value::as_str) {
-            Some("REINSTATE") => close(None, None, "the platform reinstated the account".to_owned()),
-            Some("SCHEDULE_FOR_DISABLE") => {
-                alert("the platform will disable the account: see Business Manager".to_owned())
-            }
-            _ => close(Some(Closed::All), None, "the platform disabled the account: see Business Manager".to_owned()),
-        },
-        "ACCOUNT_DELETED" | "ACCOUNT_OFFBOARDED" => {
-            close(Some(Closed::All), None, format!("the account is gone: {event}"))
-        }
-        "ACCOUNT_RECONNECTED" => close(None, None, "the account is connected again".to_owned()),
-        "ACCOUNT_VIOLATION" => alert(format!(
-            "the account violated a policy: {}",
-            value.pointer("/violation_info/violation_type").and_then(Value::as_str).unwrap_or("see Business Manager"),
-        )),
-        _ => None,
-    }
-}
-
-/// `TIER_2K`, `TIER_UNLIMITED`, `2000`, `"2000"` or `-1`: all are seen (facts 2.3).
-fn people_limit(value: &Value) -> Option<News> {
-    let people = match value.as_str() {
-        Some("TIER_UNLIMITED") => None,
-        Some(tier) => Some(thousands(tier.strip_prefix("TIER_").unwrap_or(tier))?),
-        None => match value.as_i64()? {
-            -1 => None,
-            limit => Some(u64::try_from(limit).ok()?),
-        },
-    };
-    Some(News::PeopleLimit { people })
-}
-
-fn thousands(text: &str) -> Option<u64> {
-    match text.strip_suffix('K') {
-        Some(thousands) => thousands.parse::<u64>().ok()?.checked_mul(1_000),
-        None => text.parse().ok(),
-    }
-}
-
-fn alert(said: String) -> Option<News> {
-    Some(News::Alert { said: cut(&said, 256) })
-}
-
-fn name(value: &Value) -> &str {
-    text(value, "message_template_name").unwrap_or("(no name)")
-}
-
 fn who(value: &Value, digits: &str, user: &str) -> Who {
     let digits = text(value, digits).map(|digits| digits.trim_start_matches('+'));
     let is_number =
@@ -376,7 +244,7 @@ fn at(value: &Value) -> Option<Wall> {
 }
 
 /// Seconds since 1970, as a string or a whole number.
-fn instant(value: &Value) -> Option<Wall> {
+pub(super) fn instant(value: &Value) -> Option<Wall> {
     let seconds = match value.as_str() {
         Some(text) => text.parse().ok()?,
         None => value.as_i64()?,
@@ -389,21 +257,22 @@ fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
-fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
+pub(super) fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
     value.get(key)?.as_str()
 }
 
-fn each<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+pub(super) fn each<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
     value.get(key).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn cut(text: &str, characters: usize) -> String {
+pub(super) fn cut(text: &str, characters: usize) -> String {
     text.chars().take(characters).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::News;
     use serde_json::json;
 
     const NUMBER: &str = "106540352242922";
@@ -587,86 +456,8 @@ mod tests {
         assert_eq!(one("user_preferences", json!({"user_preferences": [resume]})), marketing(false, None));
         assert_eq!(one("user_preferences", json!({"wa_id": "1", "category": "other", "value": "stop"})), None);
 
-        let template = |event: &str, title: &str| {
-            let value = json!({"event": event, "message_template_name": "order_ready", "message_template_language": "pt_BR",
-                "reason": "NONE", "other_info": {"title": title}});
-            match one("message_template_status_update", value) {
-                Some(Notice::News(News::Template { name, language, held, .. })) => {
-                    assert_eq!((name.as_str(), language.as_deref()), ("order_ready", Some("pt_BR")));
-                    Some(held)
-                }
-                Some(Notice::News(News::Alert { .. })) | None => None,
-                other => panic!("{other:?}"),
-            }
-        };
-        let table = [
-            ("APPROVED", "", Some(None)),
-            ("REINSTATED", "", Some(None)),
-            ("PAUSED", "FIRST_PAUSE", Some(Some(Reason::TemplatePausedByPlatform))),
-            ("PAUSED", "UNPAUSE", Some(None)),
-            ("DISABLED", "DISABLED", Some(Some(Reason::TemplateDisabled))),
-            ("LOCKED", "", Some(Some(Reason::TemplateDisabled))),
-            ("REJECTED", "", Some(Some(Reason::TemplatePolicy))),
-            ("PENDING", "", Some(Some(Reason::TemplateMissing))),
-            ("ARCHIVED", "", Some(Some(Reason::TemplateMissing))),
-            ("DELETED", "", Some(Some(Reason::TemplateMissing))),
-            ("FLAGGED", "", None),
-            ("IN_APPEAL", "", None),
-            ("PENDING_DELETION", "", None),
-            ("LIMIT_EXCEEDED", "", None),
-            ("SOMETHING_NEW", "", None),
-        ];
-        for (event, title, expected) in table {
-            assert_eq!(template(event, title), expected, "{event} {title}");
-        }
-
-        let account = |value: Value| match one("account_update", value) {
-            Some(Notice::News(News::Account { closed, until, .. })) => Some((closed, until)),
-            _ => None,
-        };
-        let restriction = |kinds: &[&str], ends: &[Value]| {
-            let info = kinds.iter().zip(ends).map(|(kind, end)| json!({"restriction_type": kind, "expiration": end}));
-            account(json!({"event": "ACCOUNT_RESTRICTION", "restriction_info": info.collect::<Vec<_>>()}))
-        };
-        let end = Some(Wall(1_763_900_000_000));
-        assert_eq!(
-            restriction(&["RESTRICTED_BIZ_INITIATED_MESSAGING"], &[json!(1_763_900_000)]),
-            Some((Some(Closed::Templates), end))
-        );
-        assert_eq!(
-            restriction(&["RESTRICTED_UTILITY_TEMPLATES"], &[json!("1763900000")]),
-            Some((Some(Closed::Utility), end))
-        );
-        let both = ["RESTRICTED_BIZ_INITIATED_MESSAGING", "RESTRICTED_CUSTOMER_INITIATED_MESSAGING"];
-        assert_eq!(restriction(&both, &[json!(1), json!(1_763_900_000)]), Some((Some(Closed::All), end)));
-        assert_eq!(restriction(&both, &[json!(1), Value::Null]), Some((Some(Closed::All), None)));
-        assert_eq!(restriction(&["RESTRICTED_ADD_PHONE_NUMBER_ACTION"], &[json!(1)]), None, "only told");
-        let ban = |state: &str| account(json!({"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": state}}));
-        assert_eq!(ban("DISABLE"), Some((Some(Closed::All), None)));
-        assert_eq!(ban("REINSTATE"), Some((None, None)));
-        assert_eq!(ban("SCHEDULE_FOR_DISABLE"), None);
-        assert_eq!(account(json!({"event": "ACCOUNT_DELETED"})), Some((Some(Closed::All), None)));
-        assert_eq!(account(json!({"event": "ACCOUNT_RECONNECTED"})), Some((None, None)));
-
-        for (limit, people) in [
-            (json!("TIER_2K"), Some(2_000)),
-            (json!(2000), Some(2_000)),
-            (json!("250"), Some(250)),
-            (json!("TIER_250"), Some(250)),
-            (json!("TIER_UNLIMITED"), None),
-            (json!(-1), None),
-        ] {
-            let value = json!({"max_daily_conversations_per_business": limit});
-            assert_eq!(
-                one("business_capability_update", value),
-                Some(Notice::News(News::PeopleLimit { people })),
-                "{limit}"
-            );
-        }
-        assert_eq!(one("business_capability_update", json!({"max_daily_conversations_per_business": "many"})), None);
-        for field in ["message_template_quality_update", "template_category_update", "account_alerts", "security"] {
-            assert!(matches!(one(field, json!({})), Some(Notice::News(News::Alert { .. }))), "{field}");
-        }
+        let news = json!({"event": "PAUSED", "message_template_name": "a"});
+        assert!(matches!(one("message_template_status_update", news), Some(Notice::News(News::Template { .. }))));
         assert_eq!(one("flows", json!({"event": "x"})), None, "fields that nobody watches are counted");
     }
 

@@ -367,7 +367,8 @@ fn cleared(content: Content, event: Option<&str>) -> Cleared {
 }
 
 fn settings() -> Settings {
-    Settings { api_version: "v25.0".into(), phone_number_id: "106540352242922".into(), branch: "sp-042".into() }
+    let (api_version, phone_number_id) = ("v25.0".into(), "106540352242922".into());
+    Settings { api_version, phone_number_id, branch: "sp-042".into(), ..Settings::default() }
 }
 
 fn body_of(content: Content) -> Value {

@@ -5,6 +5,7 @@
 mod access;
 mod check;
 mod faults;
+mod forward;
 mod house;
 mod mosquitto;
 mod mqtt;

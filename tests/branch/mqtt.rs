@@ -136,7 +136,7 @@ fn want(filters: &[&str]) -> Vec<Filter> {
 
 fn settings(port: u16) -> Settings {
     Settings {
-        branch: "sp-042".to_owned(),
+        branch: Some("sp-042".to_owned()),
         host: "127.0.0.1".to_owned(),
         port,
         tls: false,

@@ -7,7 +7,7 @@ use super::setup;
 use super::world::World;
 use crate::engine::drive::World as Drives;
 use crate::engine::{Action, BrokerLink, Engine, Failure, Input, Link, Post};
-use crate::message::{Delivery, Epoch, NotSent, Payload, ReceiptId};
+use crate::message::{Answer, Delivery, Epoch, NotSent, Payload, ReceiptId};
 use crate::time::Now;
 use std::time::Duration;
 
@@ -205,6 +205,14 @@ impl Drives for World {
                 let why = NotSent::NoConnection("sim".to_owned());
                 let link = if self.platform.line { Link::UplinkUp(None) } else { Link::UplinkDown(why) };
                 self.tell(Input::Link(link));
+            }
+            // Nothing about who may send: what a refusal stopped, only an operator of this world lifts.
+            Action::Look(_) => {
+                let body = r#"{"quality_rating":"GREEN"}"#;
+                self.tell(Input::Looked(match self.platform.line {
+                    true => Answer::Http { status: 200, body: body.into(), date: None },
+                    false => Answer::NotSent(NotSent::NoConnection("sim".to_owned())),
+                }));
             }
             Action::Subscribe { epoch, .. } => {
                 if self.broker.connected && epoch.0 == self.broker.epoch {

@@ -86,7 +86,7 @@ impl World {
         let notices = body.iter().map(|report| report.notice.clone()).collect();
         self.tickets += 1;
         self.told.insert(self.tickets, body);
-        self.tell(Input::Notice(self.tickets, Notices { notices, skipped: 0 }));
+        self.tell(Input::Notice(self.tickets, Notices { notices, skipped: 0, to_all: false }));
         self.reach.did("bodies of reports");
     }
 

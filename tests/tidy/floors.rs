@@ -33,8 +33,9 @@ const FLOORS: &[(&str, &str, &[&str])] = &[
     ("src/demo/certs", "demo",   &["time"]),
     // The day is played with the whole daemon.
     ("src/demo/",      "beside", &["words", "rooms", "engine", "door", "config", "app"]),
+    ("src/forward",    "roof",   &["words", "rooms", "door", "config"]),
     ("src/app",        "roof",   &["words", "rooms", "engine", "door", "config"]),
-    ("src/cli/",       "roof",   &["words", "rooms", "engine", "door", "config", "app", "demo"]),
+    ("src/cli/",       "roof",   &["words", "rooms", "engine", "door", "config", "app", "forward", "demo"]),
     ("src/main.rs",    "roof",   &["cli"]),
     ("src/lib.rs",     "map",    &[]),
 ];

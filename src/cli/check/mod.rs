@@ -10,6 +10,7 @@ mod platform;
 
 use super::failure::{Exit, Failure};
 use super::unwritten;
+use crate::config::forward::Forward;
 use crate::config::{Effective, Loaded, Origin, Problem, Source};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -26,7 +27,7 @@ pub(super) async fn online(
     out: &mut dyn io::Write,
 ) -> Result<(), Failure> {
     let Ok(loaded) = checked else {
-        let text = if json { format!("{:#}\n", self::json(checked)) } else { String::new() };
+        let text = if json { format!("{:#}\n", Checked::of(checked).json()) } else { String::new() };
         out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))?;
         return Err(Failure::new(
             Exit::No,
@@ -43,7 +44,7 @@ pub(super) async fn online(
     written.map_err(|error| unwritten(&error))?;
     let (sum, ended) = online::sum(&lines);
     let text = if json {
-        let mut all = self::json(checked);
+        let mut all = Checked::of(checked).json();
         all["online"] = lines.iter().map(online::Line::json).collect();
         all["ok"] = (ended == online::Outcome::Fine).into();
         format!("{all:#}\n")
@@ -58,46 +59,63 @@ pub(super) async fn online(
     }
 }
 
-/// For a person.
-pub(super) fn text(file: &Path, checked: &Result<Loaded, Vec<Problem>>) -> String {
-    let mut out = String::new();
-    match checked {
-        Err(problems) => {
-            lines(&mut out, problems);
-            let _ = write!(out, "\n{} to put right; nothing was started.\n", count(problems.len(), "problem"));
-        }
-        Ok(loaded) => {
-            let widest = loaded.effective.iter().map(|value| value.key.len()).max().unwrap_or(0).min(44);
-            for Effective { key, value, origin } in &loaded.effective {
-                // Writing to a string cannot fail.
-                let _ = writeln!(out, "{key:widest$} = {value}   # {origin}");
-            }
-            out.push('\n');
-            for warning in &loaded.warnings {
-                let _ = writeln!(out, "warning: {warning}");
-            }
-            let _ = writeln!(out, "{}: no problems, {}.", file.display(), count(loaded.warnings.len(), "warning"));
-        }
-    }
-    out
+/// What a check of a configuration found.
+pub(super) struct Checked<'a> {
+    problems: &'a [Problem],
+    /// Values and warnings, where there is no problem.
+    sound: Option<(&'a [Effective], &'a [Problem])>,
 }
 
-/// For a script: `{"ok","problems","warnings","effective"}`.
-pub(super) fn json(checked: &Result<Loaded, Vec<Problem>>) -> Value {
-    let (problems, loaded) = match checked {
-        Ok(loaded) => (&[][..], Some(loaded)),
-        Err(problems) => (problems.as_slice(), None),
-    };
-    let warnings = loaded.map_or(&[][..], |loaded| loaded.warnings.as_slice());
-    let effective = loaded.map_or(&[][..], |loaded| loaded.effective.as_slice());
-    json!({
-        "ok": loaded.is_some(),
-        "problems": problems.iter().map(problem).collect::<Vec<_>>(),
-        "warnings": warnings.iter().map(problem).collect::<Vec<_>>(),
-        "effective": effective.iter().map(|Effective { key, value, origin }| {
-            json!({"key": key, "value": value, "origin": place(origin)})
-        }).collect::<Vec<_>>(),
-    })
+impl<'a> Checked<'a> {
+    /// Of the daemon's.
+    pub fn of(loaded: &'a Result<Loaded, Vec<Problem>>) -> Checked<'a> {
+        match loaded {
+            Ok(loaded) => Checked { problems: &[], sound: Some((&loaded.effective, &loaded.warnings)) },
+            Err(problems) => Checked { problems, sound: None },
+        }
+    }
+
+    /// Of `branchline forward`'s.
+    pub fn of_forward(loaded: &'a Result<(Forward, Vec<Effective>, Vec<Problem>), Vec<Problem>>) -> Checked<'a> {
+        match loaded {
+            Ok((_, effective, warnings)) => Checked { problems: &[], sound: Some((effective, warnings)) },
+            Err(problems) => Checked { problems, sound: None },
+        }
+    }
+
+    /// For a person.
+    pub fn text(&self, file: &Path) -> String {
+        let mut out = String::new();
+        let Some((effective, warnings)) = self.sound else {
+            lines(&mut out, self.problems);
+            // Writing to a string cannot fail.
+            let _ = write!(out, "\n{} to put right; nothing was started.\n", count(self.problems.len(), "problem"));
+            return out;
+        };
+        let widest = effective.iter().map(|value| value.key.len()).max().unwrap_or(0).min(44);
+        for Effective { key, value, origin } in effective {
+            let _ = writeln!(out, "{key:widest$} = {value}   # {origin}");
+        }
+        out.push('\n');
+        for warning in warnings {
+            let _ = writeln!(out, "warning: {warning}");
+        }
+        let _ = writeln!(out, "{}: no problems, {}.", file.display(), count(warnings.len(), "warning"));
+        out
+    }
+
+    /// For a script: `{"ok","problems","warnings","effective"}`.
+    pub fn json(&self) -> Value {
+        let (effective, warnings) = self.sound.unwrap_or_default();
+        json!({
+            "ok": self.sound.is_some(),
+            "problems": self.problems.iter().map(problem).collect::<Vec<_>>(),
+            "warnings": warnings.iter().map(problem).collect::<Vec<_>>(),
+            "effective": effective.iter().map(|Effective { key, value, origin }| {
+                json!({"key": key, "value": value, "origin": place(origin)})
+            }).collect::<Vec<_>>(),
+        })
+    }
 }
 
 fn lines(out: &mut String, problems: &[Problem]) {

@@ -11,7 +11,7 @@ use crate::door::uplink::{self, Question, Settings};
 use crate::message::{Answer, Lost, NotSent};
 use crate::rules;
 use crate::time::Wall;
-use crate::whatsapp;
+use crate::whatsapp::{self, health};
 use reqwest::Url;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -63,9 +63,9 @@ async fn attempt_all(
         .await?;
     let account = trial
         .step((PART, "number"), within, LATE, async {
-            let fields = "fields=quality_rating,throughput,whatsapp_business_manager_messaging_limit,health_status";
-            let body = ask(&question, Asked::Fields, &settings.probe_path, fields).await.0?;
-            let account = account(&body["health_status"]);
+            let fields = format!("fields={}", health::NUMBER_FIELDS);
+            let body = ask(&question, Asked::Fields, &settings.probe_path, &fields).await.0?;
+            let account = health::account(&body["health_status"]);
             number(&body).map(|said| (account, said))
         })
         .await?;
@@ -235,13 +235,6 @@ fn refused(status: u16, body: &Value, asked: Asked) -> Said {
     }
 }
 
-/// The account (WABA) that the number belongs to: the answer on its health names it beside the number, the business and the app.
-fn account(health: &Value) -> Option<String> {
-    let entities = health["entities"].as_array()?;
-    let found = entities.iter().find(|entity| entity["entity_type"] == "WABA")?["id"].as_str()?;
-    found.bytes().all(|byte| byte.is_ascii_digit()).then(|| found.to_owned())
-}
-
 /// Quality and health in words (facts 2.3, 2.5 and 5).
 fn number(body: &Value) -> Result<Said, Said> {
     let word = |value: &Value| match value {
@@ -251,18 +244,14 @@ fn number(body: &Value) -> Result<Said, Said> {
     };
     let quality = word(&body["quality_rating"]);
     let limit = word(&body["whatsapp_business_manager_messaging_limit"]);
-    let health = &body["health_status"];
-    let can = word(&health["can_send_message"]);
+    let standing = &body["health_status"];
+    let can = word(&standing["can_send_message"]);
     let found = format!(
         "quality {quality}, can send: {can}, people in 24 h: {}, speed {}",
         limit.trim_start_matches("TIER_"),
         word(&body["throughput"]["level"])
     );
-    let entities = || health["entities"].as_array().into_iter().flatten();
-    let errors = entities().flat_map(|entity| entity["errors"].as_array().into_iter().flatten());
-    let limits = entities().flat_map(|entity| entity["additional_info"].as_array().into_iter().flatten());
-    let advice = errors.map(|error| &error["possible_solution"]).chain(limits);
-    let advice: Vec<&str> = advice.filter_map(Value::as_str).collect();
+    let advice = health::advice(standing);
     let advice = if advice.is_empty() { "See the number in WhatsApp Manager.".to_owned() } else { advice.join(" ") };
     match (can.as_str(), quality.as_str()) {
         ("BLOCKED", _) => Err(Said::no(found, advice)),
@@ -355,10 +344,8 @@ mod tests {
             let said = number(&body).unwrap_or_else(|no| no);
             assert_eq!(said.outcome, outcome, "{quality} {can}");
             assert!(format!("{}. {}", said.found, said.fix).contains(words), "{said:?}");
-            assert_eq!(account(&body["health_status"]).as_deref(), Some("42"));
         }
         assert!(number(&json!({ "id": "1" })).is_ok(), "a gateway may answer less");
-        assert_eq!(account(&json!({ "entities": [{ "entity_type": "WABA", "id": "../x" }] })), None);
     }
 
     #[test]

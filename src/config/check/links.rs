@@ -14,29 +14,79 @@ use reqwest::Url;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Below the largest packet that MQTT knows (MQTT 5, 1.5.5: four length bytes of seven bits, 268,435,455 bytes).
 const PACKET_MAX: u64 = 255 << 20;
+/// A box that asks more often than this uses up a tenth of the account's questions (facts 2.4) by itself.
+const OFTEN: Duration = Duration::from_secs(5 * 60);
 /// Arrivals that wait for their acknowledgement may hold this much memory together.
 const WAITING: u64 = (limits::RECEIVE * limits::PAYLOAD) as u64;
+
+/// How a broker is reached.
+struct Broker {
+    url: Url,
+    username: Option<String>,
+    password: Option<Secret>,
+    ca_file: Option<PathBuf>,
+    identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// The keys of `[mqtt]` that say so.
+fn broker(r: &mut Reader<'_, '_>, url: &'static str) -> Option<Broker> {
+    r.require("url", &format!("Name the broker, as in url = \"{url}\"."));
+    let url = address(r, "url", &["mqtt", "mqtts"]);
+    let username = r.text("username");
+    let password = secret_file(r, "password_file");
+    if r.has("password_file") && !r.has("username") {
+        let problem = r.problem("password_file", "a password without a user name").fix("Set mqtt.username.");
+        r.tell(problem);
+    }
+    let ca_file = pem(r, "ca_file");
+    let identity = identity(r);
+    let url = url?;
+    if url.scheme() == "mqtts" {
+        usable(r, Some(&host(&url)), ca_file.as_deref(), identity.as_ref());
+    }
+    plain_mqtt(r, &url);
+    Some(Broker { url, username, password, ca_file, identity })
+}
+
+impl Broker {
+    fn settings(self, branch: Option<String>, client_id: String) -> mqtt::Settings {
+        let tls = self.url.scheme() == "mqtts";
+        mqtt::Settings {
+            branch,
+            host: host(&self.url),
+            port: self.url.port().unwrap_or(if tls { 8883 } else { 1883 }),
+            tls,
+            client_id,
+            username: self.username,
+            password: self.password,
+            ca_file: self.ca_file,
+            identity: self.identity,
+            receive_maximum: 1,
+            session_expiry: Duration::ZERO,
+            max_packet: limits::NOTICE_PACKET as u32,
+            max_payload: 1,
+        }
+    }
+}
+
+/// `[mqtt]` of `branchline forward`, which only publishes. Several may run side by side, so each has a client id of its own.
+pub(super) fn publisher(r: &mut Reader<'_, '_>) -> Option<mqtt::Settings> {
+    let broker = r.within("mqtt", |r| broker(r, "mqtts://broker.head-office:8883"))?;
+    Some(broker.settings(None, format!("branchline-forward-{:08x}", fastrand::u32(..))))
+}
 
 /// `[mqtt]`
 pub(super) fn mqtt(r: &mut Reader<'_, '_>, branch: &str) -> Option<mqtt::Settings> {
     r.within("mqtt", |r| {
-        r.require("url", "Name the broker, as in url = \"mqtts://broker.branch:8883\".");
-        let url = address(r, "url", &["mqtt", "mqtts"]);
         let client_id = r.text("client_id");
         if client_id.is_none() {
             r.worked_out("client_id", &format!("\"branchline-{branch}\""));
         }
-        let username = r.text("username");
-        let password = secret_file(r, "password_file");
-        if r.has("password_file") && !r.has("username") {
-            let problem = r.problem("password_file", "a password without a user name").fix("Set mqtt.username.");
-            r.tell(problem);
-        }
-        let ca_file = pem(r, "ca_file");
-        let identity = identity(r);
+        let broker = broker(r, "mqtts://broker.branch:8883");
         let receive_maximum = r.whole("receive_maximum", 1..=limits::RECEIVE_MAX as u64);
         let session_expiry = r.duration("session_expiry");
         let max_packet = r.size("max_packet", 1024..=PACKET_MAX);
@@ -57,27 +107,14 @@ pub(super) fn mqtt(r: &mut Reader<'_, '_>, branch: &str) -> Option<mqtt::Setting
                 .wanted(format!("receive_maximum × max_payload up to {}", units::show_size(WAITING)));
             r.tell(problem);
         }
-        let url = url?;
-        let tls = url.scheme() == "mqtts";
-        if tls {
-            usable(r, Some(&host(&url)), ca_file.as_deref(), identity.as_ref());
-        }
-        plain_mqtt(r, &url);
         anonymous(r);
+        let client_id = client_id.unwrap_or_else(|| format!("branchline-{branch}"));
         Some(mqtt::Settings {
-            branch: branch.to_owned(),
-            host: host(&url),
-            port: url.port().unwrap_or(if tls { 8883 } else { 1883 }),
-            tls,
-            client_id: client_id.unwrap_or_else(|| format!("branchline-{branch}")),
-            username,
-            password,
-            ca_file,
-            identity,
             receive_maximum: u16::try_from(receive_maximum?).ok()?,
             session_expiry: session_expiry?,
             max_packet: u32::try_from(max_packet?).ok()?,
             max_payload: usize::try_from(max_payload?).ok()?,
+            ..broker?.settings(Some(branch.to_owned()), client_id)
         })
     })
 }
@@ -126,6 +163,7 @@ pub(super) struct Uplink {
     pub phone_number_id: String,
     pub max_in_flight: usize,
     pub pause: bool,
+    pub health_every: Duration,
 }
 
 /// `[uplink]`
@@ -157,8 +195,11 @@ pub(super) fn uplink(r: &mut Reader<'_, '_>) -> Option<Uplink> {
             r.tell(problem.fix("Only a shorter one tells a request that surely was not sent from one that perhaps was."));
         }
         let max_in_flight = r.whole("max_in_flight", 1..=limits::IN_FLIGHT_MAX as u64);
-        r.duration("health_every");
-        r.idle("health_every");
+        let health_every = r.duration("health_every");
+        if health_every.is_some_and(|every| every < OFTEN) {
+            let problem = r.problem("health_every", "is very often: the platform allows 200 questions an hour, for all boxes together");
+            r.warn(problem.fix("Leave it at hours: what changes in between is reported by itself to [webhook] or [notice]."));
+        }
         let pause = r.yes("pause");
         let (api_version, phone_number_id) = (api_version?, phone_number_id?);
         let max_in_flight = usize::try_from(max_in_flight?).ok()?;
@@ -174,7 +215,7 @@ pub(super) fn uplink(r: &mut Reader<'_, '_>) -> Option<Uplink> {
             connect_timeout: connect_timeout?,
             max_in_flight,
         };
-        Some(Uplink { door, api_version, phone_number_id, max_in_flight, pause: pause? })
+        Some(Uplink { door, api_version, phone_number_id, max_in_flight, pause: pause?, health_every: health_every? })
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod compiled;
 mod fits;
+pub(super) mod forward;
 mod links;
 mod message;
 mod people;
@@ -21,7 +22,7 @@ use crate::rules::Rules;
 use jiff::tz::TimeZone;
 
 /// Keys of the interface that later versions bring.
-const LATER: [&str; 3] = ["lists", "tables", "notice"];
+const LATER: [&str; 2] = ["lists", "tables"];
 
 /// Reads everything from `root`, on which `r` stands, and compiles the rules.
 pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Rules)> {
@@ -31,8 +32,9 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let uplink = links::uplink(r);
     let limits = store::limits(r, uplink.as_ref());
     let outbox = store::outbox(r, uplink.as_ref());
-    let webhook = webhook::webhook(r, uplink.as_ref().map(|uplink| uplink.phone_number_id.as_str()));
-    let mut policy = policy::policy(r, branch.as_ref(), webhook.is_some());
+    let webhook = webhook::webhook(r, false);
+    let notice = forward::notice(r, mqtt.as_ref(), id);
+    let mut policy = policy::policy(r, branch.as_ref(), webhook.is_some() || notice.is_some());
     let operate = operate(r);
     let inbound_full = r.within("inbound", |r| r.choice("numbers", &[("masked", false), ("full", true)]));
     let country = branch.as_ref().and_then(|branch| branch.country);
@@ -56,6 +58,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         api_version: uplink.api_version,
         phone_number_id: uplink.phone_number_id,
         branch: branch.id.clone(),
+        health_every: uplink.health_every,
     };
     let rooms = Rooms {
         // Of the whole: see `config::load`.
@@ -69,7 +72,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         whatsapp,
     };
     let contents = std::mem::take(&mut r.account.contents);
-    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, webhook, rooms }, compiled?))
+    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, webhook, notice, rooms }, compiled?))
 }
 
 /// `[branch]`

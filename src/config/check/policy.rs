@@ -51,7 +51,7 @@ pub(super) fn policy(r: &mut Reader<'_, '_>, branch: Option<&Branch>, heard: boo
         if !heard && r.origin("unknown_wait").is_own() && wait.is_some_and(|wait| !wait.is_zero()) {
             let problem = r.problem("unknown_wait", "has no effect");
             r.warn(
-                problem.fix("Without [webhook] nobody reports what became of a message: nothing can be waited for."),
+                problem.fix("Without [webhook] and [notice] nobody reports what became of a message: nothing can be waited for."),
             );
         }
         let undeliverable = r.duration("undeliverable");

@@ -135,6 +135,7 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         };
         let uplink = uplink?;
         let pace = pace::Settings {
+            share: share?,
             sender_per_second,
             pair_interval: pair_interval?.value(),
             pair_burst: u32::try_from(pair_burst?).ok()?,

@@ -7,9 +7,12 @@ use super::links;
 use crate::door::tls;
 use crate::door::webhook::Settings;
 
-/// `[webhook]`; `None` where it is off, and where something is wrong with it.
-pub(super) fn webhook(r: &mut Reader<'_, '_>, phone_number_id: Option<&str>) -> Option<Settings> {
+/// `[webhook]`; `None` where it is off, and where something is wrong with it. `needed`: it may not be off.
+pub(super) fn webhook(r: &mut Reader<'_, '_>, needed: bool) -> Option<Settings> {
     r.within("webhook", |r| {
+        if needed {
+            r.require("listen", "Name where the platform reaches this program, as in listen = \"0.0.0.0:8443\".");
+        }
         let listen = r.parsed("listen", "an address and port like \"0.0.0.0:8443\"", |node| node.as_text()?.parse().ok());
         let identity = links::identity(r);
         if let Some(Err(wrong)) = identity.as_ref().map(tls::server_config) {
@@ -20,6 +23,9 @@ pub(super) fn webhook(r: &mut Reader<'_, '_>, phone_number_id: Option<&str>) -> 
         let app_secret = links::secret_file(r, "app_secret_file");
         let verify_token = links::secret_file(r, "verify_token_file");
         if !r.has("listen") {
+            if needed {
+                return None;
+            }
             if let Some(key) = ["app_secret_file", "verify_token_file", "cert_file", "key_file"].iter().find(|key| r.has(key)) {
                 let problem = r.problem(key, "has no effect: without webhook.listen nothing listens");
                 r.warn(problem.fix("Set webhook.listen, or remove this key."));
@@ -40,7 +46,6 @@ pub(super) fn webhook(r: &mut Reader<'_, '_>, phone_number_id: Option<&str>) -> 
             identity,
             app_secret: app_secret?,
             verify_token: verify_token?,
-            phone_number_id: phone_number_id?.to_owned(),
         })
     })
 }

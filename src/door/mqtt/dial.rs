@@ -54,9 +54,9 @@ impl Plan {
         &self.settings
     }
 
-    /// Our retained state.
-    pub(super) fn state_topic(&self) -> String {
-        format!("branchline/{}/state", self.settings.branch)
+    /// Our retained state, where this session tells it.
+    pub(super) fn state_topic(&self) -> Option<String> {
+        self.settings.branch.as_ref().map(|branch| format!("branchline/{branch}/state"))
     }
 
     /// What to dial after so many failures in a row.
@@ -100,14 +100,35 @@ impl Plan {
             .set_max_packet_size(Some(settings.max_packet))
             .set_manual_acks(true)
             .set_connection_timeout(CONNECT)
-            .set_outgoing_inflight_upper_limit(IN_FLIGHT)
-            .set_last_will(LastWill::new(self.state_topic(), OFFLINE, QoS::AtLeastOnce, true, None));
+            .set_outgoing_inflight_upper_limit(IN_FLIGHT);
+        if let Some(topic) = self.state_topic() {
+            options.set_last_will(LastWill::new(topic, OFFLINE, QoS::AtLeastOnce, true, None));
+        }
         let mut network = NetworkOptions::new();
         network.set_tcp_nodelay(true);
         network.set_tcp_recv_buffer_size(RECEIVE_BUFFER);
         options.set_network_options(network);
         self.sign(&mut options);
         AsyncClient::new(options, self.capacity())
+    }
+
+    /// A client that only publishes: a session that ends with the connection, no last will.
+    pub(super) fn publisher(&self, target: String, waiting: usize) -> (AsyncClient, EventLoop) {
+        let settings = &self.settings;
+        let mut options = MqttOptions::new(&settings.client_id, target, settings.port);
+        options
+            .set_transport(self.transport.clone())
+            .set_keep_alive(self.keep_alive)
+            .set_clean_start(true)
+            .set_receive_maximum(Some(1))
+            .set_max_packet_size(Some(settings.max_packet))
+            .set_connection_timeout(CONNECT)
+            .set_outgoing_inflight_upper_limit(IN_FLIGHT);
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        options.set_network_options(network);
+        self.sign(&mut options);
+        AsyncClient::new(options, waiting)
     }
 
     /// A client for a short look (`visit`): a session that ends with the connection, no last will.

@@ -24,6 +24,7 @@
 mod arrive;
 mod dial;
 mod filters;
+mod publisher;
 mod room;
 mod session;
 mod settings;
@@ -31,6 +32,7 @@ mod visit;
 mod why;
 mod window;
 
+pub use publisher::{NotTaken, Publisher, Taken};
 pub use settings::*;
 pub use visit::{Shut, ShutKind, Visit, Who, visit};
 pub use why::tls_words;
@@ -187,7 +189,7 @@ impl Mqtt {
     pub async fn stop(&self) {
         self.0.stopping.send_replace(true);
         if let Some(session) = lock(&self.0.session).as_ref() {
-            session.finish(&self.0.plan.state_topic(), OFFLINE);
+            session.finish(self.0.plan.state_topic(), OFFLINE);
         }
         let Some(mut task) = lock(&self.0.task).take() else { return };
         if tokio::time::timeout(FAREWELL, &mut task).await.is_err() {
@@ -287,7 +289,7 @@ impl Shared {
         let mut place = lock(&self.session);
         // A stop that came while dialling had nobody to say goodbye with.
         if *self.stopping.borrow() {
-            session.finish(&self.plan.state_topic(), OFFLINE);
+            session.finish(self.plan.state_topic(), OFFLINE);
         }
         *place = Some(session);
         drop(place);
@@ -369,7 +371,8 @@ impl Shared {
         if !matches!(answer.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers) {
             tracing::error!(
                 reason = ?answer.reason,
-                "the broker refuses what we publish; allow this client to publish under branchline/{}/", self.plan.settings().branch
+                "the broker refuses what we publish; allow this client to publish under branchline/{}/",
+                self.plan.settings().branch.as_deref().unwrap_or("+")
             );
         }
         if let Some(receipt) = self.with(epoch, |session| session.published(answer.pkid)).flatten() {

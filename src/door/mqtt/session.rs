@@ -187,9 +187,9 @@ impl Session {
         Some(refused)
     }
 
-    /// The orderly end: the state, then DISCONNECT, behind whatever is in the channel.
-    pub(super) fn finish(&self, state_topic: &str, state: &'static str) {
-        let told = self.client.try_publish(state_topic, QoS::AtLeastOnce, true, state);
+    /// The orderly end: the state where there is one, then DISCONNECT, behind whatever is in the channel.
+    pub(super) fn finish(&self, state_topic: Option<String>, state: &'static str) {
+        let told = state_topic.map_or(Ok(()), |topic| self.client.try_publish(topic, QoS::AtLeastOnce, true, state));
         if told.and(self.client.try_disconnect()).is_err() {
             tracing::warn!("no room to say goodbye to the broker; it publishes the last will instead");
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 /// Everything that the door needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `branch.id`, for our own topics and the last will.
-    pub branch: String,
+    /// `branch.id`, whose retained state this session tells and leaves as its last will; a session beside the box's own tells none.
+    pub branch: Option<String>,
     /// From `mqtt.url`.
     pub host: String,
     /// From `mqtt.url`; 1883 or 8883 without.

@@ -25,7 +25,9 @@ pub use trouble::tls_words;
 use crate::door::clock::SystemClock;
 use crate::door::tls::TlsProblem;
 use crate::engine::{Link, Post};
+use crate::limits;
 use crate::message::{Answer, AttemptId, Lost, NotSent};
+use crate::whatsapp::health::Look;
 use exchange::Exchange;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,8 @@ const TOKEN_POLL: Duration = Duration::from_secs(5);
 pub trait Answers: Clone + Send + 'static {
     /// A post ended. Called once for each.
     fn answered(&self, attempt: AttemptId, answer: Answer);
+    /// What was asked is answered. Called once for each [`Uplink::look`].
+    fn looked(&self, answer: Answer);
     /// A probe ended, or another token is in use.
     fn link(&self, link: Link);
 }
@@ -123,6 +127,20 @@ impl<A: Answers> Uplink<A> {
             };
             drop(permit);
             answers.link(reached(answer));
+        });
+    }
+}
+
+impl<A: Answers> Uplink<A> {
+    /// Asks, once; ends in [`Answers::looked`].
+    pub fn look(&self, look: Look) {
+        let (exchange, tokens, answers) = (self.exchange.clone(), self.tokens.clone(), self.answers.clone());
+        self.runtime.spawn(async move {
+            let answer = match tokens.current(|token| answers.link(Link::Token(token))) {
+                Ok(token) => exchange.get(&look.path, &look.query, token.as_ref(), limits::LOOK).await,
+                Err(why) => Answer::NotSent(NotSent::NoConnection(why)),
+            };
+            answers.looked(answer);
         });
     }
 }

@@ -1,7 +1,7 @@
 //! The platform's door: its webhooks come in, are verified over their raw bytes, and are answered when they are stored.
 //!
-//! Floor: doors. Knows no rules: it hands `Notice`s to whoever keeps them ([`Hear`]). Nothing without a good signature is
-//! parsed, and nothing about it is told to whoever sent it.
+//! Floor: doors. Knows no rules: it hands bodies to whoever keeps them ([`Hear`]). Nothing without a good signature is
+//! handed on, and nothing about it is told to whoever sent it.
 //!
 //! A flood of bodies that nobody signed costs little: without the shape of a signature a request is answered before its
 //! body is read, bodies are read in two lanes (small ones, and one large one at a time), and connections are bounded.
@@ -9,11 +9,9 @@
 mod guarded;
 
 use super::bounded::Bounded;
-use super::desk::Desk;
 use super::secret::Secret;
 use super::tls::{self, TlsProblem};
 use crate::limits;
-use crate::message::Notices;
 use crate::whatsapp;
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -51,23 +49,12 @@ pub struct Settings {
     pub app_secret: Secret,
     /// The content of `webhook.verify_token_file`.
     pub verify_token: Secret,
-    /// `uplink.phone_number_id`: what is about another number is not ours.
-    pub phone_number_id: String,
 }
 
 /// Whoever keeps what the platform reports: the engine; a fake in tests; at head office the broker.
 pub trait Hear: Clone + Send + Sync + 'static {
-    /// Resolves when the notices are stored; `Err` if they are not, and the platform shall send them again.
-    fn hear(&self, notices: Notices) -> impl Future<Output = Result<(), NotKept>> + Send;
-}
-
-impl Hear for Desk<Notices, bool> {
-    async fn hear(&self, notices: Notices) -> Result<(), NotKept> {
-        match self.put(notices).await {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(NotKept),
-        }
-    }
+    /// Resolves when the body, which the platform signed, is kept; `Err` if it is not, and the platform shall send it again.
+    fn hear(&self, body: Bytes) -> impl Future<Output = Result<(), NotKept>> + Send;
 }
 
 /// The notices are not stored: the platform sends them again.
@@ -190,11 +177,7 @@ async fn notice<H: Hear>(State(door): State<Arc<Door<H>>>, headers: HeaderMap, b
     if !whatsapp::signed(door.settings.app_secret.reveal().as_bytes(), signature, &body) {
         return StatusCode::UNAUTHORIZED;
     }
-    let read = whatsapp::notices(&body, &door.settings.phone_number_id);
-    drop(body);
-    // Signed, and about something else: to refuse it would bring it back for seven days (facts 4.1).
-    let notices = read.unwrap_or(Notices { notices: Vec::new(), skipped: 1 });
-    let heard = door.hear.hear(notices).await;
+    let heard = door.hear.hear(body).await;
     // The place is kept until here: so what waits for the engine is bounded too.
     drop(place);
     match heard {

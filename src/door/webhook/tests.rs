@@ -1,5 +1,5 @@
 use super::*;
-use crate::message::{Notice, Progress};
+use crate::message::{Notice, Notices, Progress};
 use std::sync::Mutex;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,7 +16,8 @@ struct Ear {
 }
 
 impl Hear for Ear {
-    async fn hear(&self, body: Notices) -> Result<(), NotKept> {
+    async fn hear(&self, body: Bytes) -> Result<(), NotKept> {
+        let body = whatsapp::notices(&body, NUMBER).unwrap_or(Notices { skipped: 1, ..Notices::default() });
         let mut heard = self.heard.lock().unwrap();
         heard.0.extend(body.notices);
         heard.1 += body.skipped;
@@ -30,7 +31,6 @@ async fn open(ear: Ear) -> SocketAddr {
         identity: None,
         app_secret: Secret::new(SECRET),
         verify_token: Secret::new("ours"),
-        phone_number_id: NUMBER.into(),
     };
     let door = Webhook::open(settings).await.unwrap();
     let address = door.address().unwrap();

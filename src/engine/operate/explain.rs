@@ -5,6 +5,7 @@
 use super::consent::consent_now;
 use super::{Answered, wall_of};
 use crate::engine::Engine;
+use crate::engine::hold::Held;
 use crate::message::{Content, Draft, GrantFact, Outcome, PersonId, Reason, Standing, masked};
 use crate::operate::{Basis, DraftExplained, Explanation, Length, Part, Reply, RuleExplained};
 use crate::outbox::StoreError;
@@ -136,7 +137,15 @@ impl Engine {
         if let Some(loss) = self.held_by_loss(draft.to(), terms.priority) {
             return Ok((Outcome::Stored, loss.reason, None));
         }
-        if let Some(hold) = self.hold_on(&draft.source().rule, draft.content(), draft.to(), person) {
+        let held = self.hold_on(&Held {
+            rule: &draft.source().rule,
+            content: draft.content(),
+            to: draft.to(),
+            person,
+            priority: terms.priority,
+            window: standing.window_until,
+        });
+        if let Some(hold) = held {
             return Ok((Outcome::Stored, hold.reason, hold.until));
         }
         let about = policy::About {

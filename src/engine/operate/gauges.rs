@@ -3,12 +3,12 @@
 //! Floor: engine. Reading changes nothing.
 
 use super::wall_of;
-use crate::engine::Engine;
 use crate::engine::dispatch::CRAMPED;
 use crate::engine::hold::QUIET;
 use crate::engine::soft::in_force;
-use crate::message::{Outcome, Reason};
-use crate::operate::{Backlog, Gauges, Hold, LimitUse, LinkState};
+use crate::engine::{Engine, news};
+use crate::message::{Outcome, Reason, UNLIMITED};
+use crate::operate::{Backlog, Gauges, Hold, LimitUse, LinkState, NumberTold};
 use crate::outbox::{self, StoreError};
 use crate::status::show;
 
@@ -47,11 +47,31 @@ impl Engine {
                 LimitUse { limit: "store".to_owned(), used: share(bytes as f64, max_bytes as f64) },
             ],
             holds: self.shown_holds(),
+            number: self.number(),
         })
     }
 
+    fn number(&self) -> NumberTold {
+        let health = &self.soft.health;
+        NumberTold {
+            quality: health.quality.map(|quality| quality.code().to_owned()),
+            status: health.status.clone(),
+            people: health.people.filter(|people| *people != UNLIMITED),
+            unlimited: health.people == Some(UNLIMITED),
+            per_second: health.per_second,
+            told: health.told,
+            trouble: health.trouble.clone(),
+        }
+    }
+
     fn links(&self) -> Vec<LinkState> {
-        vec![
+        let notice = self.soft.notice.as_ref().map(|notice| LinkState {
+            link: "notices".to_owned(),
+            up: notice.up,
+            since: Some(notice.since),
+            why: notice.why.clone(),
+        });
+        let links = [
             LinkState {
                 link: "broker".to_owned(),
                 up: self.soft.subscribed,
@@ -64,7 +84,8 @@ impl Engine {
                 since: self.soft.uplink_since,
                 why: self.soft.uplink_why.clone(),
             },
-        ]
+        ];
+        links.into_iter().chain(notice).collect()
     }
 
     pub(super) fn shown_holds(&self) -> Vec<Hold> {
@@ -76,10 +97,17 @@ impl Engine {
             .filter(|hold| in_force(hold, now.boxed))
             .map(|hold| Hold {
                 what: match hold.key.as_str() {
-                    "number" | "account" => crate::status::THE_NUMBER.to_owned(),
+                    "number" | "account" | news::CLOSED_ALL => crate::status::THE_NUMBER.to_owned(),
                     outbox::LOSS if hold.lift == outbox::LIFT_ALL => "everything".to_owned(),
                     outbox::LOSS => crate::status::ALL_BUT_ALARMS.to_owned(),
                     "all" => "everything".to_owned(),
+                    "templates" | news::CLOSED_TEMPLATES => "all templates".to_owned(),
+                    news::CLOSED_UTILITY => "utility templates".to_owned(),
+                    news::YELLOW => "marketing".to_owned(),
+                    news::RED => "everything but critical messages and answers".to_owned(),
+                    key if key.starts_with("template-") => {
+                        format!("template {}", key.split_once(':').map_or(key, |(_, name)| name))
+                    }
                     key if key.starts_with(QUIET) => match key[QUIET.len()..].split_once('/') {
                         Some((category, rule)) if !rule.is_empty() => format!("rule {rule} ({category})"),
                         _ => format!("category {}", key[QUIET.len()..].trim_end_matches('/')),

@@ -173,7 +173,7 @@ fn answers_are_kept_though_the_news_beside_them_find_no_room() {
             payload: None,
             context: None,
         };
-        let body = Notices { notices: vec![Notice::Inbound(inbound)], skipped: 0 };
+        let body = Notices { notices: vec![Notice::Inbound(inbound)], ..Notices::default() };
         assert!(it.inbox.tell(Input::Notice(n, body)));
     }
     assert!(it.inbox.tell(it.answer()));

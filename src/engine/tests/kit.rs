@@ -10,7 +10,9 @@ use crate::operate::{Reply, Request};
 use crate::outbox::Outbox;
 use crate::rules::Rules;
 use crate::time::{Clock, Mono, Now, Wall};
+use crate::whatsapp::health::Look;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// 2026-03-02T12:00:00Z, a Monday.
@@ -46,6 +48,9 @@ pub struct Kit {
     /// What became of the bodies of notices, by ticket.
     pub heard: Vec<(u64, bool)>,
     pub probes: usize,
+    /// What was asked, when, and what it is answered next; nothing where that is empty.
+    pub looks: Vec<(u64, Look)>,
+    pub healths: VecDeque<Answer>,
     /// Whether a probe is answered at once.
     pub line: bool,
     epoch: u64,
@@ -89,6 +94,8 @@ impl Kit {
             replies: Vec::new(),
             heard: Vec::new(),
             probes: 0,
+            looks: Vec::new(),
+            healths: VecDeque::new(),
             line: true,
             epoch: 0,
             packet: 0,
@@ -196,6 +203,11 @@ impl Kit {
                         Link::UplinkDown(NotSent::NoConnection("refused".into()))
                     }));
                 }
+                Action::Look(look) => {
+                    let answer = self.healths.pop_front().unwrap_or_else(|| http(200, "{}"));
+                    self.looks.push((self.now, look));
+                    answers.push(Input::Looked(answer));
+                }
                 Action::Subscribe { epoch, want, gone } => {
                     self.subscribed.push((want.into_iter().map(|filter| filter.filter).collect(), gone));
                     answers.push(Input::Link(Link::Broker(BrokerLink::Subscribed { epoch, refused: vec![] })));
@@ -277,7 +289,7 @@ impl Kit {
 
     /// The platform reports something.
     pub fn hear(&mut self, notices: Vec<Notice>) {
-        self.give(vec![Input::Notice(1, Notices { notices, skipped: 0 })]);
+        self.give(vec![Input::Notice(1, Notices { notices, ..Notices::default() })]);
         assert_eq!(self.heard.pop(), Some((1, true)), "what was committed is stored");
     }
 

@@ -7,6 +7,7 @@ mod drive;
 mod faults;
 mod found;
 mod full;
+mod health;
 mod hours;
 mod inbound;
 mod kit;

@@ -87,6 +87,7 @@ impl Work<'_> {
         })?;
         self.held_all = held_all;
         self.table(&tables::HEARD, |values| sane(int(&values[1])))?;
+        self.table(&tables::HEALTH, |values| int(&values[0]) == 1)?;
         self.table(&tables::REPEAT, |_| true)?;
 
         let seen = found.as_ref().map(|values| (text(&values[1]).to_owned(), int(&values[2]), int(&values[3])));

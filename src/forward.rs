@@ -1,0 +1,164 @@
+//! Head office's part, for boxes that nothing can reach: the platform's webhooks come in here, and go as signed notices to the
+//! branches' brokers.
+//!
+//! Floor: roof. Wiring only. It keeps nothing: the platform is answered after head office's broker has acknowledged, and repeats
+//! what was not answered for seven days, so any number of it may run side by side and any of them may end at any time. It decides
+//! nothing about people, and logs no number, name or text.
+
+use crate::config::forward::Forward;
+use crate::door::clock::SystemClock;
+use crate::door::mqtt::{NotTaken, Publisher, Taken};
+use crate::door::notice;
+use crate::door::secret::Secret;
+use crate::door::tls::TlsProblem;
+use crate::door::webhook::{self, Hear, NotKept, Webhook};
+use crate::limits;
+use crate::whatsapp;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info, warn};
+
+/// How long the broker has for all notices of one body: the platform gives an answer some 20 s (facts 4.1).
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two lines of log about what was forwarded.
+const SUM: Duration = Duration::from_secs(60);
+/// Bytes of a PUBLISH beside its payload: topics are short.
+const HEADER: usize = 128;
+
+/// Why it does not start, or does not stay: for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// A certificate or key of the broker connection.
+    #[error("mqtt: {0}")]
+    Mqtt(#[from] TlsProblem),
+    /// The platform's door.
+    #[error(transparent)]
+    Webhook(#[from] webhook::Problem),
+    /// The system.
+    #[error("the system gave no signals or connections: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`Trouble`]. An absent broker is none: the platform is asked to come again until it is there.
+pub async fn run(settings: Forward) -> Result<(), Trouble> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // What it was started with stays: a restart loses nothing.
+    let mut hup: Signal = signal(SignalKind::hangup())?;
+    let clock = SystemClock::start(None);
+    let webhook = Webhook::open(settings.webhook).await?;
+    let address = webhook.address()?;
+    let publisher = Publisher::open(&settings.mqtt, &clock)?;
+    let hub = Hub { publisher: publisher.clone(), key: settings.key, sums: Arc::default() };
+    let sums = hub.sums.clone();
+    let serving = webhook.serve(hub);
+    tokio::pin!(serving);
+    info!(version = env!("CARGO_PKG_VERSION"), %address, "forwarding");
+    let mut every = tokio::time::interval(SUM);
+    loop {
+        tokio::select! {
+            ended = &mut serving => return Ok(ended?),
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => warn!("the configuration is read at the start only: restart, nothing is lost by it"),
+            _ = every.tick() => sums.tell(),
+        }
+    }
+    publisher.stop().await;
+    sums.tell();
+    info!("stopped");
+    Ok(())
+}
+
+/// What was done since the last line of log.
+#[derive(Default)]
+struct Sums {
+    updates: AtomicU64,
+    notices: AtomicU64,
+    refused: AtomicU64,
+    foreign: AtomicU64,
+}
+
+impl Sums {
+    fn tell(&self) {
+        let take = |sum: &AtomicU64| sum.swap(0, Ordering::Relaxed);
+        let (updates, notices, refused, foreign) =
+            (take(&self.updates), take(&self.notices), take(&self.refused), take(&self.foreign));
+        if updates + refused + foreign > 0 {
+            info!(updates, notices, refused, foreign, "forwarded in the last minute");
+        }
+    }
+}
+
+/// Whoever takes the platform's bodies: the way to the boxes.
+#[derive(Clone)]
+struct Hub {
+    publisher: Publisher,
+    key: Secret,
+    sums: Arc<Sums>,
+}
+
+impl Hear for Hub {
+    async fn hear(&self, body: Bytes) -> Result<(), NotKept> {
+        let Ok(routed) = whatsapp::route(&body, limits::FORWARDED) else {
+            // Signed, and about something else: to refuse it would bring it back for seven days (facts 4.1).
+            self.sums.foreign.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        };
+        drop(body);
+        match tokio::time::timeout(PATIENCE, self.forward(routed)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(why)) => Err(self.refuse(&why)),
+            Err(_) => Err(self.refuse("the broker did not acknowledge in time")),
+        }
+    }
+}
+
+impl Hub {
+    /// All at once, in order; done when the broker has all of them.
+    async fn forward(&self, routed: Vec<whatsapp::Routed>) -> Result<(), String> {
+        let (mut under_way, mut updates) = (Vec::new(), 0);
+        for part in routed {
+            let topic = part.branch.as_ref().map_or(notice::ALL.to_owned(), |branch| format!("branchline/{branch}/notice"));
+            let payload = whatsapp::seal(self.key.reveal().as_bytes(), &part.body);
+            if payload.len() + HEADER > limits::NOTICE_PACKET {
+                // No box would take it, today or in seven days.
+                error!(topic, bytes = payload.len(), "one update is larger than the boxes take: it is left out");
+                continue;
+            }
+            updates += part.updates as u64;
+            let taken = self.publisher.publish(&topic, payload).map_err(|why| why.to_string())?;
+            under_way.push((topic, taken));
+        }
+        let notices = under_way.len() as u64;
+        for (topic, taken) in under_way {
+            match taken.await {
+                Ok(Taken::Heard) => {}
+                Ok(Taken::ByNobody) if topic == notice::ALL => {
+                    return Err(format!("nobody hears {topic} yet: connect a box, or its broker's bridge, once"));
+                }
+                Ok(Taken::ByNobody) => warn!(topic, "the broker has it, and nobody has a session there: is the branch gone?"),
+                Err(why @ NotTaken::Refused(_)) => {
+                    return Err(format!("{why}; allow this user to publish to {topic}"));
+                }
+                Err(why) => return Err(why.to_string()),
+            }
+        }
+        self.sums.updates.fetch_add(updates, Ordering::Relaxed);
+        self.sums.notices.fetch_add(notices, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Told once a minute at most: the platform comes again and again.
+    fn refuse(&self, why: &str) -> NotKept {
+        if self.sums.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+            warn!("the platform is asked to come again: {why}");
+        }
+        NotKept
+    }
+}

@@ -1,0 +1,325 @@
+//! Which branch a platform's update is for: at head office a body is taken apart, and put together again for each branch.
+//!
+//! Floor: rooms. Copies what it hands on byte by byte; reads no more of it than where it belongs.
+
+use super::Unreadable;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// A body for one branch, or for all. Each is one as the platform sends them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Routed {
+    /// `branch.id`; `None`: nobody knows which branch it concerns, so every branch hears it.
+    pub branch: Option<String>,
+    /// JSON.
+    pub body: String,
+    /// How many updates are in it.
+    pub updates: usize,
+}
+
+/// Takes a body apart: statuses go to the branch that their callback data names (`<branch>/<message>/<event>`), everything else
+/// (what people write and wish, news of account, number and templates) to all. The updates for one branch stay in their order; a
+/// body grows to `most` bytes, unless one update alone is larger.
+///
+/// # Errors
+/// It is not a body of the platform.
+pub fn route(body: &[u8], most: usize) -> Result<Vec<Routed>, Unreadable> {
+    let body: Body<'_> = serde_json::from_slice(body).map_err(|_| Unreadable)?;
+    if body.object != OBJECT {
+        return Err(Unreadable);
+    }
+    let mut bodies = Bodies { most, done: Vec::new(), open: Vec::new() };
+    for raw in body.entry {
+        match serde_json::from_str::<Entry<'_>>(raw.get()) {
+            Ok(entry) => entry.changes.iter().for_each(|change| bodies.change(&entry, change)),
+            // The boxes count what they do not understand.
+            Err(_) => bodies.put(None, raw.get().to_owned()),
+        }
+    }
+    Ok(bodies.end())
+}
+
+const OBJECT: &str = "whatsapp_business_account";
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    object: Cow<'a, str>,
+    #[serde(borrow)]
+    entry: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    time: Option<&'a RawValue>,
+    #[serde(borrow)]
+    changes: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Change<'a> {
+    #[serde(borrow)]
+    field: Cow<'a, str>,
+    #[serde(borrow)]
+    value: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Messages<'a> {
+    #[serde(borrow)]
+    messaging_product: Option<&'a RawValue>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    contacts: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    statuses: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    messages: Vec<&'a RawValue>,
+}
+
+/// What says where a status belongs, and whom an update is about.
+#[derive(Deserialize, Default)]
+struct Head<'a> {
+    #[serde(borrow, default)]
+    biz_opaque_callback_data: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    recipient_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    recipient_user_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    from: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    from_user_id: Option<Cow<'a, str>>,
+}
+
+/// A person as `contacts` names them.
+#[derive(Deserialize, Default)]
+struct Contact<'a> {
+    #[serde(borrow, default)]
+    wa_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    user_id: Option<Cow<'a, str>>,
+}
+
+struct Bodies {
+    most: usize,
+    done: Vec<Routed>,
+    /// One for each branch.
+    open: Vec<Routed>,
+}
+
+impl Bodies {
+    fn change(&mut self, entry: &Entry<'_>, raw: &RawValue) {
+        let messages = serde_json::from_str::<Change<'_>>(raw.get()).ok().filter(|change| change.field == "messages");
+        let messages = messages.and_then(|change| serde_json::from_str::<Messages<'_>>(change.value.get()).ok());
+        // Other fields, and messages of a shape that nobody knows: as they are.
+        let Some(value) = messages.filter(|value| !(value.statuses.is_empty() && value.messages.is_empty())) else {
+            return self.put(None, entry.with(raw.get()));
+        };
+        let contacts: Vec<(Contact<'_>, &RawValue)> = value
+            .contacts
+            .iter()
+            .map(|raw| (serde_json::from_str(raw.get()).unwrap_or_default(), *raw))
+            .collect();
+        for status in &value.statuses {
+            let head: Head<'_> = serde_json::from_str(status.get()).unwrap_or_default();
+            let branch = head.biz_opaque_callback_data.as_deref().and_then(branch_of);
+            let whom = contact(&contacts, &head.recipient_id, &head.recipient_user_id);
+            self.put(branch, entry.with(&value.with("statuses", status, whom)));
+        }
+        for message in &value.messages {
+            let head: Head<'_> = serde_json::from_str(message.get()).unwrap_or_default();
+            let whom = contact(&contacts, &head.from, &head.from_user_id);
+            self.put(None, entry.with(&value.with("messages", message, whom)));
+        }
+    }
+
+    /// Adds an entry of one update.
+    fn put(&mut self, branch: Option<&str>, entry: String) {
+        let place = self.open.iter().position(|open| open.branch.as_deref() == branch);
+        if let Some(place) = place {
+            if self.open[place].body.len() + entry.len() < self.most {
+                let open = &mut self.open[place];
+                open.body.push(',');
+                open.body.push_str(&entry);
+                open.updates += 1;
+                return;
+            }
+            self.done.push(self.open.swap_remove(place));
+        }
+        let body = format!(r#"{{"object":"{OBJECT}","entry":[{entry}"#);
+        self.open.push(Routed { branch: branch.map(str::to_owned), body, updates: 1 });
+    }
+
+    fn end(self) -> Vec<Routed> {
+        let close = |routed: Routed| Routed { body: routed.body + "]}", ..routed };
+        self.done.into_iter().chain(self.open).map(close).collect()
+    }
+}
+
+/// `<branch>/<message id>/<event id>`, as a box writes it.
+fn branch_of(data: &str) -> Option<&str> {
+    let mut parts = data.splitn(3, '/');
+    let (branch, message, _) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    // "all" is no branch: its topic is everybody's.
+    (branch != "all" && (1..=32).contains(&branch.len()) && branch.bytes().all(is_name) && message.contains('-'))
+        .then_some(branch)
+}
+
+/// The contact of the person whom an update is about: others are nobody's business there.
+fn contact<'a>(
+    contacts: &[(Contact<'_>, &'a RawValue)],
+    number: &Option<Cow<'_, str>>,
+    user: &Option<Cow<'_, str>>,
+) -> Option<&'a RawValue> {
+    let same = |one: &Option<Cow<'_, str>>, other: &Option<Cow<'_, str>>| one.is_some() && one == other;
+    let of = |(contact, _): &&(Contact<'_>, &RawValue)| same(&contact.wa_id, number) || same(&contact.user_id, user);
+    contacts.iter().find(of).map(|(_, raw)| *raw)
+}
+
+impl Entry<'_> {
+    fn with(&self, change: &str) -> String {
+        let member = |name: &str, value: Option<&RawValue>| value.map_or_else(String::new, |value| format!(r#""{name}":{value},"#));
+        format!(r#"{{{}{}"changes":[{change}]}}"#, member("id", self.id), member("time", self.time))
+    }
+}
+
+impl Messages<'_> {
+    fn with(&self, kind: &str, item: &RawValue, contact: Option<&RawValue>) -> String {
+        let member = |name: &str, value: Option<&RawValue>| value.map_or_else(String::new, |value| format!(r#""{name}":{value},"#));
+        let contacts = contact.map_or_else(String::new, |contact| format!(r#""contacts":[{contact}],"#));
+        format!(
+            r#"{{"field":"messages","value":{{{}{}{contacts}"{kind}":[{item}]}}}}"#,
+            member("messaging_product", self.messaging_product),
+            member("metadata", self.metadata)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Notice;
+    use serde_json::{Value, json};
+
+    const NUMBER: &str = "106540352242922";
+
+    fn status(id: &str, data: &str, to: &str) -> Value {
+        json!({ "id": id, "status": "delivered", "timestamp": "1763800000", "recipient_id": to, "biz_opaque_callback_data": data })
+    }
+
+    fn body(changes: &[(&str, Value)]) -> Vec<u8> {
+        let changes: Vec<Value> = changes
+            .iter()
+            .map(|(field, value)| {
+                let mut value = value.clone();
+                if *field == "messages" {
+                    value["messaging_product"] = json!("whatsapp");
+                    value["metadata"] = json!({ "phone_number_id": NUMBER });
+                }
+                json!({ "field": field, "value": value })
+            })
+            .collect();
+        json!({ "object": OBJECT, "entry": [{ "id": "102", "time": 1_763_800_001, "changes": changes }] }).to_string().into_bytes()
+    }
+
+    fn read(routed: &Routed) -> Vec<Notice> {
+        let read = super::super::notices(routed.body.as_bytes(), NUMBER).unwrap();
+        assert_eq!((read.skipped, read.notices.len()), (0, routed.updates), "{}", routed.body);
+        read.notices
+    }
+
+    #[test]
+    fn a_batch_is_split_by_branch_and_nothing_is_lost_or_shared() {
+        let contact = |wa_id: &str| json!({ "wa_id": wa_id, "profile": { "name": wa_id } });
+        let whole = body(&[
+            (
+                "messages",
+                json!({ "statuses": [
+                    status("w1", "sp-042/k3f9-1/e1", "551"),
+                    status("w2", "rj-7/zzzz-9/e/with/slashes", "552"),
+                    status("w3", "sp-042/k3f9-2/e2", "553"),
+                    status("w4", "somebody else's", "554"),
+                    { "id": "w5", "status": "sent", "timestamp": 1, "recipient_user_id": "BR.1" },
+                ], "contacts": [contact("551"), contact("552"), contact("553")] }),
+            ),
+            (
+                "messages",
+                json!({ "messages": [{ "from": "555", "id": "in1", "timestamp": "1", "type": "text", "text": { "body": "PARAR" } }],
+                    "contacts": [contact("555")] }),
+            ),
+            ("user_preferences", json!({ "wa_id": "556", "category": "marketing_messages", "value": "stop" })),
+            ("account_update", json!({ "event": "ACCOUNT_DELETED" })),
+        ]);
+        let routed = route(&whole, 64 * 1024).unwrap();
+        let of = |branch: Option<&str>| routed.iter().find(|routed| routed.branch.as_deref() == branch).unwrap();
+        assert_eq!(routed.len(), 3);
+        let ids = |notices: &[Notice]| -> Vec<String> {
+            let id = |notice: &Notice| match notice {
+                Notice::Status(status) => Some(status.wamid.clone()),
+                _ => None,
+            };
+            notices.iter().filter_map(id).collect()
+        };
+        assert_eq!(ids(&read(of(Some("sp-042")))), ["w1", "w3"]);
+        assert_eq!(ids(&read(of(Some("rj-7")))), ["w2"]);
+        assert_eq!((ids(&read(of(None))), of(None).updates), (vec!["w4".to_owned(), "w5".to_owned()], 5));
+        let sao_paulo = &of(Some("sp-042")).body;
+        assert!(sao_paulo.contains("551") && !sao_paulo.contains("552"), "no branch hears of another's people");
+        let entry: Value = serde_json::from_str(sao_paulo).unwrap();
+        assert_eq!((&entry["entry"][0]["id"], &entry["entry"][0]["time"]), (&json!("102"), &json!(1_763_800_001)));
+        assert_eq!(entry["entry"][0]["changes"][0]["value"]["contacts"], json!([contact("551")]));
+    }
+
+    #[test]
+    fn bodies_stay_below_the_bound_and_keep_their_order() {
+        let statuses: Vec<Value> = (0..1000).map(|n| status(&format!("w{n}"), &format!("sp-042/k3f9-{n}/e"), "551")).collect();
+        let whole = body(&[("messages", json!({ "statuses": statuses }))]);
+        let routed = route(&whole, 16 * 1024).unwrap();
+        assert!(routed.len() > 5 && routed.iter().all(|routed| routed.body.len() <= 16 * 1024 + 2));
+        let mut at = 0;
+        for notice in routed.iter().flat_map(read) {
+            let Notice::Status(status) = notice else { panic!("a status") };
+            assert_eq!(status.wamid, format!("w{at}"));
+            at += 1;
+        }
+        assert_eq!(at, 1000);
+    }
+
+    #[test]
+    fn only_a_boxs_own_callback_data_names_a_branch() {
+        for (data, branch) in [
+            ("sp-042/k3f9-1042/e-1", Some("sp-042")),
+            ("sp-042/k3f9-1042/", Some("sp-042")),
+            ("sp-042/k3f9-1042", None),
+            ("all/k3f9-1/e", None),
+            ("SP/k3f9-1/e", None),
+            ("+/k3f9-1/e", None),
+            ("a#b/k3f9-1/e", None),
+            ("/k3f9-1/e", None),
+            ("orders/42/x", None),
+            ("", None),
+        ] {
+            assert_eq!(branch_of(data), branch, "{data}");
+        }
+        assert_eq!(branch_of(&format!("{}/a-1/e", "x".repeat(33))), None);
+    }
+
+    #[test]
+    fn what_nobody_understands_goes_to_all_and_what_is_not_the_platforms_nowhere() {
+        let odd = json!({ "object": OBJECT, "entry": [7, { "changes": [4, { "field": "messages", "value": { "errors": [] } }] }] });
+        let routed = route(odd.to_string().as_bytes(), 1024).unwrap();
+        assert_eq!((routed.len(), routed[0].branch.as_deref(), routed[0].updates), (1, None, 3));
+        assert!(super::super::notices(routed[0].body.as_bytes(), NUMBER).is_ok());
+        for wrong in ["", "{}", "[]", "null", r#"{"object":"page","entry":[]}"#] {
+            assert_eq!(route(wrong.as_bytes(), 1024), Err(Unreadable), "{wrong:?}");
+        }
+        assert_eq!(route(format!(r#"{{"object":"{OBJECT}","entry":[]}}"#).as_bytes(), 1024), Ok(vec![]));
+    }
+}

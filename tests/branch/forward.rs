@@ -1,0 +1,292 @@
+//! Boxes that nothing can reach: the simulated platform's webhooks to `branchline forward`, head office's mosquitto, the example's
+//! bridges, the branches' mosquittos, and the daemons.
+
+use crate::house::{House, order, runtime};
+use crate::mosquitto::{Mosquitto, PATIENCE, Port};
+use branchline::demo::api::{Between, Callback, Manner, Order};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const BRIDGE: &str = include_str!("../../config/examples/bridge.conf");
+const ACCESS: &str = include_str!("../../config/examples/head-office.acl");
+const SECRET: &str = "the-app-secret";
+const KEY: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
+const BRANCHES: [&str; 2] = ["sp-042", "rj-7"];
+
+/// Head office: its broker, by the rules of the example, and `branchline forward`.
+struct HeadOffice {
+    broker: Mosquitto,
+    folder: TempDir,
+    port: Port,
+    forward: Option<Child>,
+}
+
+impl HeadOffice {
+    fn new() -> HeadOffice {
+        let lines = "allow_anonymous false\npassword_file {folder}/passwd\nacl_file {folder}/head-office.acl\n";
+        let broker = Mosquitto::start_with(lines, |folder| {
+            std::fs::write(folder.join("head-office.acl"), ACCESS).unwrap();
+            let passwords = folder.join("passwd");
+            std::fs::write(&passwords, "").unwrap();
+            for user in BRANCHES.into_iter().chain(["forward"]) {
+                let done =
+                    Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args([user, "secret"]).output().unwrap();
+                assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            }
+        });
+        let head = HeadOffice { broker, folder: tempfile::tempdir().unwrap(), port: Port::reserve(), forward: None };
+        let write = |name: &str, text: &str| std::fs::write(head.folder.path().join(name), text).unwrap();
+        write("app-secret", SECRET);
+        write("verify-token", "a word of ours");
+        write("notice-key", KEY);
+        write("password", "secret");
+        write(
+            "forward.toml",
+            &format!(
+                "[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\nusername = \"forward\"\npassword_file = \"password\"\n\
+                 [webhook]\nlisten = \"127.0.0.1:{}\"\napp_secret_file = \"app-secret\"\nverify_token_file = \"verify-token\"\n\
+                 [notice]\nkey_file = \"notice-key\"\n",
+                head.broker.port(),
+                head.port.number()
+            ),
+        );
+        head
+    }
+
+    fn config(&self) -> std::path::PathBuf {
+        self.folder.path().join("forward.toml")
+    }
+
+    fn start(&mut self) {
+        let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_branchline"))
+            .arg("forward")
+            .arg("--config")
+            .arg(self.config())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.forward = Some(child);
+        self.wait("it listens and has a broker", |log| log.contains("forwarding") && log.contains("connected"));
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn wait(&self, what: &str, done: impl Fn(&str) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !done(&self.log()) {
+            assert!(Instant::now() < until, "{what}: not within {PATIENCE:?}\n{}", self.log());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    fn stop(&mut self) {
+        let mut child = self.forward.take().expect("it runs");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(child.wait().unwrap().success(), "{}", self.log());
+    }
+
+    /// The callback of a simulated platform.
+    fn callback(&self) -> Callback {
+        Callback {
+            url: format!("http://127.0.0.1:{}/hook", self.port.number()),
+            app_secret: SECRET.into(),
+            verify_token: "a word of ours".into(),
+            authorities: Vec::new(),
+            account: "102290129340398".into(),
+        }
+    }
+
+    /// Posts a body as the platform does; the status of the answer.
+    fn post(&self, body: &Value, secret: &str) -> u16 {
+        let body = body.to_string();
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
+        let signature: String =
+            ring::hmac::sign(&key, body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\nX-Hub-Signature-256: sha256={signature}\r\n\r\n",
+            body.len()
+        );
+        runtime().block_on(async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port.number())).await.unwrap();
+            stream.write_all((head + &body).as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer.split(' ').nth(1).unwrap().parse().unwrap()
+        })
+    }
+}
+
+impl Drop for HeadOffice {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.forward.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// The example's bridge as this branch would write it; here without TLS.
+fn bridge(branch: &str, head: &HeadOffice) -> String {
+    let mut text = BRIDGE.replace("sp-042", branch);
+    for (line, ours) in [
+        ("address broker.head-office:8883", format!("address 127.0.0.1:{}", head.broker.port())),
+        ("bridge_cafile /etc/mosquitto/head-office-ca.pem\n", String::new()),
+        ("remote_password change-me", "remote_password secret".to_owned()),
+        ("restart_timeout 5 60", "restart_timeout 1".to_owned()),
+    ] {
+        assert!(text.contains(line), "{line}");
+        text = text.replace(line, &ours);
+    }
+    text
+}
+
+/// A branch whose broker fetches its notices; its messages are reported to head office.
+fn branch(name: &str, head: &HeadOffice) -> House {
+    let callback = head.callback();
+    let quick = Between(Duration::ZERO, Duration::from_millis(50));
+    let manner = Manner { sent: quick, delivered: quick, read: quick, read_share: 1.0, ..Manner::default() };
+    let mut house = House::with_api("[notice]\nkey_file = \"notice-key\"\n", |settings| {
+        branchline::demo::api::Settings { callback: Some(callback), manner, ..settings }
+    });
+    house.broker = Mosquitto::start_with(&format!("allow_anonymous true\n{}", bridge(name, head)), |_: &Path| {});
+    house.write("notice-key", KEY);
+    house.layer("branch", &format!("[branch]\nid = \"{name}\"\n"));
+    house
+}
+
+fn outcomes(house: &House) -> Vec<String> {
+    let page = house.data(&["outbox", "list"]);
+    page["rows"].as_array().unwrap().iter().map(|row| row["outcome"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_report_reaches_its_own_box_and_news_every_one_also_one_that_was_off() {
+    let mut head = HeadOffice::new();
+    head.start();
+    let (mut sao_paulo, mut rio) = (branch("sp-042", &head), branch("rj-7", &head));
+    sao_paulo.start();
+    rio.start();
+    rio.stop();
+    rio.broker.pause();
+
+    // What became of its message comes back to the box that sent it.
+    sao_paulo.publish([order(1)]);
+    sao_paulo.wait("the report of its delivery", |house| outcomes(house) == ["read"]);
+
+    // News are everybody's: also of a box that was off, its broker too.
+    let kind = "RESTRICTED_BIZ_INITIATED_MESSAGING";
+    rio.control().change_account(|account| account.restrictions.push((kind.into(), None)));
+    let event = "ACCOUNT_RESTRICTION".to_owned();
+    let news = Order::Account { event, restrictions: vec![kind.into()], lasts: None, more: Value::Null };
+    sao_paulo.control().obey(&news).unwrap();
+    sao_paulo.wait("the restriction", |house| house.problems().contains("all templates: policy restricted"));
+    rio.broker.resume();
+    rio.start();
+    rio.wait("the restriction, after the box came back", |house| {
+        house.problems().contains("all templates: policy restricted")
+    });
+    rio.publish([order(7)]);
+    rio.wait("the order", |house| outcomes(house) == ["stored"]);
+
+    // What nobody signed is counted and holds nothing up.
+    sao_paulo.publish([
+        ("branchline/sp-042/notice".to_owned(), "junk".to_owned()),
+        ("branchline/all/notice".to_owned(), json!({ "signature": "sha256=00", "body": "{}" }).to_string()),
+    ]);
+    sao_paulo.wait("the wrong signatures", |house| house.problems().contains("2 NOTICES WITH A WRONG SIGNATURE"));
+    let event = "ACCOUNT_RECONNECTED".to_owned();
+    let over = Order::Account { event, restrictions: vec![], lasts: None, more: Value::Null };
+    sao_paulo.control().obey(&over).unwrap();
+    rio.wait("its end", |house| outcomes(house) != ["stored"]);
+    sao_paulo.wait("its end", |house| !house.problems().contains("restricted"));
+    head.stop();
+    assert!(sao_paulo.stop().success() && rio.stop().success());
+}
+
+/// What head office's broker has not acknowledged the platform is not told to be taken.
+#[test]
+fn the_platform_is_answered_when_the_broker_has_acknowledged() {
+    let mut head = HeadOffice::new();
+    head.start();
+    let news = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "1", "changes": [
+        { "field": "account_alerts", "value": { "alert_info": { "alert_type": "x", "alert_description": "y" } } }] }] });
+    assert_eq!(head.post(&news, "not the app secret"), 401);
+    assert_eq!(head.post(&news, SECRET), 503, "nobody hears branchline/all/notice yet");
+    let house = branch("sp-042", &head);
+    let until = Instant::now() + PATIENCE;
+    while head.post(&news, SECRET) != 200 {
+        assert!(Instant::now() < until, "the bridge never comes\n{}\n{}", head.log(), house.broker.log());
+    }
+    let gone = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "1", "changes": [{ "field": "messages", "value": {
+        "metadata": {}, "statuses": [{ "id": "w", "status": "sent", "biz_opaque_callback_data": "closed-1/abcd-1/e" }] } }] }] });
+    assert_eq!(head.post(&gone, SECRET), 200, "a branch that is gone holds nobody up");
+    assert_eq!(head.post(&json!({ "object": "page", "entry": [] }), SECRET), 200, "nor does what is not ours");
+    head.broker.pause();
+    head.wait("the end of the connection", |log| log.contains("no broker"));
+    assert_eq!(head.post(&news, SECRET), 503);
+    head.broker.resume();
+    while head.post(&news, SECRET) != 200 {
+        assert!(Instant::now() < until + PATIENCE, "the broker never comes back\n{}", head.log());
+    }
+    head.stop();
+    assert!(!head.log().contains("closed-1/abcd-1"), "ids of messages are in no log");
+}
+
+#[test]
+fn the_configuration_of_head_office_is_checked_like_the_daemons() {
+    let head = HeadOffice::new();
+    let check = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_branchline"));
+        let output = command.args(["forward", "--check", "--config"]).arg(head.config()).args(arguments).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = check(&[]);
+    assert!(code == 0 && text.contains("no problems"), "{text}");
+    assert!(text.contains("mqtt.url") && !text.contains(SECRET) && !text.contains(KEY), "{text}");
+    std::fs::write(
+        head.config(),
+        "[mqtt]\nclient_id = \"x\"\n[webhook]\nlisten = \"0.0.0.0:1\"\n[notice]\nkey_file = \"short\"\n[rules.x]\ntopic = \"a\"\n",
+    )
+    .unwrap();
+    std::fs::write(head.folder.path().join("short"), "too short\n").unwrap();
+    let (code, text) = check(&[]);
+    assert_eq!(code, 1, "{text}");
+    for words in ["mqtt.url", "client_id", "webhook.app_secret_file", "not encrypted", "holds 9 characters", "rules", "forward.toml:2"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let (code, text) = check(&["--json"]);
+    let read: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &read["ok"]), (1, &json!(false)));
+}
+
+/// The platform's rating is asked for, holds what it should, and lets it go.
+#[test]
+fn the_health_of_the_number_holds_and_lets_go() {
+    let mut house = House::new("");
+    house.layer("health", "[uplink]\nhealth_every = \"2s\"\n");
+    house.start();
+    house.control().change_account(|account| account.quality_rating = "RED".into());
+    house.wait("the hold", |house| house.problems().contains("quality red"));
+    house.publish([order(1)]);
+    house.wait("the order", |house| outcomes(house) == ["stored"]);
+    house.control().change_account(|account| account.quality_rating = "GREEN".into());
+    house.wait_for_accepted(1, PATIENCE);
+    house.control().set_template_status("order_ready", None, "PAUSED");
+    house.wait("the template's hold", |house| house.problems().contains("template paused by platform"));
+    house.control().set_template_status("order_ready", None, "APPROVED");
+    house.wait("its end", |house| !house.problems().contains("template paused by platform"));
+    let status = house.status().unwrap();
+    assert_eq!((&status["number"]["quality"], &status["number"]["people"]), (&json!("GREEN"), &json!(250)));
+}
