@@ -21,6 +21,7 @@ use crate::operate::{Reply, Request};
 use crate::outbox::{self, OpenError, Outbox};
 use crate::rules::Rules;
 use crate::time::Now;
+use sink::Sink;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,7 +29,6 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use sink::Sink;
 use tracing::{error, info, warn};
 
 /// How long posts on their way may take to end after a stop was asked for; what is not answered by then is `unknown` at the
@@ -345,7 +345,9 @@ fn desk(inbox: &Inbox) -> Desk<Request, Reply> {
 fn heard(inbox: &Inbox) -> Desk<Notices, bool> {
     let inbox = inbox.clone();
     // Each way has a bound of its own below this: neither takes the other's places.
-    Desk::new(limits::NOTICES + limits::NOTICE_WINDOW, move |ticket, notices| given(inbox.tell(Input::Notice(ticket, notices))))
+    Desk::new(limits::NOTICES + limits::NOTICE_WINDOW, move |ticket, notices| {
+        given(inbox.tell(Input::Notice(ticket, notices)))
+    })
 }
 
 fn given(took: bool) -> Result<(), Busy> {

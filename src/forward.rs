@@ -124,7 +124,8 @@ impl Hub {
     async fn forward(&self, routed: Vec<whatsapp::Routed>) -> Result<(), String> {
         let (mut under_way, mut updates) = (Vec::new(), 0);
         for part in routed {
-            let topic = part.branch.as_ref().map_or(notice::ALL.to_owned(), |branch| format!("branchline/{branch}/notice"));
+            let topic =
+                part.branch.as_ref().map_or(notice::ALL.to_owned(), |branch| format!("branchline/{branch}/notice"));
             let payload = whatsapp::seal(self.key.reveal().as_bytes(), &part.body);
             if payload.len() + HEADER > limits::NOTICE_PACKET {
                 // No box would take it, today or in seven days.
@@ -142,7 +143,9 @@ impl Hub {
                 Ok(Taken::ByNobody) if topic == notice::ALL => {
                     return Err(format!("nobody hears {topic} yet: connect a box, or its broker's bridge, once"));
                 }
-                Ok(Taken::ByNobody) => warn!(topic, "the broker has it, and nobody has a session there: is the branch gone?"),
+                Ok(Taken::ByNobody) => {
+                    warn!(topic, "the broker has it, and nobody has a session there: is the branch gone?")
+                }
                 Err(why @ NotTaken::Refused(_)) => {
                     return Err(format!("{why}; allow this user to publish to {topic}"));
                 }

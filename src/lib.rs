@@ -11,7 +11,7 @@
 //!           │
 //! engine  engine                                      joins the rooms; synchronous, no network, no clock
 //!           │
-//! rooms   rules policy outbox pace whatsapp status    decisions; no log, no clock, no async, no `Config`, no other room
+//! rooms   rules policy outbox pace whatsapp audit status   decisions; no log, no clock, no async, no `Config`, no other room
 //!           │
 //! words   message operate time limits                 what all of them speak about
 //! ```
@@ -37,6 +37,7 @@
 #![warn(missing_docs)]
 
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "demo")]

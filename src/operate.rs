@@ -3,14 +3,20 @@
 //! Floor: words. The command line sends a `Request` as JSON over the socket, or steps it on the store when no daemon runs.
 
 mod replies;
+mod rights;
 
 pub use replies::*;
+pub use rights::*;
 
 use crate::message::Priority;
 use crate::time::Wall;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
+
+/// The longest [`Request::patience`].
+pub const PATIENCE_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// One question or order. `Debug` shows only which: it may hold numbers and payloads.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -98,6 +104,25 @@ pub enum Request {
         table: String,
         /// Continue after this row.
         after: i64,
+    },
+    /// Pieces of the audit record.
+    AuditPage {
+        /// Continue behind this row.
+        after: u64,
+    },
+    /// A part of what is held on a person.
+    ContactExport {
+        /// The number as typed.
+        number: String,
+        /// Which: see `operate::CONTACT_PARTS`.
+        part: String,
+        /// Continue after this.
+        after: i64,
+    },
+    /// Remove people: answered when they are gone from the disk.
+    ContactErase {
+        /// Their numbers as typed.
+        numbers: Vec<String>,
     },
     /// Say something to one person, through the same policy and limits as a rule's messages.
     Send(SendOrder),
@@ -217,6 +242,9 @@ impl Request {
             Request::Send(_) => "send",
             Request::AcceptLoss { .. } => "accept-loss",
             Request::OutboxExport { .. } => "outbox-export",
+            Request::AuditPage { .. } => "audit-page",
+            Request::ContactExport { .. } => "contact-export",
+            Request::ContactErase { .. } => "contact-erase",
         }
     }
 
@@ -230,14 +258,27 @@ impl Request {
             | Request::ConsentShow { .. }
             | Request::ConsentExport { .. }
             | Request::OutboxExport { .. }
+            | Request::AuditPage { .. }
             | Request::Explain { .. } => true,
             Request::Send(order) => order.dry_run,
+            // That somebody asked for a person's data is a row of the audit record: once, with the first part.
+            Request::ContactExport { part, .. } => part != CONTACT_PARTS[0],
             Request::Pause { .. }
             | Request::Resume { .. }
             | Request::ConsentGrant(_)
             | Request::ConsentRevoke { .. }
             | Request::AcceptLoss { .. }
+            | Request::ContactErase { .. }
             | Request::ConsentImport { .. } => false,
+        }
+    }
+
+    /// How long an answer may take. Most wait for one commit, and twice what an SD card was seen to stall is 10 s; an erasure
+    /// writes the whole store anew: 15 minutes are 256 MiB, twice, at 600 KiB a second.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Request::ContactErase { .. } => PATIENCE_MAX,
+            _ => Duration::from_secs(30),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::house::{self, RULES, TEMPLATES, TOKEN, UPLINK};
 use branchline::config;
 use branchline::engine::{Action, BrokerLink, Engine, Input, Link, Rooms};
 use branchline::limits;
-use branchline::message::{Answer, Arrival, Delivery, Epoch, Payload, ReceiptId};
+use branchline::message::{Answer, Arrival, Delivery, Epoch, Payload, Priority, ReceiptId};
 use branchline::outbox::Outbox;
 use branchline::rules::{Applied, Rules};
 use branchline::time::{BoxTime, Clock, Mono, Now, Wall};
@@ -278,8 +278,9 @@ fn through(count: u32) -> Prepared {
     })
 }
 
-/// A store of [`CROWD`] messages as a crash left it, of customers of their own; and one where all but ten are held: half of
-/// them parked for a rule that an operator paused, half of them by their own person's limit.
+/// A store of [`CROWD`] messages as a crash left it, of customers of their own; and one where all but ten are held: a third of
+/// them parked for a rule that an operator paused, a third without a place among the day's people, a third by their own person's
+/// limit, of thirty rules.
 pub struct Crowd(PathBuf);
 
 impl Crowd {
@@ -326,15 +327,17 @@ fn copy(from: &Path, to: &Path) {
 /// By hand, since an hour of refusals would take an hour.
 fn hold(store: &Path) {
     let db = rusqlite::Connection::open(store).unwrap();
-    let half = i64::from(CROWD) / 2;
+    let (third, two_thirds) = (i64::from(CROWD) / 3, i64::from(CROWD) * 2 / 3);
     db.execute_batch(&format!(
         "BEGIN;
          INSERT INTO hold (key, reason, since, since_wall, until, strikes, lift, note, loud)
-             VALUES ('rule:ready', 'paused', 0, 0, NULL, 0, 'operator', 'bench', 0);
-         UPDATE message SET state = 3, hold = 'rule:ready', reason = 'paused', due = 0 WHERE id > {half};
+             VALUES ('rule:ready', 'paused', 0, 0, NULL, 0, 'operator', 'bench', 0),
+                    ('people', 'daily-limit', 0, 0, 1000000000000, 0, 'time', 'bench', 0);
+         UPDATE message SET state = 3, hold = 'rule:ready', reason = 'paused', due = rank WHERE id > {two_thirds};
+         UPDATE message SET state = 3, hold = 'people', reason = 'daily-limit', due = rank WHERE id BETWEEN {third} AND {two_thirds};
          UPDATE message SET rule = 'quiet' WHERE id IN (SELECT id FROM message WHERE state = 0 ORDER BY id DESC LIMIT {FREE});
          UPDATE lane SET due = NULL WHERE person IN (SELECT person FROM message WHERE state = 3);
-         UPDATE lane SET held_until = 1000000000000, due = 1000000000000
+         UPDATE lane SET held_until = 1000000000000, due = 1000000000000, rule = 'rule-' || person % 30
              WHERE due IS NOT NULL AND person NOT IN (SELECT person FROM message WHERE state = 0 ORDER BY id DESC LIMIT {FREE});
          COMMIT;"
     ))
@@ -343,15 +346,15 @@ fn hold(store: &Path) {
 
 fn next_due(crowd: &Crowd) -> Prepared {
     let folder = crowd.copied("held");
-    let outbox = Outbox::open(rooms(folder.path(), "").outbox, 1).unwrap();
-    let free = || outbox.next_lane(BoxTime(1_000_000_000)).unwrap();
-    assert!(free().is_some());
+    let mut outbox = Outbox::open(rooms(folder.path(), "").outbox, 1).unwrap();
+    let mut next = move || {
+        let free = outbox.next_lane(BoxTime(1_000_000_000), Priority::Low).unwrap();
+        (free.is_some(), outbox.next_turn(Priority::Low).unwrap())
+    };
+    assert!(next().0);
     Box::new(move || {
         let _ = &folder;
-        measured(|| {
-            assert!(outbox.next_lane(BoxTime(1_000_000_000)).unwrap().is_some());
-            outbox.next_turn().unwrap()
-        });
+        measured(|| assert!(next().0));
     })
 }
 

@@ -2,6 +2,10 @@
 //!
 //! Floor: roof. Every command has an example in its help (a test reads them all); commands of later versions are not here.
 
+mod rights;
+
+pub use rights::{Audit, Contact};
+
 use crate::message::{Category, Outcome, Priority};
 use crate::operate::{SendOrder, Target};
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
@@ -98,6 +102,12 @@ pub enum Command {
     /// Who agreed to what: the ledger.
     #[command(subcommand, after_help = "Example:\n  branchline consent show +5511987654321")]
     Consent(Consent),
+    /// A person's rights: what is held on somebody, and its removal.
+    #[command(subcommand, after_help = "Example:\n  branchline contact export +5511987654321")]
+    Contact(Contact),
+    /// The record of every decision that touches a person: whether it is whole, and what it says.
+    #[command(subcommand, after_help = "Example:\n  branchline audit verify")]
+    Audit(Audit),
 }
 
 impl Command {

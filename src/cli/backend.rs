@@ -16,8 +16,8 @@ pub trait Backend {
     fn ask(&mut self, request: Request) -> Result<Reply, Failure>;
 }
 
-/// A little longer than the daemon's own patience (30 s), so that its words arrive.
-const PATIENCE: Duration = Duration::from_secs(35);
+/// Beyond the daemon's own patience, so that its words arrive.
+const LONGER: Duration = Duration::from_secs(5);
 
 /// The daemon behind `socket`, or what `offline` opens if nobody listens there.
 pub fn backend(
@@ -61,7 +61,6 @@ impl Daemon {
             .retry(reqwest::retry::never())
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .timeout(PATIENCE)
             .build()
             .map_err(|error| bug(&error))?;
         let runtime =
@@ -77,8 +76,12 @@ impl Backend for Daemon {
         if body.len() > BODY {
             return Err(Failure::new(Exit::Usage, "this is more than the daemon takes at once (1 MiB)"));
         }
-        let asked =
-            self.client.post(format!("http://localhost{PATH}")).header("content-type", "application/json").body(body);
+        let asked = self
+            .client
+            .post(format!("http://localhost{PATH}"))
+            .timeout(request.patience() + LONGER)
+            .header("content-type", "application/json")
+            .body(body);
         let (status, answer) = self
             .runtime
             .block_on(async {

@@ -72,7 +72,9 @@ impl Commands for House {
         }
         runtime()?.block_on(forward::run(settings)).map_err(|error| match error {
             forward::Trouble::Mqtt(_) => Failure::new(Exit::Config, error.to_string()),
-            forward::Trouble::Webhook(_) | forward::Trouble::System(_) => Failure::new(Exit::Unavailable, error.to_string()),
+            forward::Trouble::Webhook(_) | forward::Trouble::System(_) => {
+                Failure::new(Exit::Unavailable, error.to_string())
+            }
         })
     }
 

@@ -11,6 +11,7 @@ mod house;
 pub mod ledger;
 pub mod logging;
 mod render;
+mod rights;
 mod store;
 
 pub use args::{Check, Forward, LogFormat, Run, Sandbox};
@@ -239,6 +240,8 @@ impl<'a, W: Write> Session<'a, W> {
             Command::Outbox(Outbox::Export { all, .. }) => self.export_store(all),
             Command::Outbox(Outbox::Check { .. }) => Err(Failure::new(Exit::Bug, "this command is not for the engine")),
             Command::Consent(consent) => self.consent(consent, input),
+            Command::Contact(contact) => self.contact(contact),
+            Command::Audit(audit) => self.audit(audit),
         }
     }
 

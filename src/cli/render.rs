@@ -3,12 +3,14 @@
 //! Floor: roof. Numbers came in masked. What an event or a till wrote cannot steer the terminal: see `clean`.
 
 mod explain;
+mod rights;
 
 pub use explain::{explanation, sent};
+pub use rights::{audit, erased, faults};
 
 use crate::operate::{
-    AttemptRow, ConsentNow, ConsentReport, Hold, LossReport, NumberTold, OutboxDetail, OutboxPage, PauseReport, StatusReport,
-    StoreCheck, Target,
+    AttemptRow, ConsentNow, ConsentReport, Hold, LossReport, NumberTold, OutboxDetail, OutboxPage, PauseReport,
+    StatusReport, StoreCheck, Target,
 };
 use crate::rules::OPERATOR;
 use crate::status::show;
@@ -47,7 +49,10 @@ pub fn status(report: &StatusReport) -> String {
     ];
     section(&mut text, "Messages", backlog.chain(rest));
     section(&mut text, "Holds", holds(&gauges.holds, zone));
-    let limits = gauges.limits.iter().map(|limit| vec![limit.limit.clone(), format!("{:.0} %", limit.used * 100.0)]);
+    let limits = gauges.limits.iter().map(|limit| {
+        let (taken, free) = show::used(limit);
+        vec![limit.limit.clone(), format!("{:.0} %", limit.used * 100.0), taken, free, limit.note.clone()]
+    });
     section(&mut text, "Limits used", limits);
     let last = report.last.iter().map(|line| {
         let outcome = line.outcome.map_or(String::new(), |outcome| format!("{outcome}: "));

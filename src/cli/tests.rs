@@ -1,3 +1,5 @@
+mod rights;
+
 use super::*;
 use crate::door::operate::{Ask, Busy, bind, serve_socket};
 use crate::message::{Category, Outcome, Priority, Reason};
@@ -60,6 +62,9 @@ fn well(request: &Request) -> Reply {
         Request::OutboxExport { table, .. } => {
             let row = serde_json::json!({"table": table});
             Reply::data(&ExportPage { rows: vec![row], next: None })
+        }
+        Request::AuditPage { .. } | Request::ContactExport { .. } | Request::ContactErase { .. } => {
+            rights::well(request)
         }
         Request::Metrics => Reply::Text(String::new()),
     }

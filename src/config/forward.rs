@@ -20,12 +20,15 @@ pub struct Forward {
     pub key: Secret,
 }
 
+/// What [`load`] found: with the effective values and the warnings, or all problems.
+pub type LoadedForward = Result<(Forward, Vec<Effective>, Vec<Problem>), Vec<Problem>>;
+
 /// Reads the file and the environment (`BRANCHLINE__TABLE__KEY`) and checks them. There is no `conf.d`: beside the file of a
 /// daemon on the same machine it would be the daemon's.
 ///
 /// # Errors
 /// Every problem, in the order of files and lines.
-pub fn load(file: &Path, env: &[(String, String)]) -> Result<(Forward, Vec<Effective>, Vec<Problem>), Vec<Problem>> {
+pub fn load(file: &Path, env: &[(String, String)]) -> LoadedForward {
     let root = layers::read_forward(file, env).map_err(tidy)?;
     let mut account = Account::of(file, env);
     let forward = Reader::root(&root, &mut account, check::forward);

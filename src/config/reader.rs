@@ -205,14 +205,6 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
     }
 
-    /// A key that is read and checked, and that this version does nothing with: nobody shall rely on it unknowingly.
-    pub fn idle(&mut self, key: &str) {
-        if self.has(key) && self.origin(key).is_own() {
-            let problem = self.problem(key, "read, not enforced in this version");
-            self.warn(problem);
-        }
-    }
-
     /// Keys that a later version brings.
     pub fn later(&mut self, keys: &[&'static str]) {
         for key in keys {

@@ -28,6 +28,11 @@ impl<L> Bounded<L> {
     pub fn new(inner: L, places: usize) -> Bounded<L> {
         Bounded { inner, places: Arc::new(Semaphore::new(places)), lifetime: LIFETIME }
     }
+
+    /// The same, for exchanges that may take longer.
+    pub fn lasting(inner: L, places: usize, lifetime: Duration) -> Bounded<L> {
+        Bounded { lifetime, ..Bounded::new(inner, places) }
+    }
 }
 
 impl<L: Listener> Listener for Bounded<L> {

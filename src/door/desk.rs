@@ -68,12 +68,20 @@ impl<Q, A> Desk<Q, A> {
     /// # Errors
     /// [`Busy`] instead of a queue.
     pub async fn put(&self, question: Q) -> Result<A, Busy> {
+        self.put_for(question, PATIENCE).await
+    }
+
+    /// The same, of which the answer may take so long.
+    ///
+    /// # Errors
+    /// [`Busy`] instead of a queue.
+    pub async fn put_for(&self, question: Q, patience: Duration) -> Result<A, Busy> {
         let (ticket, answered) = self.take_ticket()?;
         if let Err(busy) = (self.send)(ticket, question) {
             self.waiting().tickets.remove(&ticket);
             return Err(busy);
         }
-        match tokio::time::timeout(PATIENCE, answered).await {
+        match tokio::time::timeout(patience, answered).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Busy::Ending),
             Err(_) => Err(Busy::Late),

@@ -148,7 +148,8 @@ impl<T: Tell> Hearing<T> {
     }
 
     fn filters(&self) -> Vec<Filter> {
-        let filter = |(filter, identifier): (&str, u32)| Filter { filter: filter.to_owned(), identifier, retained: false };
+        let filter =
+            |(filter, identifier): (&str, u32)| Filter { filter: filter.to_owned(), identifier, retained: false };
         [(self.own.as_str(), 1), (ALL, 2)].into_iter().map(filter).collect()
     }
 

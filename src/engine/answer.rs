@@ -37,6 +37,12 @@ impl Engine {
     /// What a verdict asks for, in the order: the attempt, the message, the person, the template, the number. The person's lane is
     /// read and written once.
     fn judge(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
+        if flight.erased {
+            if matches!(verdict.message, Fate::Unsent) {
+                self.soft.sender.refund(flight.at);
+            }
+            return self.hold_as_told(flight.message, flight.token, verdict);
+        }
         if self.outbox.known(flight.message)?.is_some_and(|known| known.state == State::Settled) {
             return self.answered_after_report(flight, verdict);
         }
@@ -44,7 +50,8 @@ impl Engine {
         let spent = match verdict.message {
             Fate::Unsent => Spent::Refunded,
             Fate::Unknown { .. } => Spent::Unknown,
-            Fate::Accepted { .. } | Fate::Refused | Fate::Again => Spent::Kept,
+            Fate::Accepted { .. } => Spent::Kept,
+            Fate::Refused | Fate::Again => Spent::Refused,
         };
         self.outbox.close(flight.attempt, verdict.reason, verdict.code, spent, self.moment)?;
         let person = self.learn(flight.person, &verdict.known_as)?;
@@ -111,19 +118,26 @@ impl Engine {
             for flight in &mut self.soft.in_flight {
                 if let Some(found) = self.outbox.found(flight.message)?.and_then(|found| found.person) {
                     flight.person = found;
+                    if found == person {
+                        // When each of the two was reached is one time now, the later: what is on its way gives none back.
+                        flight.reached = None;
+                    }
                 }
             }
         }
         Ok(person)
     }
 
-    /// The limits' accounts: all is refunded when surely not sent. What was refused reached nobody and is no message of a cap;
-    /// the pair limit counts it, from the platform's reception.
+    /// The limits' accounts: all is refunded when surely not sent. What was refused reached nobody: day and caps do not count it;
+    /// the pair limit does, from the platform's reception.
     fn account(&mut self, lane: &mut Lane, flight: Flight, verdict: &Verdict) {
         if matches!(verdict.message, Fate::Unsent | Fate::Refused | Fate::Again) {
             let mut recent = Recent::of_bytes(&lane.recent);
             recent.refund(flight.kind, flight.at);
             lane.recent = recent.to_bytes();
+            if let Some(before) = flight.reached.filter(|_| lane.reached == Some(flight.at)) {
+                lane.reached = before;
+            }
         }
         match verdict.message {
             Fate::Unsent => {

@@ -14,16 +14,29 @@ pub(super) struct BoxClock {
     since: Mono,
     /// The last commit's trusted wall clock and box time, until a trusted clock here tells how long the box was off.
     before: Option<(i64, BoxTime)>,
+    /// The latest trusted reading and its box time.
+    latest: Option<(i64, BoxTime)>,
+    /// The wall clock jumped, and no commit knows it yet.
+    jumped: bool,
 }
+
+/// Wall clock and box time may drift apart by so much between two readings: a jump by less shortens no limit by more.
+const JUMP: i64 = 10_000;
 
 impl BoxClock {
     /// Continues where the store's last commit was.
     pub fn start(row: &BoxRow, now: Now, boot: &str) -> BoxClock {
         if row.boot == boot {
-            return BoxClock { base: row.boxed + now.mono.since(row.mono), since: now.mono, before: None };
+            return BoxClock {
+                base: row.boxed + now.mono.since(row.mono),
+                since: now.mono,
+                before: None,
+                latest: None,
+                jumped: false,
+            };
         }
         let before = row.wall.trusted().map(|wall| (wall.0, row.boxed));
-        BoxClock { base: row.boxed, since: now.mono, before }
+        BoxClock { base: row.boxed, since: now.mono, before, latest: None, jumped: false }
     }
 
     /// The moment of this batch.
@@ -37,7 +50,18 @@ impl BoxClock {
             boxed.0 += off.max(0);
             self.base.0 += off.max(0);
         }
+        if let Some(wall) = now.wall.trusted()
+            && let Some((wall_before, boxed_before)) = self.latest.replace((wall.0, boxed))
+        {
+            self.jumped |= ((wall.0 - wall_before) - (boxed.0 - boxed_before.0)).abs() > JUMP;
+        }
         Moment { boxed, wall: now.wall }
+    }
+
+    /// Whether the wall clock jumped since this was asked last. It must be committed: were the power cut before, the jump would
+    /// be taken for time spent off, and the limits would forgive as much.
+    pub fn jumped(&mut self) -> bool {
+        std::mem::take(&mut self.jumped)
     }
 }
 
@@ -56,6 +80,8 @@ mod tests {
             wall,
             receipts_taken: 0,
             filters: Vec::new(),
+            audit: Default::default(),
+            tail: Default::default(),
         }
     }
 

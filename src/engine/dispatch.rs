@@ -3,12 +3,13 @@
 //! Floor: engine.
 
 use super::hold::Held;
+use super::limit::GATES;
 use super::soft::{CLOCK, Flight, UNTIL};
 use super::turn::CRAMPED_RETRY;
 use super::{Action, Engine, Post};
-use crate::message::{Outcome, Reason, Stored};
+use crate::message::{Outcome, Priority, Reason, Stored};
 use crate::outbox::{Lane, StoreError};
-use crate::pace::{self, Account, Load, Recent, Wait};
+use crate::pace::{self, Account, Recent, Wait};
 use crate::policy::{self, Verdict};
 use crate::time::BoxTime;
 use crate::{limits, whatsapp};
@@ -36,8 +37,10 @@ impl Engine {
             if let Err((reason, until)) = self.may_post() {
                 return Ok(Ended::Blocked(reason, until));
             }
-            let Some(lane) = self.outbox.next_lane(self.moment.boxed)? else {
-                return Ok(Ended::NextTurn(self.outbox.next_turn_after(self.moment.boxed)?));
+            let brake = self.brake()?;
+            let least = if brake.is_some() { Priority::Critical } else { Priority::Low };
+            let Some(lane) = self.outbox.next_lane(self.moment.boxed, least)? else {
+                return Ok(Ended::NextTurn(self.outbox.next_turn(least)?));
             };
             let fit = match spare {
                 Some(fit) => fit,
@@ -157,10 +160,21 @@ impl Engine {
     ) -> Result<Option<Wait>, StoreError> {
         let mut lane = lane;
         let (id, person, now) = (message.id(), message.person(), self.moment.boxed);
-        let load = Load::of(message.category(), message.purpose(), message.priority());
+        let load = self.load_of(Some(&lane), message.content(), message.purpose(), message.priority());
+        if self.surges(message.rule())? && !load.critical {
+            self.outbox.park(id, &format!("rule:{}", message.rule()), Reason::RuleSurge, None)?;
+            self.settle(lane)?;
+            return Ok(None);
+        }
+        if let Some(wait) = self.waits_for_place(&lane, &message, load)? {
+            self.set_aside(lane, &message, GATES[usize::from(!load.is_urgent())], wait)?;
+            return Ok(None);
+        }
+        let before = lane.reached;
         let mut recent = Recent::of_bytes(&lane.recent);
-        let account = Account { pair: &mut lane.pair, recent: &mut recent };
-        let token = match pace::spend(&self.pace, load, account, &mut self.soft.sender, now) {
+        let account = Account { pair: &mut lane.pair, recent: &mut recent, reached: &mut lane.reached };
+        let (sender, day) = (&mut self.soft.sender, &mut self.soft.limits.day);
+        let token = match pace::spend(&self.pace, load, account, sender, day, now) {
             Ok(token) => token,
             Err(wait) if wait.reason == Reason::OwnCap => {
                 self.capped(lane, &message, wait)?;
@@ -173,6 +187,7 @@ impl Engine {
             Err(wait) => return Ok(Some(wait)),
         };
         lane.recent = recent.to_bytes();
+        self.took_place(&message, load)?;
         let cleared = self.outbox.clear(message, confirmed, token, self.moment, &self.boot)?;
         self.outbox.settle_lane(lane, now, true)?;
         let request = whatsapp::request(&self.whatsapp, &cleared, &self.outbox.shown(id));
@@ -183,8 +198,10 @@ impl Engine {
             person,
             at: now,
             kind: load.kind,
+            reached: load.reaches.then_some(before),
             posted: self.mono,
             token: self.soft.token,
+            erased: false,
         });
         self.out.push(Action::Post(Post { attempt, path: request.path, body: request.body }));
         Ok(None)
@@ -211,7 +228,9 @@ impl Engine {
         if self.outbox.is_tight()? {
             return self.outbox.settle_lane(lane, wait.until, false);
         }
-        self.outbox.park(message.id(), hold, wait.reason, Some(wait.until))?;
+        // The gates know themselves when their time comes.
+        let until = (hold == UNTIL).then_some(wait.until);
+        self.outbox.park(message.id(), hold, wait.reason, until)?;
         self.settle(lane)
     }
 

@@ -5,7 +5,7 @@
 
 use super::soft::Looking;
 use super::{Action, Engine};
-use crate::message::{Answer, News, Reason};
+use crate::message::{Answer, News, Reason, UNLIMITED};
 use crate::outbox::{Health, StoreError};
 use crate::pace;
 use crate::time::BoxTime;
@@ -25,7 +25,17 @@ const PAGES: u32 = 20;
 pub(super) fn lowered(configured: &pace::Settings, told: &Health) -> pace::Settings {
     let per_second = told.per_second.map(|all| configured.share_of(all).max(1));
     let sender_per_second = configured.sender_per_second.into_iter().chain(per_second).min();
-    pace::Settings { sender_per_second, ..configured.clone() }
+    let people = told.people.filter(|people| *people != UNLIMITED);
+    let daily = match (configured.daily, people.map(|all| configured.share_of(all.try_into().unwrap_or(u32::MAX)))) {
+        (ours, None) => ours,
+        (ours, Some(theirs)) => {
+            let theirs = u64::from(theirs.max(1));
+            let reserve = ours.map_or(0, |ours| ours.all - ours.free);
+            let all = ours.map_or(theirs, |ours| ours.all.min(theirs));
+            Some(pace::Daily { all, free: all.saturating_sub(reserve) })
+        }
+    };
+    pace::Settings { sender_per_second, daily, ..configured.clone() }
 }
 
 impl Engine {
@@ -131,7 +141,11 @@ impl Engine {
             return Ok(());
         }
         self.outbox.set_health(&health)?;
+        let people = self.pace.daily;
         self.pace = lowered(&self.configured, &health);
+        if self.pace.daily != people {
+            self.soft.limits.reconfigured(self.moment.boxed);
+        }
         self.soft.health = health;
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Floor: engine.
 
 use super::Engine;
+use super::limit::GATES;
 use super::news::{RED, YELLOW};
 use super::soft::in_force;
 use crate::message::{Category, Content, MessageId, Number, PersonId, Priority, Reason, Stored, hex};
@@ -56,7 +57,12 @@ impl Engine {
         let (key, lift, wait) = match (verdict.number, verdict.account) {
             (Some(OnNumber::Stop { lifted_by }), _) => ("number", stop(lifted_by), None),
             (_, Some(OnAccount::Stop { lifted_by })) => ("account", stop(lifted_by), None),
-            (Some(OnNumber::BackOff(class)), _) => ("number", BY_TIME.to_owned(), Some(Wait::BackOff(class_of(class)))),
+            (Some(OnNumber::BackOff(class)), _) => {
+                if class == BackOffClass::Number {
+                    self.slow_down()?;
+                }
+                ("number", BY_TIME.to_owned(), Some(Wait::BackOff(class_of(class))))
+            }
             (_, Some(OnAccount::BackOff)) => ("account", BY_TIME.to_owned(), Some(Wait::BackOff(Class::App))),
             (Some(OnNumber::HoldFor(long)), _) => ("number", BY_TIME.to_owned(), Some(Wait::For(long))),
             (_, Some(OnAccount::HoldTemplates(long))) => ("templates", BY_TIME.to_owned(), Some(Wait::For(long))),
@@ -154,7 +160,9 @@ impl Engine {
 
     /// What is asked about the number now is answered from before this.
     fn newer_than_asked(&mut self, key: &str) {
-        if let Some(looking) = self.soft.looking.as_mut().filter(|looking| !looking.newer.iter().any(|known| known == key)) {
+        if let Some(looking) =
+            self.soft.looking.as_mut().filter(|looking| !looking.newer.iter().any(|known| known == key))
+        {
             looking.newer.push(key.to_owned());
         }
     }
@@ -164,7 +172,11 @@ impl Engine {
         self.outbox.lift_hold(key)?;
         self.newer_than_asked(key);
         self.soft.holds.retain(|hold| hold.key != key);
-        self.soft.releasing.push(key.to_owned());
+        if GATES.contains(&key) {
+            self.soft.limits.count_now(self.moment.boxed);
+        } else {
+            self.soft.releasing.push(key.to_owned());
+        }
         Ok(())
     }
 
@@ -238,7 +250,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The hold that stops such a message and is not everybody's.
+    /// The hold that stops such a message and is not its person's, nor everybody's.
     pub(super) fn hold_on(&self, message: &Held<'_>) -> Option<&Hold> {
         let now = self.moment.boxed;
         let category = message.content.category();
@@ -263,7 +275,8 @@ impl Engine {
             }
             let Some((kind, name)) = hold.key.split_once(':') else { return false };
             match kind {
-                "rule" => name == message.rule,
+                // The brake of a surge is an own cap: it lets pass what is critical.
+                "rule" => name == message.rule && (hold.reason != Reason::RuleSurge || !critical),
                 "person" => message.person.is_some_and(|person| name == person.to_string()),
                 "category" => name == category.code(),
                 "template" | "template-category" => by(name),

@@ -17,16 +17,16 @@ const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 const REACTION: &str = "reaction";
 
 impl Engine {
-    /// For the counters: what it was. `to_all`: every branch hears it, so whoever is unknown here is another's, but for a stop.
+    /// For the counters: what it was. `to_all`: every branch hears it; of people whom this box does not know, it is concerned by a
+    /// stop only.
     pub(super) fn inbound(&mut self, inbound: &Inbound, to_all: bool) -> Result<&'static str, StoreError> {
-        let wish = inbound.text.as_deref().filter(|_| inbound.kind != REACTION);
-        let wish = wish.and_then(|text| policy::wish(text, &self.policy.stop_words));
-        let of_another = to_all && self.known_person(&inbound.who)?.is_none();
-        if of_another && wish != Some(Wish::Stop) {
-            return Ok("of-another");
-        }
         if !self.outbox.first_time(&inbound.wamid, self.moment.boxed)? {
             return Ok("repeated");
+        }
+        let wish = inbound.text.as_deref().filter(|_| inbound.kind != REACTION);
+        let wish = wish.and_then(|text| policy::wish(text, &self.policy.stop_words));
+        if to_all && wish != Some(Wish::Stop) && self.known_person(&inbound.who)?.is_none() {
+            return Ok("nobody");
         }
         let Some(person) = self.person_of(&inbound.who)? else { return Ok("nobody") };
         // Of words the platform's time tells which came first, whatever this box's clock says.
@@ -38,19 +38,20 @@ impl Engine {
             // Nothing was written in the future. Without any time that somebody vouches for there is no window.
             let at = now.map_or(at, |now| at.min(now));
             self.outbox.open_window(person, at + WINDOW)?;
+            self.needs_no_place(person)?;
+            self.refresh(person)?;
         }
         match wish {
             Some(Wish::Stop) => self.stops(person, &inbound.who, at, to_all)?,
             Some(Wish::Start) => self.starts(person, at)?,
             None => {}
         }
-        if !of_another {
-            self.publish_inbound(person, inbound, wish, at)?;
-        }
+        self.publish_inbound(person, inbound, wish, at)?;
         Ok("inbound")
     }
 
-    /// Everything is taken back; and that is confirmed once, whatever the person writes after it.
+    /// Everything is taken back; and that is confirmed once, whatever the person writes after it. Of a stop that all branches hear,
+    /// by those that wrote to the person lately.
     fn stops(&mut self, person: PersonId, who: &Who, at: Option<Wall>, to_all: bool) -> Result<(), StoreError> {
         match self.outbox.last_word(person)? {
             Some((LedgerAction::Revoke, _)) => return Ok(()),
@@ -72,7 +73,6 @@ impl Engine {
         self.tell_box(Reason::ConsentRevoked, detail, staff);
         let Some(number) = number else { return Ok(()) };
         let lately = self.outbox.language_lately(person)?;
-        // Where every branch hears the word, the one that wrote to the person answers, and not all of them.
         if to_all && lately.is_none() {
             return Ok(());
         }
@@ -105,7 +105,7 @@ impl Engine {
         to_all: bool,
     ) -> Result<&'static str, StoreError> {
         if to_all && !stop && self.known_person(who)?.is_none() {
-            return Ok("of-another");
+            return Ok("nobody");
         }
         let Some(person) = self.person_of(who)? else { return Ok("nobody") };
         // Without a time only the stricter wish is believed.

@@ -3,10 +3,11 @@
 //! Floor: engine. Setting aside and salvage are the outbox's; here its store is believed, told, and held.
 
 use super::hold::BY_TIME;
+use super::limit::GATES;
 use super::{Action, Engine, Failure};
 use crate::message::{Number, Priority, Reason};
 use crate::operate::{LossReport, Reply};
-use crate::outbox::{Hold, LIFT_ALL, LOSS, OpenError, StoreError};
+use crate::outbox::{Hold, LIFT_ALL, LOSS, OpenError, REACHED_UNKNOWN, StoreError};
 use std::time::Duration;
 
 /// The key of the hold that lets nothing leave before every limit that might have been spent is whole again.
@@ -57,6 +58,7 @@ impl Engine {
     fn believe(&mut self) -> Result<(), StoreError> {
         let known = super::soft::Soft::of_store(&self.outbox)?;
         (self.soft.holds, self.soft.releasing) = known;
+        self.soft.limits = super::limit::Limits::start(&self.outbox, self.moment.boxed)?;
         let mut flights = std::mem::take(&mut self.soft.in_flight);
         let mut trouble = Ok(());
         flights.retain(|flight| match self.outbox.found(flight.message) {
@@ -92,9 +94,24 @@ impl Engine {
             self.tell_box(Reason::StoreDamaged, detail, true);
         }
         let Some(loss) = self.loss().filter(|loss| loss.strikes > 0).cloned() else { return Ok(()) };
+        self.mend_record()?;
         // Whose request is on its way gets no second one beside it: salvage does not know of it.
         for flight in self.soft.in_flight.clone() {
             self.refresh(flight.person)?;
+        }
+        if loss.strikes >= REACHED_UNKNOWN && self.pace.daily.is_some() {
+            self.put_hold(Hold {
+                key: GATES[1].to_owned(),
+                reason: Reason::DailyLimit,
+                since: self.moment.wall.reading(),
+                until: Some(self.moment.boxed + crate::pace::DAY),
+                strikes: 0,
+                lift: BY_TIME.to_owned(),
+                note:
+                    "the store was damaged: nobody knows whom the last day reached; staff and alarms have what is kept"
+                        .to_owned(),
+                loud: false,
+            })?;
         }
         self.put_hold(Hold { strikes: 0, since: self.moment.wall.reading(), ..loss })?;
         let burst = self.pace.pair_interval.unwrap_or_default().saturating_mul(self.pace.pair_burst.max(1));

@@ -11,6 +11,7 @@
 
 mod answer;
 mod arrive;
+mod audit;
 mod boxtime;
 mod dispatch;
 mod drive;
@@ -18,6 +19,7 @@ mod health;
 mod hold;
 mod inbound;
 mod io;
+mod limit;
 mod loss;
 mod news;
 mod notice;
@@ -26,6 +28,7 @@ mod operate;
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
 mod soft;
+mod staff;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -35,11 +38,11 @@ pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
 
 use crate::message::{Category, Country, Number, Outcome, PersonId, Reason};
-use crate::operate::{InForce, Reply, Request};
+use crate::operate::{ErasureReport, InForce, Reply, Request};
 use crate::outbox::{OpenError, Outbox, StoreError};
 use crate::rules::Rules;
 use crate::status::Status;
-use crate::time::{Moment, Mono, Now};
+use crate::time::{BoxTime, Moment, Mono, Now};
 use crate::{outbox, pace, policy, rules, whatsapp};
 use soft::Soft;
 use std::sync::Arc;
@@ -100,9 +103,13 @@ enum Tally {
     Notice(&'static str, u64),
 }
 
-/// A repeat is recognised by the message that it repeats: settled ones are kept at least as long as any rule looks back.
-fn kept_for_repeats(outbox: outbox::Settings, rules: &rules::Settings) -> outbox::Settings {
-    let longest = rules.rules.iter().map(|rule| rule.dedupe_window).max().unwrap_or_default();
+/// A repeat is recognised by the message that it repeats, and limits count attempts: settled messages are kept at least as long as
+/// any rule or limit looks back.
+fn kept_for_counts(outbox: outbox::Settings, rules: &rules::Settings, pace: &pace::Settings) -> outbox::Settings {
+    let repeats = rules.rules.iter().map(|rule| rule.dedupe_window);
+    let surges = pace.caps.rule.iter().map(|cap| cap.window);
+    let day = pace.daily_messages.map(|_| pace::DAY);
+    let longest = repeats.chain(surges).chain(day).max().unwrap_or_default();
     outbox::Settings { keep_settled: outbox.keep_settled.max(longest), ..outbox }
 }
 
@@ -120,6 +127,8 @@ pub struct Engine {
     timezone: jiff::tz::TimeZone,
     /// The numbers of all configured contacts.
     contacts: Vec<Number>,
+    /// The same, with their groups and purposes.
+    members: Vec<staff::Member>,
     in_force: InForce,
     outbox: Outbox,
     status: Status,
@@ -146,6 +155,10 @@ pub struct Engine {
     nobody: Arc<str>,
     out: Vec<Action>,
     tally: Vec<Tally>,
+    /// Erasures of this batch, to be answered when the files are written anew.
+    erased: Vec<(u64, ErasureReport)>,
+    /// After that the files are tried again, where they could not be written anew.
+    scrub_again: BoxTime,
 }
 
 impl Engine {
@@ -162,7 +175,7 @@ impl Engine {
         seed: u64,
     ) -> Result<Engine, Failure> {
         let mut outbox = outbox;
-        outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
+        outbox.reconfigure(kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace));
         let soft = match Soft::start(&outbox, now, boot) {
             Err(error) if error.is_damage() => {
                 outbox.salvage(&error.to_string(), seed)?;
@@ -180,6 +193,7 @@ impl Engine {
             configured: rooms.pace,
             whatsapp: rooms.whatsapp,
             contacts: loss::contacts(&rooms.rules),
+            members: staff::members(&rooms.rules),
             in_force: InForce::new(moment.wall.reading(), rooms.fingerprint),
             country: rooms.rules.country,
             timezone: rooms.rules.timezone,
@@ -200,6 +214,8 @@ impl Engine {
             nobody: Arc::from(""),
             out: Vec::new(),
             tally: Vec::new(),
+            erased: Vec::new(),
+            scrub_again: BoxTime(i64::MIN),
         })
     }
 
@@ -213,15 +229,19 @@ impl Engine {
         self.rules = rules.into();
         self.inbound_full = rooms.inbound_full;
         self.policy = rooms.policy;
+        let kept = kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace);
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
         self.configured = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
         self.pace = health::lowered(&self.configured, &self.soft.health);
         self.whatsapp.health_every = rooms.whatsapp.health_every;
         // Other templates may be in the list.
         self.soft.health.due = None;
-        self.outbox.reconfigure(kept_for_repeats(rooms.outbox, &rooms.rules));
+        self.outbox.reconfigure(kept);
+        self.soft.limits.reconfigured(self.moment.boxed);
         self.contacts = loss::contacts(&rooms.rules);
         self.soft.stopped_staff.0 = -1;
+        self.members = staff::members(&rooms.rules);
+        (self.soft.stated_due, self.soft.staff_due) = (true, true);
         self.in_force = InForce::new(self.soft.peek(now).wall.reading(), rooms.fingerprint);
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;
@@ -247,14 +267,14 @@ impl Engine {
         self.running = false;
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);
-        let reply = match self.operated(0, request) {
-            Ok(()) => self.out.drain(..).find_map(|action| match action {
-                Action::Done(_, reply) => Some(reply),
-                _ => None,
-            }),
-            Err(error) => return Err(self.give_up(error)),
-        };
+        if let Err(error) = self.operated(0, request).and_then(|()| self.record()) {
+            return Err(self.give_up(error));
+        }
         self.commit()?;
+        let reply = self.finish().into_iter().find_map(|action| match action {
+            Action::Done(_, reply) => Some(reply),
+            _ => None,
+        });
         Ok(reply.unwrap_or_else(|| Reply::Refused("nothing was answered".to_owned())))
     }
 
@@ -292,6 +312,7 @@ impl Engine {
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);
         let done = inputs.iter().try_for_each(|input| self.step(input)).and_then(|()| self.turn_if_due());
+        let done = done.and_then(|()| self.record());
         if let Err(error) = done {
             self.take_back(before);
             return Err(self.give_up(error));
@@ -313,8 +334,14 @@ impl Engine {
             return Ok(self.mend()?.unwrap_or_default());
         }
         (self.stirred, self.salvaged) = (false, false);
+        Ok(self.finish())
+    }
+
+    /// The batch is true: it is counted, what was erased goes from the files, and the actions may leave.
+    fn finish(&mut self) -> Vec<Action> {
         self.count();
-        Ok(std::mem::take(&mut self.out))
+        self.scrub();
+        std::mem::take(&mut self.out)
     }
 
     /// Whether it is still open if the last batch happened: [`mend`](Self::mend) decides it, and no other inputs may come first.
@@ -348,17 +375,19 @@ impl Engine {
         if !std::mem::take(&mut self.happened) {
             return Ok(None);
         }
-        self.count();
-        Ok(Some(std::mem::take(&mut self.out)))
+        Ok(Some(self.finish()))
     }
 
     fn take_back(&mut self, before: Soft) {
         // What was asked for since by a reload stays asked for.
         let filters_changed = self.soft.filters_changed | before.filters_changed;
-        self.soft = Soft { filters_changed, disk_full: self.soft.disk_full, ..before };
+        let (stated_due, staff_due) =
+            (self.soft.stated_due | before.stated_due, self.soft.staff_due | before.staff_due);
+        self.soft = Soft { filters_changed, stated_due, staff_due, disk_full: self.soft.disk_full, ..before };
         self.stirred = true;
         self.out.clear();
         self.tally.clear();
+        self.erased.clear();
     }
 
     /// A batch of arrivals that wrote nothing changes nothing that a turn looks at, unless time does.

@@ -59,9 +59,9 @@ impl Engine {
         let (Some(found), Some(known)) = (self.outbox.found(id)?, self.outbox.known(id)?) else {
             return Ok("foreign");
         };
-        if let Some(person) = found.person {
-            self.learn(person, &KnownAs { wa_id: status.who.digits.clone(), user_id: status.who.user.clone() })?;
-        }
+        // Nobody's any more: the report holds the number of somebody who was erased.
+        let Some(person) = found.person else { return Ok("foreign") };
+        self.learn(person, &KnownAs { wa_id: status.who.digits.clone(), user_id: status.who.user.clone() })?;
         let changed = match &status.progress {
             Progress::Sent => self.went_on(&found, known, status, Outcome::Accepted)?,
             Progress::Delivered => self.went_on(&found, known, status, Outcome::Delivered)?,

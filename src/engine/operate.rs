@@ -3,6 +3,7 @@
 //! Floor: engine. Reading changes nothing; an order is committed before it is answered.
 
 mod consent;
+mod contact;
 mod explain;
 mod gauges;
 mod send;
@@ -10,7 +11,7 @@ mod send;
 use super::hold::{BY_OPERATOR, stopped_words};
 use super::soft::UNTIL;
 use super::{Action, Engine};
-use crate::message::{Number, Outcome, PersonId, Reason};
+use crate::message::{Act, Acted, Number, Outcome, PersonId, Reason};
 use crate::operate::{OutboxPage, PauseReport, Reply, Request, Target, Wait};
 use crate::outbox::{self, StoreError};
 use crate::pace;
@@ -27,7 +28,14 @@ type Answered = Result<Reply, StoreError>;
 
 impl Engine {
     pub(super) fn operated(&mut self, ticket: u64, request: &Request) -> Result<(), StoreError> {
+        if let Request::ContactErase { numbers } = request {
+            return self.contact_erase(ticket, numbers);
+        }
         let reply = self.answer_operator(request)?;
+        let own_row = matches!(request, Request::ContactExport { .. });
+        if !own_row && !request.only_looks() && !matches!(reply, Reply::Refused(_)) {
+            self.outbox.acted(Acted::new(Act::Ordered, request.name()));
+        }
         self.out.push(Action::Done(ticket, reply));
         Ok(())
     }
@@ -68,6 +76,11 @@ impl Engine {
             Request::Send(order) => self.send(order),
             Request::AcceptLoss { reason } => self.accept_loss(reason),
             Request::OutboxExport { table, after } => self.outbox_export(table, *after),
+            Request::AuditPage { after } => self.audit_page(*after),
+            Request::ContactExport { number, part, after } => self.contact_export(number, part, *after),
+            Request::ContactErase { .. } => {
+                Ok(Reply::Refused("an erasure is an order, and answered when it is done".to_owned()))
+            }
         }
     }
 
@@ -177,6 +190,9 @@ impl Engine {
             self.lift(key)?;
             self.tell_box(Reason::Due, format!("{key} goes on: {reason}"), true);
         }
+        if let Target::Rule(rule) = target {
+            self.count_rule_anew(rule)?;
+        }
         self.pause_report(target, !keys.is_empty())
     }
 
@@ -231,7 +247,7 @@ impl Engine {
 fn belongs(key: &str, target: &Target) -> bool {
     match target {
         Target::All => {
-            matches!(key, "all" | "number" | "account" | "templates")
+            matches!(key, "all" | "number" | "account" | "templates" | "people")
                 || key.starts_with("restricted:")
                 || key.starts_with("quality:")
                 || key.starts_with("country:")

@@ -3,9 +3,10 @@
 //! Floor: engine. Only ever a cache: what must survive is in the store, what is here is put back when a commit did not happen.
 
 use super::boxtime::BoxClock;
+use super::limit::{GATES, Limits};
 use crate::message::{Arrival, AttemptId, Delivery, Epoch, MessageId, PersonId, Priority, Reason};
 use crate::outbox::{Health, Hold, Outbox, StoreError};
-use crate::pace::{Circuit, Kind, SenderWindow};
+use crate::pace::{Circuit, Kind, Learned, SenderWindow};
 use crate::time::{BoxTime, Moment, Mono, Now, Wall};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub(super) struct Soft {
     pub time: BoxClock,
     pub circuit: Circuit,
     pub sender: SenderWindow,
+    pub limits: Limits,
     /// Posts without an answer: at most `uplink.max_in_flight`.
     pub in_flight: Vec<Flight>,
     /// What is to be acknowledged, in the order of arrival: at most `mqtt.receive_maximum`, which the door keeps.
@@ -72,6 +74,14 @@ pub(super) struct Soft {
     /// Contacts of the configuration who opted out, masked; and where the ledger ended when that was looked up.
     pub stopped_staff: (i64, Vec<String>),
     pub state_shown: String,
+    /// The ledger is to be compared with what the configuration states.
+    pub stated_due: bool,
+    /// It is to be looked at who of the contacts took consent back; and who did: contact, number masked.
+    pub staff_due: bool,
+    pub refusing: Vec<(String, String)>,
+    /// Rows of the audit record that the state told of, and when it may tell of more.
+    pub anchor_shown: u64,
+    pub anchor_due: BoxTime,
     pub wake: Option<BoxTime>,
     /// Turns in a row that asked for the next one at once.
     pub hurried: u32,
@@ -87,9 +97,13 @@ pub(super) struct Flight {
     pub at: BoxTime,
     /// What the caps counted it as.
     pub kind: Kind,
+    /// Where it counts as reaching its person: when the person was reached before.
+    pub reached: Option<Option<BoxTime>>,
     pub posted: Mono,
     /// The token it went with.
     pub token: Option<[u8; 8]>,
+    /// Its person was erased: the answer tells about the line and the number, and about nobody.
+    pub erased: bool,
 }
 
 /// How the session of the notice topic stands.
@@ -137,11 +151,13 @@ impl Soft {
         let moment = time.read(now);
         let second_ago = BoxTime(moment.boxed.0 - millis_of_window());
         let spent = outbox.spent_since(second_ago, crate::limits::SENDER_PER_SECOND_MAX)?;
+        let learned = outbox.learned()?.map(|(rate, since)| Learned { rate, since });
         let (holds, releasing) = Soft::of_store(outbox)?;
         Ok(Soft {
             circuit: Circuit::new(moment.boxed),
             time,
-            sender: SenderWindow::rebuilt(moment.boxed, spent),
+            sender: SenderWindow::rebuilt(moment.boxed, learned, spent),
+            limits: Limits::start(outbox, moment.boxed)?,
             in_flight: Vec::new(),
             owed: VecDeque::new(),
             held: VecDeque::new(),
@@ -178,6 +194,11 @@ impl Soft {
             receipts_due: None,
             stopped_staff: (-1, Vec::new()),
             state_shown: String::new(),
+            stated_due: true,
+            staff_due: true,
+            refusing: Vec::new(),
+            anchor_shown: 0,
+            anchor_due: moment.boxed,
             wake: Some(moment.boxed),
             hurried: 0,
         })
@@ -189,7 +210,8 @@ impl Soft {
         let releasing: Vec<String> = outbox
             .parked_holds()?
             .into_iter()
-            .filter(|key| key != UNTIL && key != CLOCK && !holds.iter().any(|hold| &hold.key == key))
+            .filter(|key| key != UNTIL && key != CLOCK && !GATES.contains(&key.as_str()))
+            .filter(|key| !holds.iter().any(|hold| &hold.key == key))
             .collect();
         Ok((holds, releasing))
     }

@@ -18,6 +18,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 const JUMP: u64 = 1_000;
 /// How long an acknowledged receipt may go uncommitted: it rides on the next commit, and costs one of its own only here.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(1);
+/// The state tells where the audit record stands at most so often, if nothing else changes: receipts tell it all the time.
+const ANCHOR: Duration = HOUSEKEEPING;
 /// Between two tries to store what the store had no room for.
 const HELD_RETRY: Duration = Duration::from_secs(1);
 /// Between two looks whether the store has room for outcomes again: receipts that the broker takes, and what is forgotten, make it.
@@ -35,10 +37,15 @@ impl Engine {
         if std::mem::take(&mut self.soft.recover) {
             self.recover()?;
         }
+        if self.soft.time.jumped() {
+            self.outbox.keep_clock()?;
+        }
         self.after_loss()?;
         self.clock()?;
+        self.staff()?;
         self.end_holds()?;
         let mut more = self.expire_due()? | self.resolve_due()? | self.release()?;
+        self.open_gates()?;
         self.retry_held()?;
         more |= self.housekeeping()?;
         self.outbox.check_slice(self.moment)?;
@@ -46,6 +53,12 @@ impl Engine {
         self.probe();
         self.ask_health()?;
         self.subscribe()?;
+        // What receipts and state tell is the record with all of this in it.
+        self.record()?;
+        if self.soft.staff_due {
+            self.staff()?;
+            self.record()?;
+        }
         self.publish_receipts()?;
         self.keep_receipts()?;
         self.publish_state()?;
@@ -298,6 +311,7 @@ impl Engine {
             "outcome": receipt.outcome,
             "reason": receipt.reason,
             "at": receipt.at.rfc3339(),
+            "audit": self.outbox.anchor(),
         });
         Publish {
             topic: format!("branchline/{}/receipt/{rule}", self.branch),
@@ -326,15 +340,18 @@ impl Engine {
         if !self.soft.subscribed {
             return Ok(());
         }
+        let limits = self.limit_holds();
         let holds: Vec<_> = self
             .soft
             .holds
             .iter()
+            .chain(&limits)
             .filter(|hold| super::soft::in_force(hold, self.moment.boxed) && hold.loud)
             .map(|hold| json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": hold.since.rfc3339()}))
+            .chain(self.refusing_state())
             .collect();
         self.look_for_stopped_staff()?;
-        let state = json!({
+        let mut state = json!({
             "state": if self.soft.stopping { "stopping" } else { "online" },
             "version": env!("CARGO_PKG_VERSION"),
             "store": self.outbox.row().store,
@@ -343,12 +360,17 @@ impl Engine {
             "store_full": !self.soft.held.is_empty() && !self.disk_is_short(),
             "holds": holds,
             "opted_out": self.soft.stopped_staff.1,
-        })
-        .to_string();
-        if state != self.soft.state_shown {
-            self.soft.state_shown.clone_from(&state);
+        });
+        let anchor = self.outbox.anchor();
+        let shown = state.to_string();
+        let stale = anchor.rows != self.soft.anchor_shown && self.soft.anchor_due <= self.moment.boxed;
+        if stale || shown != self.soft.state_shown {
+            self.soft.state_shown = shown;
+            (self.soft.anchor_shown, self.soft.anchor_due) = (anchor.rows, self.moment.boxed + ANCHOR);
+            state["audit"] = json!(anchor);
             let topic = format!("branchline/{}/state", self.branch);
-            self.out.push(Action::Publish(Publish { topic, payload: state, retain: true, receipt: None }));
+            let payload = state.to_string();
+            self.out.push(Action::Publish(Publish { topic, payload, retain: true, receipt: None }));
         }
         Ok(())
     }
@@ -370,6 +392,7 @@ impl Engine {
             deadline,
             self.outbox.next_parked(UNTIL)?,
             self.next_hold_end(),
+            self.soft.limits.next_wake(now),
             self.soft.circuit.next_wake().filter(|_| !self.soft.stopping),
             self.soft.receipts_due,
             self.next_health(),

@@ -9,6 +9,7 @@
 //! When something becomes certain, the type changes. Each type has private fields and is made in one room only: the
 //! constructor's name says which, and `tests/tidy.rs` checks that nobody else calls it.
 
+mod act;
 mod arrival;
 mod content;
 mod draft;
@@ -20,6 +21,7 @@ mod outcome;
 mod standing;
 mod wire;
 
+pub use act::{Act, Acted, Anchor, unhex};
 pub use arrival::{Arrival, Delivery, Epoch, Payload};
 pub use content::{Body, Button, Content, Header, Template};
 pub use draft::{Cleared, Confirmed, Draft, Permitted, Source, Stored, Terms, Token};

@@ -131,6 +131,8 @@ codes! {
         Superseded = "superseded",
         /// An operator dropped it.
         Dropped = "dropped",
+        /// The person was erased, and with it whom the message was for.
+        Erased = "erased",
         /// The store is full; the event is held and not acknowledged.
         StoreFull = "store-full",
         /// Gave way to something more important.
@@ -153,6 +155,12 @@ codes! {
         PairLimit = "pair-limit",
         /// `sender_per_second`.
         SenderLimit = "sender-limit",
+        /// `limits.daily_recipients`: as many people in 24 hours as the platform lets the number reach.
+        DailyLimit = "daily-limit",
+        /// `limits.daily_messages`: as many messages in 24 hours as the branch itself allows.
+        DailyMessages = "daily-messages",
+        /// `limits.caps.rule`: the rule fired so often that an operator must look at it.
+        RuleSurge = "rule-surge",
         /// `limits.caps`: this person had as many of the kind as the branch itself allows.
         OwnCap = "own-cap",
         /// As many posts in flight as allowed.

@@ -107,10 +107,16 @@ pub struct Backlog {
 /// How much of one limit is used.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LimitUse {
-    /// `sender`, `in-flight`, `store`.
+    /// `sender`, `in-flight`, `daily-recipients`, `daily-reserve`, `daily-messages`, `rule:NAME`, `store`.
     pub limit: String,
     /// 0 to 1.
     pub used: f64,
+    /// How many are used.
+    pub taken: u64,
+    /// How many are left.
+    pub free: u64,
+    /// Of what, for people.
+    pub note: String,
 }
 
 /// One hold.

@@ -61,6 +61,8 @@ const STEPS: &[Step] = &[
              AND EXISTS (SELECT 1 FROM person WHERE id = l.person)
              AND EXISTS (SELECT 1 FROM ledger AS i INDEXED BY ledger_person
                          WHERE i.sender = l.sender AND i.person = l.person AND i.id = l.id)
+             AND (source <> 'configuration' OR EXISTS (SELECT 1 FROM ledger AS i INDEXED BY ledger_stated
+                         WHERE i.source = 'configuration' AND i.person = l.person AND i.purpose = l.purpose AND i.id = l.id))
              AND (at_wall IS NOT NULL OR EXISTS (SELECT 1 FROM ledger AS i INDEXED BY ledger_undated
                          WHERE i.at_wall IS NULL AND i.id = l.id))
          FROM ledger AS l WHERE id > ?1 ORDER BY id LIMIT ?2" },
@@ -68,7 +70,9 @@ const STEPS: &[Step] = &[
         "SELECT person, pair_started BETWEEN 0 AND ?3 AND pair_last BETWEEN 0 AND ?3 AND pair_count >= 0 AND strikes >= 0
              AND EXISTS (SELECT 1 FROM person WHERE id = l.person)
              AND (due IS NULL OR EXISTS (SELECT 1 FROM lane AS i INDEXED BY lane_due
-                  WHERE i.sender = 1 AND i.rank = l.rank AND i.due = l.due AND i.person = l.person))
+                  WHERE i.sender = 1 AND i.rank = l.rank AND i.rule = l.rule AND i.due = l.due AND i.person = l.person))
+             AND (reached IS NULL OR reached <= ?3 AND EXISTS (SELECT 1 FROM lane AS i INDEXED BY lane_reached
+                  WHERE i.sender = 1 AND i.reached = l.reached AND i.person = l.person))
          FROM lane AS l WHERE sender = 1 AND person > ?1 ORDER BY person LIMIT ?2" },
     Step { name: "message", text: false, sql:
         "SELECT id, state BETWEEN 0 AND 4 AND rank BETWEEN 0 AND 3 AND arrived BETWEEN 0 AND ?3 AND changed BETWEEN 0 AND ?3
@@ -94,6 +98,8 @@ const STEPS: &[Step] = &[
                      WHERE i.state IN (1, 2) AND i.state = 2 AND i.due = m.due AND i.id = m.id)
                  WHEN 3 THEN outcome = 'stored' AND wamid IS NULL AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_parked
                      WHERE i.state = 3 AND i.hold = m.hold AND i.due = m.due AND i.id = m.id)
+                     AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_aside
+                     WHERE i.state = 3 AND i.person = m.person AND i.id = m.id)
                  ELSE outcome <> 'stored' END
          FROM message AS m WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "content", text: false, sql:
@@ -101,7 +107,7 @@ const STEPS: &[Step] = &[
              AND EXISTS (SELECT 1 FROM message WHERE id = c.message)
          FROM content AS c WHERE message > ?1 AND ?3 >= 0 ORDER BY message LIMIT ?2" },
     Step { name: "attempt", text: false, sql:
-        "SELECT id, boxed BETWEEN 0 AND ?3 AND spent BETWEEN 0 AND 2 AND length(boot) + length(coalesce(reason, '')) >= 0
+        "SELECT id, boxed BETWEEN 0 AND ?3 AND spent BETWEEN 0 AND 3 AND length(boot) + length(coalesce(reason, '')) >= 0
              AND EXISTS (SELECT 1 FROM message WHERE id = a.message)
              AND EXISTS (SELECT 1 FROM attempt AS i INDEXED BY attempt_message WHERE i.message = a.message AND i.id = a.id)
          FROM attempt AS a WHERE id > ?1 ORDER BY id LIMIT ?2" },
@@ -120,8 +126,13 @@ const STEPS: &[Step] = &[
     Step { name: "repeat", text: false, sql:
         "SELECT slot, typeof(serial) = 'integer' AND length(print) > 0 FROM repeat
          WHERE slot > ?1 AND ?3 >= 0 ORDER BY slot LIMIT ?2" },
+    Step { name: "audit", text: false, sql:
+        "SELECT first, count > 0 AND boxed BETWEEN 0 AND ?3 AND length(before) = 32 AND length(rows) > 0
+             AND typeof(before) = 'blob' AND typeof(rows) = 'blob' FROM audit
+         WHERE first > ?1 ORDER BY first LIMIT ?2" },
     Step { name: "box", text: false, sql:
-        "SELECT one, length(store) > 0 AND commits >= 0 AND boxed BETWEEN 0 AND ?3 AND json_valid(filters) FROM box
+        "SELECT one, length(store) > 0 AND commits >= 0 AND boxed BETWEEN 0 AND ?3 AND json_valid(filters)
+             AND audit_rows >= tail_rows AND tail_rows >= 0 AND length(audit_head) = 32 AND length(tail) >= 32 FROM box
          WHERE one > ?1 ORDER BY one LIMIT ?2" },
     Step { name: "sender", text: false, sql:
         "SELECT id, length(phone_number_id) >= 0 FROM sender WHERE id > ?1 AND ?3 >= 0 ORDER BY id LIMIT ?2" },
@@ -251,12 +262,13 @@ mod tests {
     use crate::outbox::schema;
 
     const ROWS: &str = "
-        INSERT INTO box VALUES (1, 'k3f9', 0, 0, 0, '', 0, 0, 0, '[]');
-        INSERT INTO sender VALUES (1, '106540352242922');
+        INSERT INTO box VALUES (1, 'k3f9', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32));
+        INSERT INTO audit VALUES (1, 1, 0, zeroblob(32), x'01');
+        INSERT INTO sender (id, phone_number_id) VALUES (1, '106540352242922');
         INSERT INTO person VALUES (1, '5521987650001');
         INSERT INTO alias VALUES ('5521987650001', 0, 1);
-        INSERT INTO lane (sender, person, rank, due) VALUES (1, 1, 2, 0);
-        INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'till', '', NULL, NULL, 0, NULL);
+        INSERT INTO lane (sender, person, rank, due, reached) VALUES (1, 1, 2, 0, 0);
+        INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'configuration', '', NULL, NULL, 0, NULL);
         INSERT INTO repeat VALUES (1, 1, x'01');
         INSERT INTO heard VALUES (-5, 0);
         INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, wamid_hash, purpose,
@@ -289,12 +301,15 @@ mod tests {
         for (index, table) in [
             ("alias_person", "alias"),
             ("lane_due", "lane"),
+            ("lane_reached", "lane"),
             ("ledger_person", "ledger"),
+            ("ledger_stated", "ledger"),
             ("ledger_undated", "ledger"),
             ("message_waiting", "message"),
             ("message_expiry", "message"),
             ("message_open", "message"),
             ("message_parked", "message"),
+            ("message_aside", "message"),
             ("message_dedupe", "message"),
             ("message_subject", "message"),
             ("message_wamid", "message"),
@@ -311,6 +326,7 @@ mod tests {
         for (change, table) in [
             ("UPDATE repeat SET print = 'x', serial = 'y'", "repeat"),
             ("UPDATE box SET filters = 'x'", "box"),
+            ("UPDATE audit SET before = x'00'", "audit"),
             ("UPDATE message SET state = 1 WHERE id = 1", "message"),
             ("UPDATE attempt SET answered = 5", "message"),
         ] {

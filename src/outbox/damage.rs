@@ -2,11 +2,12 @@
 //!
 //! Floor: rooms. The daemon never refuses to work for it, and never sends for it what it would not have sent.
 
+use super::audit::KeyFile;
 use super::mark::Mark;
 use super::open::{self, Evidence, Opened, Trouble, leave_as_it_is};
 use super::salvage::{self, Known};
 use super::stops::{Found, Stops};
-use super::{LIFT_ALL, LOSS, OpenError, Outbox, Settings, StoreError, aside, schema, stopped};
+use super::{LIFT_ALL, LOSS, OpenError, Outbox, Settings, StoreError, aside, schema, scrub, stopped};
 use crate::message::Reason;
 use crate::time::{BoxTime, millis};
 use rusqlite::{Connection, params};
@@ -47,6 +48,7 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
     salvage::forget_unfinished(&path).map_err(|why| OpenError::File { path: path.clone(), why: why.to_string() })?;
     let mark = Mark::read(&lock);
     let (mut stops, mut list) = Stops::load(&path)?;
+    let audit_key = KeyFile::load(&path)?;
     let evidence = Evidence { mark: mark.clone(), list: (list == Found::Intact).then_some(stops.commits) };
     let opened = match open::open(&settings, letters, &evidence) {
         Ok(opened) => opened,
@@ -63,7 +65,7 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
         list = Found::Damaged;
     }
     let ids = mark.map_or([0, 0], |mark| [mark.message, mark.attempt]);
-    let mut outbox = Outbox::of(settings, opened, stops, lock);
+    let mut outbox = Outbox::of(settings, opened, stops, audit_key, lock);
     match outbox.settle_in(ids, list).map_err(|error| outbox.judged(error)) {
         Err(error) if error.is_damage() => {
             outbox.listed = list;
@@ -83,8 +85,9 @@ fn again(settings: &Settings, letters: u64) -> Result<Opened, OpenError> {
 }
 
 impl Outbox {
-    fn of(settings: Settings, opened: Opened, stops: Stops, lock: File) -> Outbox {
+    fn of(settings: Settings, opened: Opened, stops: Stops, audit_key: KeyFile, lock: File) -> Outbox {
         let Opened { db, row, sender } = opened;
+        let scrub_due = scrub::marker(&settings.path).exists();
         Outbox {
             db,
             settings,
@@ -95,6 +98,7 @@ impl Outbox {
             displaceable_rank: 0,
             next_receipt: 0,
             next_repeat: 0,
+            turns: super::turns::Turns::default(),
             surely_fit: 0,
             forgettable: Vec::new(),
             more_forgettable: true,
@@ -108,6 +112,10 @@ impl Outbox {
             checked: super::check::Progress::default(),
             found_sound: None,
             listed_again: None,
+            scrub_due,
+            acted: Vec::new(),
+            audit_key,
+            audit_looked: BoxTime(i64::MIN),
             #[cfg(test)]
             fault: super::Fault::default(),
             lock,
@@ -175,8 +183,10 @@ impl Outbox {
             message: self.last_message,
             attempt: self.last_attempt,
             receipt: self.next_receipt,
+            audit: self.row.audit,
         };
         self.stops.taken_back();
+        self.audited(false);
         if self.attached {
             leave_as_it_is(&self.db);
         }

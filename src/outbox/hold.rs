@@ -76,7 +76,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Sets a message aside for `hold`; `until` for holds that end by time.
+    /// Sets a message aside for `hold`; `until` for messages with a time of their own. The others come back most urgent first.
     pub fn park(
         &mut self,
         id: MessageId,
@@ -85,29 +85,25 @@ impl Outbox {
         until: Option<BoxTime>,
     ) -> Result<(), StoreError> {
         self.write()?
-            .prepare_cached("UPDATE message SET state = ?1, hold = ?2, reason = ?3, due = ?4 WHERE id = ?5")?
-            .execute(params![state::PARKED, hold, reason.code(), until.map_or(0, |at| at.0), id.0])?;
+            .prepare_cached(
+                "UPDATE message SET state = ?1, hold = ?2, reason = ?3, due = coalesce(?4, rank) WHERE id = ?5",
+            )?
+            .execute(params![state::PARKED, hold, reason.code(), until.map(|at| at.0), id.0])?;
         Ok(())
     }
 
     /// Takes back at most 256 messages that are parked for `hold` and due by `until`, and names their people.
     pub fn release_parked(&mut self, hold: &str, until: BoxTime) -> Result<Vec<PersonId>, StoreError> {
-        let found: Vec<(i64, i64)> = self
+        let found: Vec<(MessageId, PersonId)> = self
             .db
-            .prepare_cached("SELECT id, person FROM message WHERE state = 3 AND hold = ?1 AND due <= ?2 LIMIT 256")?
-            .query_map(params![hold, until.0], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .prepare_cached(
+                "SELECT id, person FROM message INDEXED BY message_parked WHERE state = 3 AND hold = ?1 AND due <= ?2
+                 ORDER BY due, id LIMIT 256",
+            )?
+            .query_map(params![hold, until.0], |row| Ok((MessageId(row.get(0)?), PersonId(row.get(1)?))))?
             .collect::<Result<_, _>>()?;
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
-        found.iter().try_for_each(|(id, _)| self.must_stand(MessageId(*id), &[state::PARKED]))?;
-        let mut release = self
-            .write()?
-            .prepare_cached("UPDATE message SET state = 0, hold = NULL, reason = 'due', due = 0 WHERE id = ?1")?;
-        for (id, _) in &found {
-            release.execute([id])?;
-        }
-        let mut people: Vec<_> = found.into_iter().map(|(_, person)| PersonId(person)).collect();
+        self.unpark(found.iter().map(|(id, _)| *id))?;
+        let mut people: Vec<_> = found.into_iter().map(|(_, person)| person).collect();
         people.sort_unstable();
         people.dedup();
         Ok(people)

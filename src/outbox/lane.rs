@@ -1,9 +1,9 @@
-//! Lanes: what hangs on one (sender, person), and whose turn is next.
+//! Lanes: what hangs on one (sender, person).
 //!
 //! Floor: rooms.
 
 use super::{Outbox, StoreError};
-use crate::message::{MessageId, Pair, PersonId, Priority};
+use crate::message::{Act, Acted, Pair, PersonId};
 use crate::time::{BoxTime, Wall};
 use rusqlite::{OptionalExtension, params};
 
@@ -16,6 +16,8 @@ pub struct Lane {
     pub pair: Pair,
     /// What left lately, as the caps count it: `pace` reads and writes it.
     pub recent: Vec<u8>,
+    /// When a template left last outside the service window.
+    pub reached: Option<BoxTime>,
     /// Messages of `held_rank` and below wait until here (a back-off, an unknown).
     pub held_until: BoxTime,
     /// The most urgent rank that waits.
@@ -30,76 +32,21 @@ pub struct Lane {
     pub window_until: Option<Wall>,
 }
 
+/// The message whose turn is next for a person.
+struct Head {
+    rank: i64,
+    due: BoxTime,
+    rule: String,
+}
+
 impl Outbox {
-    /// The lane whose turn is next at `now`: most urgent first, then the one that has been able to go for longest.
-    pub fn next_lane(&self, now: BoxTime) -> Result<Option<Lane>, StoreError> {
-        // Each part is one seek, and none is asked after the first that finds somebody.
-        let mut pick = self.db.prepare_cached(
-            "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank, marketing_stopped,
-                 undeliverable, not_before, window_wall, recent
-             FROM lane WHERE sender = ?1 AND person = (
-                 SELECT person FROM (SELECT person FROM lane INDEXED BY lane_due
-                     WHERE sender = ?1 AND rank = 0 AND due <= ?2 ORDER BY due LIMIT 1)
-                 UNION ALL SELECT person FROM (SELECT person FROM lane INDEXED BY lane_due
-                     WHERE sender = ?1 AND rank = 1 AND due <= ?2 ORDER BY due LIMIT 1)
-                 UNION ALL SELECT person FROM (SELECT person FROM lane INDEXED BY lane_due
-                     WHERE sender = ?1 AND rank = 2 AND due <= ?2 ORDER BY due LIMIT 1)
-                 UNION ALL SELECT person FROM (SELECT person FROM lane INDEXED BY lane_due
-                     WHERE sender = ?1 AND rank = 3 AND due <= ?2 ORDER BY due LIMIT 1)
-                 LIMIT 1)",
-        )?;
-        Ok(pick.query_row(params![self.sender.0, now.0], read).optional()?)
-    }
-
-    /// A lane that had nothing to send is written back with another turn: one that comes up again at once is an index's that is
-    /// damaged, and would come up for ever.
-    pub fn moved_on(&self, person: PersonId, now: BoxTime) -> Result<(), StoreError> {
-        match self.next_lane(now)? {
-            Some(lane) if lane.person == person => {
-                Err(StoreError::contradiction("an index names a turn that nobody has"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// As [`next_turn`](Self::next_turn) where nobody's turn has come: an index that says otherwise names somebody who is not
-    /// there, and would wake the engine for ever.
-    pub fn next_turn_after(&self, now: BoxTime) -> Result<Option<BoxTime>, StoreError> {
-        let next = self.next_turn()?;
-        if next.is_some_and(|due| due <= now) {
-            return Err(StoreError::contradiction("an index names a turn of a person who is not there"));
-        }
-        Ok(next)
-    }
-
-    /// When the next lane's turn comes; `None` if nothing waits for time alone.
-    pub fn next_turn(&self) -> Result<Option<BoxTime>, StoreError> {
-        let mut pick = self.db.prepare_cached(
-            "SELECT due FROM lane INDEXED BY lane_due WHERE sender = ?2 AND rank = ?1 AND due IS NOT NULL ORDER BY due LIMIT 1",
-        )?;
-        let mut soonest = None;
-        for priority in Priority::ALL {
-            let due: Option<i64> = pick.query_row([priority.rank(), self.sender.0], |row| row.get(0)).optional()?;
-            soonest = soonest.into_iter().chain(due).min();
-        }
-        Ok(soonest.map(BoxTime))
-    }
-
     /// The lane of a person; an empty one where nothing hangs on it yet.
     pub fn lane(&self, person: PersonId) -> Result<Lane, StoreError> {
-        let found = self
-            .db
-            .prepare_cached(
-                "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank, marketing_stopped,
-                     undeliverable, not_before, window_wall, recent
-                 FROM lane WHERE sender = ?1 AND person = ?2",
-            )?
-            .query_row(params![self.sender.0, person.0], read)
-            .optional()?;
-        Ok(found.unwrap_or(Lane {
+        Ok(self.find_lane(person)?.unwrap_or(Lane {
             person,
             pair: Pair::default(),
             recent: Vec::new(),
+            reached: None,
             held_until: BoxTime(0),
             held_rank: 0,
             marketing_stopped: false,
@@ -109,28 +56,48 @@ impl Outbox {
         }))
     }
 
+    pub(super) fn find_lane(&self, person: PersonId) -> Result<Option<Lane>, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank, marketing_stopped,
+                     undeliverable, not_before, window_wall, recent, reached
+                 FROM lane WHERE sender = ?1 AND person = ?2",
+            )?
+            .query_row(params![self.sender.0, person.0], read)
+            .optional()?)
+    }
+
     /// Writes the lane back and works out its turn: `pair_ready` is when the pair limit lets the next message go, `busy`
     /// that one is on its way.
     pub fn settle_lane(&mut self, lane: Lane, pair_ready: BoxTime, busy: bool) -> Result<(), StoreError> {
         let head = if busy { None } else { self.head(lane.person)? };
-        let turn = head.map(|(_, rank, due)| {
-            let held = if rank >= lane.held_rank { lane.held_until.0 } else { 0 };
-            (rank, due.0.max(pair_ready.0).max(held))
+        let turn = head.map(|head| {
+            let held = if head.rank >= lane.held_rank { lane.held_until.0 } else { 0 };
+            (head.rank, head.due.0.max(pair_ready.0).max(held), head.rule)
         });
+        let (rank, due, rule) = match &turn {
+            Some((rank, due, rule)) => {
+                self.turns.note(*rank, rule, *due);
+                (*rank, Some(*due), rule.as_str())
+            }
+            None => (0, None, ""),
+        };
         let (sender, seen) = (self.sender.0, self.row.boxed.0);
         self.write()?
             .prepare_cached(
                 "INSERT INTO lane (sender, person, rank, due, pair_started, pair_count, strikes, held_until, held_rank,
-                     pair_last, seen, recent)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                     pair_last, seen, recent, reached, rule)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
                  ON CONFLICT DO UPDATE SET rank = ?3, due = ?4, pair_started = ?5, pair_count = ?6, strikes = ?7,
-                                           held_until = ?8, held_rank = ?9, pair_last = ?10, seen = ?11, recent = ?12",
+                                           held_until = ?8, held_rank = ?9, pair_last = ?10, seen = ?11, recent = ?12,
+                                           reached = ?13, rule = ?14",
             )?
             .execute(params![
                 sender,
                 lane.person.0,
-                turn.map_or(0, |(rank, _)| rank),
-                turn.map(|(_, due)| due),
+                rank,
+                due,
                 lane.pair.started.0,
                 lane.pair.count,
                 lane.pair.strikes,
@@ -139,20 +106,22 @@ impl Outbox {
                 lane.pair.last.0,
                 seen,
                 lane.recent,
+                lane.reached.map(|at| at.0),
+                rule,
             ])?;
         Ok(())
     }
 
     /// The message whose turn is next for a person: most urgent, then oldest.
-    pub fn head(&self, person: PersonId) -> Result<Option<(MessageId, i64, BoxTime)>, StoreError> {
+    fn head(&self, person: PersonId) -> Result<Option<Head>, StoreError> {
         Ok(self
             .db
             .prepare_cached(
-                "SELECT id, rank, due FROM message INDEXED BY message_waiting
+                "SELECT rank, due, rule FROM message INDEXED BY message_waiting
                  WHERE state = 0 AND sender = ?1 AND person = ?2 ORDER BY rank, id LIMIT 1",
             )?
             .query_row(params![self.sender.0, person.0], |row| {
-                Ok((MessageId(row.get(0)?), row.get(1)?, BoxTime(row.get(2)?)))
+                Ok(Head { rank: row.get(0)?, due: BoxTime(row.get(1)?), rule: row.get(2)? })
             })
             .optional()?)
     }
@@ -169,6 +138,8 @@ impl Outbox {
 
     /// The person told the platform to stop (or to resume) marketing.
     pub fn set_marketing_stopped(&mut self, person: PersonId, stopped: bool) -> Result<(), StoreError> {
+        let act = if stopped { Act::MarketingStopped } else { Act::MarketingResumed };
+        self.acted(Acted { person: Some(person), ..Acted::new(act, "") });
         self.note(person, "marketing_stopped", i64::from(stopped))?;
         self.list_marketing(person, stopped)
     }
@@ -216,5 +187,6 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Lane> {
         not_before: row.get::<_, Option<i64>>(9)?.map(BoxTime),
         window_until: row.get::<_, Option<i64>>(10)?.map(Wall),
         recent: row.get(11)?,
+        reached: row.get::<_, Option<i64>>(12)?.map(BoxTime),
     })
 }

@@ -3,9 +3,12 @@
 //! Floor: rooms. What follows from it is decided by `policy`.
 
 use super::{Lane, Outbox, StoreError};
-use crate::message::{ALL, GrantFact, LedgerAction, LedgerEntry, PersonId, START_WORD, STOP_WORD, Standing};
+use crate::message::{
+    ALL, Act, Acted, GrantFact, LedgerAction, LedgerEntry, PersonId, START_WORD, STOP_WORD, Standing,
+};
 use crate::time::{BoxTime, Moment, Wall};
 use rusqlite::{OptionalExtension, params};
+use std::sync::Arc;
 
 /// One line of the ledger as it is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,6 +69,9 @@ impl Outbox {
         ])?;
         let seq = db.last_insert_rowid();
         self.list_consent(person, entry)?;
+        let act = if entry.action == LedgerAction::Grant { Act::Granted } else { Act::Revoked };
+        let event = event.map(Arc::from);
+        self.acted(Acted { person: Some(person), event, ..Acted::new(act, &entry.purpose) });
         Ok(GrantFact { seq, at, expires: entry.expires })
     }
 
@@ -151,6 +157,15 @@ impl Outbox {
     /// The last place in the ledger: whoever keeps what follows from it knows whether there is more.
     pub fn ledger_end(&self) -> Result<i64, StoreError> {
         Ok(self.db.prepare_cached("SELECT coalesce(max(id), 0) FROM ledger")?.query_row([], |row| row.get(0))?)
+    }
+
+    /// Of whom, and for what, the configuration stated consent at some time.
+    pub fn stated(&self) -> Result<Vec<(PersonId, String)>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT DISTINCT person, purpose FROM ledger INDEXED BY ledger_stated WHERE source = 'configuration'",
+        )?;
+        let rows = query.query_map([], |row| Ok((PersonId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// All lines of one person, oldest first.

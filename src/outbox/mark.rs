@@ -6,13 +6,13 @@
 
 use super::BoxRow;
 use super::damage::Damage;
-use crate::message::hex;
+use crate::message::{Anchor, hex};
 use crate::time::Clock;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 /// Bytes of the mark: always the same, so that one write within one page replaces it whole.
-const LENGTH: usize = 192;
+const LENGTH: usize = 320;
 const NAME: &str = "branchline-mark-1";
 
 /// What the last commit was.
@@ -27,6 +27,8 @@ pub(super) struct Mark {
     /// The highest ids that were given away: none is given twice, whatever is lost.
     pub message: i64,
     pub attempt: i64,
+    /// Where the audit record stood: no number of a row is given twice.
+    pub audit: Anchor,
     /// A digest of the whole `box` row.
     pub row: String,
 }
@@ -40,14 +42,15 @@ impl Mark {
             boxed: row.boxed.0,
             message,
             attempt,
+            audit: row.audit,
             row: digest_of(row),
         }
     }
 
     /// Fails silently: a mark that is missing or old only tells less.
     pub fn write(&self, file: &File) {
-        let Mark { store, schema, commits, boxed, message, attempt, row } = self;
-        let text = format!("{NAME} {store} {schema} {commits} {boxed} {message} {attempt} {row}");
+        let Mark { store, schema, commits, boxed, message, attempt, audit, row } = self;
+        let text = format!("{NAME} {store} {schema} {commits} {boxed} {message} {attempt} {audit} {row}");
         let mut line = format!("{text} {}", digest(text.as_bytes())).into_bytes();
         line.resize(LENGTH - 1, b' ');
         line.push(b'\n');
@@ -66,7 +69,8 @@ impl Mark {
         let mut number = || words.next()?.parse().ok();
         let (schema, commits, boxed) = (number()?, number()?, number()?);
         let (message, attempt) = (number()?, number()?);
-        Some(Mark { store, schema, commits, boxed, message, attempt, row: words.next()?.to_owned() })
+        let audit = words.next()?.parse().ok()?;
+        Some(Mark { store, schema, commits, boxed, message, attempt, audit, row: words.next()?.to_owned() })
     }
 
     /// What a row of the store says against it.
@@ -84,11 +88,15 @@ impl Mark {
 
 fn digest_of(row: &BoxRow) -> String {
     let trusted = matches!(row.wall, Clock::Trusted(_));
-    let BoxRow { store, commits, boxed, mono, boot, wall, receipts_taken, filters } = row;
+    // The tail is part of what the anchor is computed from.
+    let BoxRow { store, commits, boxed, mono, boot, wall, receipts_taken, filters, audit, tail: _ } = row;
     let wall = wall.reading().0;
     digest(
-        format!("{store} {commits} {} {} {boot} {wall} {trusted} {receipts_taken} {filters:?}", boxed.0, mono.0)
-            .as_bytes(),
+        format!(
+            "{store} {commits} {} {} {boot} {wall} {trusted} {receipts_taken} {filters:?} {audit}",
+            boxed.0, mono.0
+        )
+        .as_bytes(),
     )
 }
 
@@ -113,6 +121,8 @@ mod tests {
             wall: Clock::Trusted(Wall(1)),
             receipts_taken: 3,
             filters: vec!["pos/#".into()],
+            audit: Anchor { rows: 4, head: [3; 32] },
+            tail: crate::outbox::Piece::default(),
         }
     }
 

@@ -5,8 +5,8 @@
 use super::{Outbox, StoreError, WhenFull, schema::state};
 use crate::limits;
 use crate::message::{
-    AttemptId, Category, Cleared, Confirmed, Content, Draft, MessageId, Number, Outcome, Permitted, PersonId, Priority,
-    Reason, Source, Stored, Terms, Token,
+    Act, Acted, AttemptId, Category, Cleared, Confirmed, Content, Draft, MessageId, Number, Outcome, Permitted,
+    PersonId, Priority, Reason, Source, Stored, Terms, Token,
 };
 use crate::time::{BoxTime, Moment, Wall, millis};
 use rusqlite::{OptionalExtension, Row, params};
@@ -108,10 +108,12 @@ pub struct Attempt {
 pub enum Spent {
     /// Surely not sent: nothing.
     Refunded = 0,
-    /// Answered: all of it.
+    /// Taken: all of it.
     Kept = 1,
     /// All of it, and nobody knows whether the message arrived: counted for `on_unknown`.
     Unknown = 2,
+    /// Refused: pair and sender. It reached nobody, so the day and the caps count nothing.
+    Refused = 3,
 }
 
 /// Until when a draft is of use.
@@ -264,6 +266,8 @@ impl Outbox {
         self.surely_fit = self.surely_fit.saturating_sub(1);
         self.last_message = self.last_message.max(id);
         self.add_receipt(id, Outcome::Unreadable, reason.code(), wall)?;
+        let acted = Acted::new(Act::Unreadable, reason.code());
+        self.acted(Acted { message: Some(MessageId(id)), event: source.event.clone(), ..acted });
         Ok(MessageId(id))
     }
 
@@ -324,6 +328,12 @@ impl Outbox {
             self.forgettable(id);
         }
         self.surely_fit = self.surely_fit.saturating_sub(1);
+        self.acted(Acted {
+            message: Some(MessageId(id)),
+            person: Some(person),
+            event: source.event.clone(),
+            ..Acted::new(Act::of(told.outcome), told.reason.code())
+        });
         Ok(MessageId(id))
     }
 
@@ -409,6 +419,9 @@ impl Outbox {
             return Err(StoreError::contradiction("a message whose turn it is does not wait, or was taken before"));
         }
         self.last_attempt = self.last_attempt.max(attempt.0);
+        let repeats = number > 1 && self.unknown_attempts(message.id())? > 0;
+        let act = if repeats { Act::Repeated } else { Act::Sent };
+        self.acted(Acted { message: Some(message.id()), person: Some(message.person()), ..Acted::new(act, "") });
         Ok(Cleared::by_outbox(message, attempt, confirmed, token))
     }
 
@@ -490,6 +503,7 @@ impl Outbox {
                      tries = tries - ?4, wamid = NULL, wamid_hash = NULL WHERE id = ?5",
             )?
             .execute(params![due.0, reason.code(), detail, i64::from(!counted), id.0])?;
+        self.acted(Acted { message: Some(id), ..Acted::new(Act::Again, reason.code()) });
         Ok(())
     }
 
@@ -534,6 +548,7 @@ impl Outbox {
                 id.0,
                 settling.wamid.map(super::notice::hash),
             ])?;
+        self.acted(Acted { message: Some(id), ..Acted::new(Act::of(settling.outcome), settling.reason.code()) });
         self.add_receipt(id.0, settling.outcome, settling.reason.code(), wall)
     }
 

@@ -12,12 +12,16 @@
 //!              └── refused for now, surely not sent, repeated
 //! ```
 //!
-//! Every person with something to send has one row in `lane` whose `due` says when its next message may go. So the next
-//! sendable message is one index seek away however many others are held.
+//! Every person with something to send has one row in `lane` whose `due` says when its next message may go, of which rank and
+//! rule. So the next sendable message is one index seek away however many others are held, and rules take turns.
 
 mod aside;
+mod audit;
+mod beside;
 mod check;
+mod contact;
 mod damage;
+mod day;
 mod error;
 mod export;
 mod health;
@@ -40,12 +44,15 @@ mod retain;
 mod rows;
 mod salvage;
 mod schema;
+mod scrub;
 mod settings;
 mod stopped;
 mod stops;
 mod tables;
+mod turns;
 
 pub use aside::set_aside;
+pub use audit::Piece;
 pub use error::{OpenError, StoreError};
 pub use health::Health;
 pub use hold::Hold;
@@ -56,10 +63,10 @@ pub use message::{Attempt, Found, Recorded, Settling, Size, Spent};
 pub use notice::{Known, State};
 pub use open::{folder, free_space};
 pub use receipt::{Receipt, Report};
-pub use salvage::{LIFT_ALL, LOSS};
+pub use salvage::{LIFT_ALL, LOSS, REACHED_UNKNOWN};
 pub use settings::*;
 
-use crate::message::SenderId;
+use crate::message::{Acted, Anchor, SenderId};
 use crate::time::{BoxTime, Clock, Moment, Mono};
 use open::{beside, connect, finish_swap, page_count, read_box, sync_folder};
 use rusqlite::{Connection, params};
@@ -88,6 +95,10 @@ pub struct BoxRow {
     pub receipts_taken: i64,
     /// Filters that the broker's session may hold.
     pub filters: Vec<String>,
+    /// Where the audit record stands.
+    pub audit: Anchor,
+    /// Its last rows, which fit beside all this on one page: how many, the head before them, and they themselves.
+    pub tail: Piece,
 }
 
 /// What shall go wrong in a test.
@@ -137,8 +148,17 @@ pub struct Outbox {
     receipt_floor: i64,
     /// How the list was found; intact as soon as the store is open.
     listed: stops::Found,
+    /// Whose turn is next: only a cache.
+    turns: turns::Turns,
     /// Where the whole check stands.
     checked: check::Progress,
+    /// Rows that were deleted for an erasure are still to be removed from the files.
+    scrub_due: bool,
+    /// What was decided in this transaction and is no row of the audit record yet.
+    acted: Vec<Acted>,
+    audit_key: audit::KeyFile,
+    /// The audit record is looked at for what is past its time after that.
+    audit_looked: BoxTime,
     /// The commit after which the whole check found nothing, because a statement had been refused.
     found_sound: Option<i64>,
     /// Entries of a list of stops that had to be made again, until that is told.
@@ -191,6 +211,7 @@ impl Outbox {
         } else {
             self.stops.taken_back()
         }
+        self.audited(happened);
         Ok(happened)
     }
 
@@ -206,36 +227,58 @@ impl Outbox {
 
     /// What was remembered of the store's content is read again.
     fn forget_caches(&mut self) -> Result<(), StoreError> {
-        self.displaceable.clear();
-        self.forgettable.clear();
-        self.more_forgettable = true;
+        self.forget_found();
         self.next_receipt = (self.last_receipt()? + 1).max(self.receipt_floor);
         self.next_repeat = self.last_repeat()? + 1;
         Ok(())
     }
 
+    /// Messages that were found for later are looked for again.
+    fn forget_found(&mut self) {
+        self.displaceable.clear();
+        self.turns.forget();
+        self.forgettable.clear();
+        self.more_forgettable = true;
+    }
+
     /// After a failed sync the pages of the file cannot be trusted to be on the disk, whatever a later sync says: the store is
     /// copied to a new, synced file, which takes the place of the old one.
     pub fn rebuild(&mut self) -> Result<(), OpenError> {
+        self.rewrite(false)
+    }
+
+    /// The same; the old file and its log are overwritten if they shall be.
+    fn rewrite(&mut self, overwritten: bool) -> Result<(), OpenError> {
         if !self.attached {
             self.reopen()?;
         }
         let path = self.settings.path.clone();
         let (copy, whole) = (beside(&path, "copy"), beside(&path, "whole"));
         let io = |why: std::io::Error| OpenError::File { path: path.clone(), why: why.to_string() };
-        match std::fs::remove_file(&copy) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
-        }
+        open::remove(&copy).and_then(|()| open::remove(&open::suffixed(&copy, "-wal"))).map_err(io)?;
         let target = copy
             .to_str()
             .ok_or_else(|| OpenError::File { path: copy.clone(), why: "the path is not UTF-8".to_owned() })?;
         if let Err(error) = self.db.execute("VACUUM INTO ?1", [target]) {
             return Err(OpenError::Store { path, error: self.judged(error.into()) });
         }
+        // Its head says that there is no log, as in no store of ours: should the power go before it is opened as one, it would be
+        // taken for damaged.
+        let log = |db: &Connection| db.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL");
+        if let Err(error) = Connection::open(&copy).and_then(|db| log(&db)) {
+            return Err(OpenError::Store { path, error: error.into() });
+        }
         File::open(&copy).and_then(|file| file.sync_all()).map_err(io)?;
         // From here on the copy is the store: whatever stops us, `finish_swap` puts it into its place before anything else.
         std::fs::rename(&copy, &whole).and_then(|()| sync_folder(&path)).map_err(io)?;
+        if overwritten {
+            // Closing it must not move the log into the file.
+            open::leave_as_it_is(&self.db);
+            self.detach()?;
+            #[cfg(test)]
+            power::step().map_err(io)?;
+            scrub::overwrite(&path).and_then(|()| scrub::overwrite(&open::suffixed(&path, "-wal"))).map_err(io)?;
+        }
         #[cfg(test)]
         {
             self.fault.rebuilt += 1;
@@ -293,6 +336,11 @@ impl Outbox {
         Ok(&self.db)
     }
 
+    /// This batch is committed for the sake of the clocks' readings alone.
+    pub fn keep_clock(&mut self) -> Result<(), StoreError> {
+        self.write().map(drop)
+    }
+
     /// Makes the batch true. Nothing happens if nothing was written.
     ///
     /// An error leaves it open whether the commit happened: call [`reopen`](Self::reopen).
@@ -301,14 +349,21 @@ impl Outbox {
             return Ok(());
         }
         self.db
-            .prepare_cached("UPDATE box SET commits = ?1, boxed = ?2, mono = ?3, boot = ?4, wall = ?5, trusted = ?6")?
+            .prepare_cached(
+                "UPDATE box SET commits = ?1, boxed = ?2, mono = ?3, boot = ?4, wall = ?5, trusted = ?6, audit_rows = ?7,
+                     audit_head = ?8, tail_rows = ?9, tail = ?10",
+            )?
             .execute(params![
                 self.row.commits + 1,
                 now.boxed.0,
                 mono.0 as i64,
                 boot,
                 now.wall.reading().0,
-                now.wall.trusted().is_some()
+                now.wall.trusted().is_some(),
+                self.row.audit.rows as i64,
+                self.row.audit.head,
+                self.row.tail.count as i64,
+                self.row.tail.with_head(),
             ])?;
         let failed = |error: std::io::Error| StoreError::of_file(&error);
         self.stops.before_commit(self.row.commits + 1).map_err(failed)?;
@@ -322,6 +377,7 @@ impl Outbox {
         boot.clone_into(&mut self.row.boot);
         self.row.wall = now.wall;
         self.stops.committed(self.row.commits);
+        self.audited(true);
         self.mark();
         Ok(())
     }
@@ -350,6 +406,7 @@ impl Outbox {
         }
         self.writing = false;
         self.stops.taken_back();
+        self.audited(false);
         self.row = read_box(&self.db)?;
         self.forget_caches()
     }

@@ -4,8 +4,8 @@
 
 use super::damage::Damage;
 use super::mark::Mark;
-use super::{BoxRow, OpenError, PAGE, Settings, StoreError, aside, check, pages, schema};
-use crate::message::SenderId;
+use super::{BoxRow, OpenError, PAGE, Piece, Settings, StoreError, aside, check, pages, schema};
+use crate::message::{Anchor, SenderId};
 use crate::time::{BoxTime, Clock, Mono, Wall};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -338,7 +338,8 @@ pub(super) fn store_name(letters: u64) -> String {
 }
 
 fn first_row(letters: u64) -> String {
-    format!("INSERT INTO box VALUES (1, '{}', 0, 0, 0, '', 0, 0, 0, '[]')", store_name(letters))
+    let name = store_name(letters);
+    format!("INSERT INTO box VALUES (1, '{name}', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32))")
 }
 
 /// The one sender of this box. Another `uplink.phone_number_id` means that the business changed its number: people, ledger, limits
@@ -370,11 +371,13 @@ pub(super) fn sender(db: &Connection, phone_number_id: &str) -> Result<SenderId,
 
 pub(super) fn read_box(db: &Connection) -> Result<BoxRow, StoreError> {
     let (row, filters) = db.query_row(
-        "SELECT store, commits, boxed, mono, boot, wall, trusted, receipts_taken, filters FROM box",
+        "SELECT store, commits, boxed, mono, boot, wall, trusted, receipts_taken, filters, audit_rows, audit_head, tail_rows, tail
+         FROM box",
         [],
         |row| {
             let wall = Wall(row.get(5)?);
             let row_filters: String = row.get(8)?;
+            let audit = Anchor { rows: row.get::<_, i64>(9)?.max(0) as u64, head: row.get(10)? };
             let found = BoxRow {
                 store: row.get(0)?,
                 commits: row.get(1)?,
@@ -384,6 +387,8 @@ pub(super) fn read_box(db: &Connection) -> Result<BoxRow, StoreError> {
                 wall: if row.get(6)? { Clock::Trusted(wall) } else { Clock::Unsynced(wall) },
                 receipts_taken: row.get(7)?,
                 filters: Vec::new(),
+                tail: Piece::tail(&audit, row.get::<_, i64>(11)?.max(0) as u64, &row.get::<_, Vec<u8>>(12)?),
+                audit,
             };
             Ok((found, row_filters))
         },

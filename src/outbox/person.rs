@@ -3,7 +3,7 @@
 //! Floor: rooms. Brazil's ninth digit and Mexico's 1 are matched before anything is learned (`Number::forms`).
 
 use super::{Outbox, StoreError};
-use crate::message::{ALL, Number, PersonId, STOP_WORD, Source};
+use crate::message::{ALL, Act, Acted, Number, PersonId, STOP_WORD, Source};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -187,7 +187,8 @@ impl Outbox {
                  pair_started = max(lane.pair_started, other.pair_started),
                  pair_last = max(lane.pair_last, other.pair_last), pair_count = lane.pair_count + other.pair_count,
                  strikes = max(lane.strikes, other.strikes), held_until = max(lane.held_until, other.held_until),
-                 held_rank = min(lane.held_rank, other.held_rank), due = min(lane.due, other.due),
+                 held_rank = min(lane.held_rank, other.held_rank),
+                 reached = max(coalesce(lane.reached, other.reached), coalesce(other.reached, lane.reached)), due = min(lane.due, other.due),
                  window_wall = max(coalesce(lane.window_wall, other.window_wall), coalesce(other.window_wall, lane.window_wall)),
                  undeliverable = max(coalesce(lane.undeliverable, other.undeliverable), coalesce(other.undeliverable, lane.undeliverable)),
                  not_before = max(coalesce(lane.not_before, other.not_before), coalesce(other.not_before, lane.not_before)),
@@ -196,7 +197,7 @@ impl Outbox {
              FROM lane AS other WHERE lane.person = ?1 AND other.person = ?2 AND other.sender = lane.sender",
             params![into.0, from.0],
         )?;
-        for (purpose, seq) in revoked {
+        for (purpose, seq) in &revoked {
             db.execute(
                 "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
                  SELECT sender, ?1, iif(purpose = ?5 AND source = ?4, purpose, ?2), action, source, wording, event, at_wall, boxed, NULL
@@ -211,6 +212,10 @@ impl Outbox {
         )?;
         db.execute("DELETE FROM lane WHERE person = ?1", [from.0])?;
         db.execute("DELETE FROM person WHERE id = ?1", [from.0])?;
+        self.turns.forget();
+        for (purpose, _) in revoked {
+            self.acted(Acted { person: Some(into), ..Acted::new(Act::Revoked, &purpose) });
+        }
         Ok(into)
     }
 }

@@ -1,4 +1,5 @@
-//! Where a test takes the power away, between two steps of a salvage; or the room on the disk. And what files a cut finds.
+//! Where a test takes the power away, between two steps of a salvage or of the work after an erasure; or the room on the disk.
+//! And what files a cut finds.
 //!
 //! Floor: rooms, in tests alone.
 
@@ -26,6 +27,7 @@ pub(crate) fn put_back(folder: &Path, files: &Files) {
 thread_local! {
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
     static PAGES: Cell<u32> = const { Cell::new(u32::MAX / 4) };
+    static FREE: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// From now on the power goes after so many steps of a salvage of this thread, once; or never.
@@ -51,4 +53,13 @@ pub(crate) fn has_room_for(pages: Option<u32>) {
 
 pub(super) fn pages() -> u32 {
     PAGES.get()
+}
+
+/// From now on so many bytes seem to be free, to an erasure of this thread.
+pub(crate) fn has_free(bytes: Option<u64>) {
+    FREE.set(bytes);
+}
+
+pub(super) fn free() -> Option<u64> {
+    FREE.get()
 }

@@ -35,7 +35,9 @@ impl Outbox {
         self.forget_heard(now, settled)?;
         self.forget_people(settled, now)?;
         self.forget_aside(now)?;
-        Ok(more)
+        // Whatever it missed: read anew once in a while.
+        self.turns.forget();
+        Ok(self.forget_audit(now)? || more)
     }
 
     /// Deletes people to whom nothing happened since `before`: their messages are forgotten by then. Whom a cap may still count

@@ -18,7 +18,7 @@ use super::open::{Evidence, beside, folder, free_space, leave_as_it_is, remove, 
 use super::rows::Table;
 use super::stops::{Found, Stops};
 use super::{OpenError, PAGE, Settings, StoreError, aside, schema, stopped, tables};
-use crate::message::Reason;
+use crate::message::{Anchor, Reason};
 use crate::time::BoxTime;
 use copy::Work;
 use report::Salvage;
@@ -43,6 +43,7 @@ pub(super) struct Known {
     pub message: i64,
     pub attempt: i64,
     pub receipt: i64,
+    pub audit: Anchor,
 }
 
 /// How much of the old store there is room for.
@@ -154,6 +155,7 @@ fn make(
         new: &db,
         done: Salvage { what: what.to_string(), ..Salvage::default() },
         held_all: false,
+        reached_known: false,
         hides_commits: what.hides_commits(),
         extent,
     };
@@ -215,9 +217,12 @@ pub(super) fn holds_all(db: &Connection) -> Result<bool, StoreError> {
 }
 
 /// Every table.
-pub(super) fn tables() -> [&'static Table; 13] {
+pub(super) fn tables() -> [&'static Table; 14] {
     use tables::*;
-    [&BOX, &SENDER, &PERSON, &ALIAS[0], &LANE, &LEDGER, &MESSAGE, &CONTENT, &ATTEMPT, &RECEIPT, &HOLD, &HEALTH, &REPEAT]
+    [
+        &BOX, &SENDER, &PERSON, &ALIAS[0], &LANE, &LEDGER, &MESSAGE, &CONTENT, &ATTEMPT, &RECEIPT, &HOLD, &HEALTH,
+        &REPEAT, &AUDIT,
+    ]
 }
 
 /// The damaged store for reading, if SQLite opens it at all; and whether it is another program's.
@@ -279,9 +284,16 @@ fn fresh(path: &Path) -> Result<Connection, StoreError> {
 impl Work<'_> {
     /// Everything is held from the first moment on. The strike says that the limits are still to be counted as spent.
     fn hold(&self) -> Result<(), StoreError> {
-        hold(self.new, if self.done.stops_known { LIFT } else { LIFT_ALL }, &self.done.to_string())
+        hold(self.new, if self.done.stops_known { LIFT } else { LIFT_ALL }, &self.done.to_string())?;
+        if !self.reached_known {
+            self.new.execute("UPDATE hold SET strikes = ?1 WHERE key = ?2", params![REACHED_UNKNOWN, LOSS])?;
+        }
+        Ok(())
     }
 }
+
+/// `strikes` of the hold of a loss, until it is told: nobody knows whom the last day reached.
+pub const REACHED_UNKNOWN: u32 = 2;
 
 /// Sets the hold of a loss. Where one stands already with another lift it gets this one, and what it says is kept.
 pub(super) fn hold(db: &Connection, lift: &str, note: &str) -> Result<(), StoreError> {

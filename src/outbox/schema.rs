@@ -12,6 +12,8 @@ pub(super) const STEPS: &[&str] = &[V1];
 pub(super) mod state {
     /// In the queue of its person.
     pub const WAITING: i64 = 0;
+    /// On its way.
+    pub const POSTED: i64 = 1;
     /// An attempt ended and nobody knows how; waits until `due`.
     pub const UNKNOWN: i64 = 2;
     /// Set aside for the hold in `hold`, so that it holds nobody else.
@@ -34,9 +36,14 @@ CREATE TABLE box (                      -- one row: what the box knows about its
     wall INTEGER NOT NULL,              -- wall clock of the last commit
     trusted INTEGER NOT NULL,           -- whether `wall` was trusted
     receipts_taken INTEGER NOT NULL,    -- receipts up to here were acknowledged by the broker
-    filters TEXT NOT NULL               -- JSON: filters that the broker's session may hold
+    filters TEXT NOT NULL,              -- JSON: filters that the broker's session may hold
+    audit_rows INTEGER NOT NULL, audit_head BLOB NOT NULL,  -- where the audit record stands
+    tail_rows INTEGER NOT NULL, tail BLOB NOT NULL          -- its last rows, behind the head before them
 );
-CREATE TABLE sender (id INTEGER PRIMARY KEY, phone_number_id TEXT NOT NULL UNIQUE);
+CREATE TABLE sender (
+    id INTEGER PRIMARY KEY, phone_number_id TEXT NOT NULL UNIQUE,
+    rate INTEGER, rate_since INTEGER    -- messages a second that the platform's last refusal left, and when it was
+);
 CREATE TABLE person (id INTEGER PRIMARY KEY, number TEXT NOT NULL);
 CREATE TABLE alias (                    -- every name a person is known by; kind 0: digits, 1: the platform's user id
     value TEXT NOT NULL, kind INTEGER NOT NULL, person INTEGER NOT NULL, PRIMARY KEY (value, kind)
@@ -45,6 +52,7 @@ CREATE INDEX alias_person ON alias (person);
 CREATE TABLE lane (                     -- what hangs on one (sender, person)
     sender INTEGER NOT NULL, person INTEGER NOT NULL,
     rank INTEGER NOT NULL DEFAULT 0,    -- priority of the message whose turn is next
+    rule TEXT NOT NULL DEFAULT '',      -- its rule: rules take turns
     due INTEGER,                        -- when its turn comes; null: nothing waits, or one is on its way
     pair_started INTEGER NOT NULL DEFAULT 0, pair_last INTEGER NOT NULL DEFAULT 0,
     pair_count INTEGER NOT NULL DEFAULT 0, strikes INTEGER NOT NULL DEFAULT 0,
@@ -53,10 +61,12 @@ CREATE TABLE lane (                     -- what hangs on one (sender, person)
     undeliverable INTEGER, not_before INTEGER, marketing_stopped INTEGER NOT NULL DEFAULT 0,
     wish_wall INTEGER,                  -- when the person last told the platform to stop or to resume marketing
     recent BLOB NOT NULL DEFAULT x'',   -- what left lately, as the caps count it
+    reached INTEGER,                    -- when a template left last outside the service window
     seen INTEGER NOT NULL DEFAULT 0,    -- when something last happened here, as of the commit before
     PRIMARY KEY (sender, person)
 ) WITHOUT ROWID;
-CREATE INDEX lane_due ON lane (sender, rank, due) WHERE due IS NOT NULL;
+CREATE INDEX lane_due ON lane (sender, rank, rule, due) WHERE due IS NOT NULL;
+CREATE INDEX lane_reached ON lane (sender, reached) WHERE reached IS NOT NULL;
 CREATE TABLE ledger (                   -- every grant and revocation, in order
     id INTEGER PRIMARY KEY, sender INTEGER NOT NULL, person INTEGER NOT NULL,
     purpose TEXT NOT NULL,              -- 'all' with a revocation: everything
@@ -65,6 +75,7 @@ CREATE TABLE ledger (                   -- every grant and revocation, in order
     at_wall INTEGER, boxed INTEGER NOT NULL, expires_wall INTEGER
 );
 CREATE INDEX ledger_person ON ledger (sender, person);
+CREATE INDEX ledger_stated ON ledger (person, purpose) WHERE source = 'configuration';
 CREATE INDEX ledger_undated ON ledger (id) WHERE at_wall IS NULL;
 CREATE TABLE message (
     id INTEGER PRIMARY KEY,
@@ -85,6 +96,7 @@ CREATE INDEX message_waiting ON message (sender, person, rank, id) WHERE state =
 CREATE INDEX message_expiry ON message (expires) WHERE state IN (0, 3);
 CREATE INDEX message_open ON message (state, due) WHERE state IN (1, 2);
 CREATE INDEX message_parked ON message (hold, due) WHERE state = 3;
+CREATE INDEX message_aside ON message (person) WHERE state = 3;
 CREATE INDEX message_dedupe ON message (dedupe) WHERE dedupe IS NOT NULL;
 CREATE INDEX message_wamid ON message (wamid_hash) WHERE wamid_hash IS NOT NULL;
 CREATE INDEX message_subject ON message (person, subject) WHERE subject IS NOT NULL;
@@ -92,7 +104,8 @@ CREATE TABLE content (message INTEGER PRIMARY KEY, number TEXT NOT NULL, body TE
 CREATE TABLE attempt (
     id INTEGER PRIMARY KEY, message INTEGER NOT NULL, try INTEGER NOT NULL,
     boxed INTEGER NOT NULL, wall INTEGER NOT NULL, boot TEXT NOT NULL,
-    spent INTEGER NOT NULL,             -- 0: refunded; 1: pair and sender are spent; 2: spent, and nobody knows whether it arrived
+    spent INTEGER NOT NULL,             -- 0: refunded; 1: spent; 2: spent, and nobody knows whether it arrived; 3: refused, so that
+                                        -- only pair and sender are spent
     answered INTEGER, reason TEXT, code INTEGER
 );
 CREATE INDEX attempt_message ON attempt (message);
@@ -108,6 +121,9 @@ CREATE TABLE hold (                     -- what stops messages: the number, a te
     until INTEGER, strikes INTEGER NOT NULL, lift TEXT NOT NULL, note TEXT NOT NULL,
     loud INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE audit (                    -- the audit record, in pieces of some rows each; what is newest is `box.tail`
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, boxed INTEGER NOT NULL, before BLOB NOT NULL, rows BLOB NOT NULL
+);
 CREATE TABLE health (                   -- what the platform said last about the number
     sender INTEGER PRIMARY KEY, quality TEXT, people INTEGER,   -- people in 24 hours; -1: no limit
     per_second INTEGER, status TEXT NOT NULL, told_wall INTEGER, trouble TEXT NOT NULL,

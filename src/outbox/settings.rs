@@ -18,6 +18,8 @@ pub struct Settings {
     pub keep_content: Duration,
     /// `outbox.keep_settled`
     pub keep_settled: Duration,
+    /// `outbox.keep_audit`
+    pub keep_audit: Duration,
     /// `uplink.phone_number_id`: the sender that everything is keyed by.
     pub sender: String,
 }

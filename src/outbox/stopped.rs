@@ -30,6 +30,13 @@ impl Outbox {
         Ok(standing)
     }
 
+    /// Where somebody stands of whom the store has no row: as the list says.
+    pub fn standing_of_stranger(&self, number: &Number, purpose: &str) -> Standing {
+        let mut standing = Standing::default();
+        self.stop_number(&mut standing, number, purpose);
+        standing
+    }
+
     /// Puts the list of stops over what the store says about a person.
     pub(super) fn put_stops(&self, standing: &mut Standing, person: PersonId, purpose: &str) -> Result<(), StoreError> {
         if self.stops.is_empty() {
@@ -250,7 +257,7 @@ fn digits_of(db: &Connection, person: i64) -> Result<Vec<String>, StoreError> {
 }
 
 /// With the forms under which the platform may know them: should the aliases be lost, any of them is asked for.
-fn digits_and_forms(db: &Connection, person: i64) -> Result<BTreeSet<String>, StoreError> {
+pub(super) fn digits_and_forms(db: &Connection, person: i64) -> Result<BTreeSet<String>, StoreError> {
     let mut all = BTreeSet::new();
     for digits in digits_of(db, person)? {
         let forms = Number::of_digits(&digits).map(|number| number.forms()).unwrap_or_default();
@@ -260,7 +267,7 @@ fn digits_and_forms(db: &Connection, person: i64) -> Result<BTreeSet<String>, St
     Ok(all)
 }
 
-fn purposes_of(db: &Connection, person: i64) -> Result<Vec<String>, StoreError> {
+pub(super) fn purposes_of(db: &Connection, person: i64) -> Result<Vec<String>, StoreError> {
     let mut query = db.prepare_cached("SELECT DISTINCT purpose FROM ledger WHERE person = ?1 AND purpose <> 'all'")?;
     Ok(query.query_map([person], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }

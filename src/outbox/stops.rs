@@ -11,12 +11,10 @@
 //! ```
 
 use super::OpenError;
-use super::open::{beside, is_lost, remove, sync_folder};
-use crate::message::hex;
+use super::beside::{Bytes, key_of, make_key, read, replace};
+use super::open::beside;
 use ring::hmac;
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"BRLNSTOP";
@@ -79,10 +77,11 @@ impl Stops {
     /// A list that only this user may not read is not lost: making it anew would drop what it alone knows.
     pub fn load(store: &Path) -> Result<(Stops, Found), OpenError> {
         let path = beside(store, "stops");
-        let (list, key) = (read(&path)?, read(&key_path(&path))?);
+        let what = "it says who took consent back, and nothing is sent without it";
+        let (list, key) = (read(&path, what)?, read(&key_path(&path), what)?);
         let none = matches!((&list, &key), (Bytes::None, Bytes::None));
         if let (Bytes::Some(list), Bytes::Some(key)) = (list, key)
-            && let Some(key) = key_of(&key)
+            && let Some(key) = key_of(&key).map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key))
             && let Some((kept, commits, incomplete)) = parse(&list, &key)
         {
             let stops = Stops { kept, commits, incomplete, stale: false, ..Stops::empty(path, key) };
@@ -108,11 +107,7 @@ impl Stops {
 
     /// Begins anew with a key of its own; the list follows with the next [`write`](Self::write).
     pub fn renew(&mut self) -> std::io::Result<()> {
-        let mut bytes = [0; SUM];
-        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
-            .map_err(|_| std::io::Error::other("the system gives no random numbers"))?;
-        replace(&key_path(&self.path), format!("{}\n", hex(&bytes)).as_bytes())?;
-        self.key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        self.key = hmac::Key::new(hmac::HMAC_SHA256, &make_key(&key_path(&self.path))?);
         self.kept.clear();
         self.pending.clear();
         self.stale = true;
@@ -257,39 +252,6 @@ fn key_path(list: &Path) -> PathBuf {
     beside(list, "key")
 }
 
-/// What a file holds.
-enum Bytes {
-    Some(Vec<u8>),
-    None,
-    /// On a broken part of the disk.
-    Lost,
-}
-
-fn read(path: &Path) -> Result<Bytes, OpenError> {
-    let mut bytes = Vec::new();
-    match std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-        Ok(_) => Ok(Bytes::Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Bytes::None),
-        Err(error) if is_lost(&error) => Ok(Bytes::Lost),
-        Err(error) => {
-            let why = format!(
-                "{error}: it says who took consent back, and nothing is sent without it; give it back to the user that runs \
-                 branchline (as root: chown --reference={} {})",
-                path.with_file_name("").display(),
-                path.display()
-            );
-            Err(OpenError::File { path: path.to_owned(), why })
-        }
-    }
-}
-
-fn key_of(text: &[u8]) -> Option<hmac::Key> {
-    let text = std::str::from_utf8(text).ok()?.trim();
-    let byte = |place: usize| u8::from_str_radix(text.get(place..place + 2)?, 16).ok();
-    let bytes: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect::<Option<_>>()?;
-    (bytes.len() == SUM).then(|| hmac::Key::new(hmac::HMAC_SHA256, &bytes))
-}
-
 fn parse(list: &[u8], key: &hmac::Key) -> Option<(Vec<Entry>, i64, bool)> {
     let (body, sum) = list.split_at_checked(list.len().checked_sub(SUM)?)?;
     hmac::verify(key, body, sum).ok()?;
@@ -299,32 +261,4 @@ fn parse(list: &[u8], key: &hmac::Key) -> Option<(Vec<Entry>, i64, bool)> {
     let whole = head.starts_with(MAGIC) && version & !INCOMPLETE == VERSION && rest.is_empty();
     let commits = i64::from_le_bytes(head[16..24].try_into().ok()?);
     whole.then(|| (entries.to_vec(), commits, version & INCOMPLETE != 0))
-}
-
-/// Whose a file is, or where there is none yet, whose it belongs to: the list's for `outbox.db.stops.key`, the store's for that.
-fn owner(path: &Path) -> Option<std::fs::Metadata> {
-    let mut path = path.to_owned();
-    loop {
-        match std::fs::metadata(&path) {
-            Ok(found) => return Some(found),
-            Err(_) if path.extension().is_some() => path.set_extension(""),
-            Err(_) => return None,
-        };
-    }
-}
-
-/// A new file takes the place of the old one: after a crash there is the one or the other, whole.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let new = beside(path, "new");
-    remove(&new)?;
-    let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&new)?;
-    // Whoever runs a command while the daemon is stopped, root perhaps: the file stays the daemon's.
-    if let Some(owner) = owner(path) {
-        // Only root may give a file away; for all others it is theirs already, or was not readable.
-        let _ = std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()));
-    }
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    sync_folder(path)
 }

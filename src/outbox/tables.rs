@@ -20,11 +20,19 @@ pub(super) const BOX: Table = Table {
         ("trusted", Number),
         ("receipts_taken", Number),
         ("filters", Text),
+        ("audit_rows", Number),
+        ("audit_head", Is::Blob),
+        ("tail_rows", Number),
+        ("tail", Is::Blob),
     ],
 };
 
-pub(super) const SENDER: Table =
-    Table { name: "sender", key: "id", from: "sender WHERE", columns: &[("id", Number), ("phone_number_id", Text)] };
+pub(super) const SENDER: Table = Table {
+    name: "sender",
+    key: "id",
+    from: "sender WHERE",
+    columns: &[("id", Number), ("phone_number_id", Text), ("rate", NumberOrNull), ("rate_since", NumberOrNull)],
+};
 
 pub(super) const PERSON: Table =
     Table { name: "person", key: "id", from: "person WHERE", columns: &[("id", Number), ("number", Text)] };
@@ -46,6 +54,7 @@ pub(super) const LANE: Table = Table {
         ("sender", Number),
         ("person", Number),
         ("rank", Number),
+        ("rule", Text),
         ("due", NumberOrNull),
         ("pair_started", Number),
         ("pair_last", Number),
@@ -59,6 +68,7 @@ pub(super) const LANE: Table = Table {
         ("marketing_stopped", Number),
         ("wish_wall", NumberOrNull),
         ("recent", Blob),
+        ("reached", NumberOrNull),
         ("seen", Number),
     ],
 };
@@ -179,9 +189,6 @@ pub(super) const HOLD: Table = Table {
     ],
 };
 
-pub(super) const HEARD: Table =
-    Table { name: "heard", key: "print", from: "heard WHERE", columns: &[("print", Number), ("boxed", Number)] };
-
 pub(super) const HEALTH: Table = Table {
     name: "health",
     key: "sender",
@@ -197,10 +204,19 @@ pub(super) const HEALTH: Table = Table {
         ("due", NumberOrNull),
     ],
 };
+pub(super) const HEARD: Table =
+    Table { name: "heard", key: "print", from: "heard WHERE", columns: &[("print", Number), ("boxed", Number)] };
 
 pub(super) const REPEAT: Table = Table {
     name: "repeat",
     key: "slot",
     from: "repeat WHERE",
     columns: &[("slot", Number), ("serial", Number), ("print", Blob)],
+};
+
+pub(super) const AUDIT: Table = Table {
+    name: "audit",
+    key: "first",
+    from: "audit WHERE",
+    columns: &[("first", Number), ("count", Number), ("boxed", Number), ("before", Is::Blob), ("rows", Is::Blob)],
 };

@@ -9,7 +9,7 @@
 //! sent and backs off. Waiting for each answer instead would cost 1 − 1/(1 s + round trip) of the rate and still not be
 //! exact.
 
-use super::Settings;
+use super::{Learned, Settings};
 use crate::limits::SENDER_PER_SECOND_MAX;
 use crate::time::BoxTime;
 use heapless::Deque;
@@ -21,6 +21,8 @@ const WINDOW: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct SenderWindow {
     since: BoxTime,
+    /// What the platform's last refusal left of the rate.
+    learned: Option<Learned>,
     /// Ascending.
     sent: Deque<BoxTime, SENDER_PER_SECOND_MAX>,
 }
@@ -28,15 +30,15 @@ pub struct SenderWindow {
 impl Default for SenderWindow {
     /// Of a new store: nothing was before.
     fn default() -> SenderWindow {
-        SenderWindow { since: BoxTime(i64::MIN), sent: Deque::new() }
+        SenderWindow { since: BoxTime(i64::MIN), learned: None, sent: Deque::new() }
     }
 }
 
 impl SenderWindow {
     /// After a restart at box time `since`: with the box times of the attempts of the last second that were not
     /// refunded, ascending.
-    pub fn rebuilt(since: BoxTime, spent: impl IntoIterator<Item = BoxTime>) -> SenderWindow {
-        let mut window = SenderWindow { since, ..SenderWindow::default() };
+    pub fn rebuilt(since: BoxTime, learned: Option<Learned>, spent: impl IntoIterator<Item = BoxTime>) -> SenderWindow {
+        let mut window = SenderWindow { since, learned, ..SenderWindow::default() };
         spent.into_iter().for_each(|at| window.spend(at));
         window
     }
@@ -48,8 +50,8 @@ impl SenderWindow {
 
     /// The earliest box time, `now` or later, at which the next message may be spent.
     pub fn ready(&self, settings: &Settings, now: BoxTime) -> BoxTime {
-        let Some(limit) = settings.sender_per_second else { return now };
-        let limit = (limit.max(1) as usize).min(SENDER_PER_SECOND_MAX);
+        let Some(limit) = self.limit(settings, now) else { return now };
+        let limit = (limit as usize).min(SENDER_PER_SECOND_MAX);
         // Free once the limit-th send from the end has left the window: then fewer than `limit` remain in it.
         match self.sent.iter().rev().nth(limit - 1) {
             Some(&at) => (at + WINDOW).max(now),
@@ -57,11 +59,21 @@ impl SenderWindow {
         }
     }
 
-    /// How much of the limit the last second took, 0 to 1.
-    pub fn used(&self, settings: &Settings, now: BoxTime) -> f64 {
-        let Some(limit) = settings.sender_per_second else { return 0.0 };
-        let sent = self.sent.iter().rev().take_while(|&&at| at + WINDOW > now).count();
-        (sent as f64 / f64::from(limit.max(1))).min(1.0)
+    /// Messages a second that may leave now: as configured, or less after a refusal.
+    pub fn limit(&self, settings: &Settings, now: BoxTime) -> Option<u32> {
+        let learned = self.learned.and_then(|learned| learned.rate(now));
+        settings.sender_per_second.into_iter().chain(learned).min().map(|limit| limit.max(1))
+    }
+
+    /// The platform refused what left as too fast: slower from now on. What must be kept is returned.
+    pub fn refused(&mut self, settings: &Settings, now: BoxTime) -> Learned {
+        let in_force = self.limit(settings, now).unwrap_or(self.used(now));
+        *self.learned.insert(Learned::refused(in_force, now))
+    }
+
+    /// What the last second took.
+    pub fn used(&self, now: BoxTime) -> u32 {
+        self.sent.iter().rev().take_while(|&&at| at + WINDOW > now).count() as u32
     }
 
     /// One message.

@@ -11,6 +11,8 @@ fn settings(sender: u32, burst: u32) -> Settings {
         sender_per_second: Some(sender),
         pair_interval: Some(Duration::from_secs(6)),
         pair_burst: burst,
+        daily: None,
+        daily_messages: None,
         caps: Caps::default(),
         max_in_flight: 4,
         pause: false,
@@ -19,8 +21,9 @@ fn settings(sender: u32, burst: u32) -> Settings {
 
 /// Where no cap is in the way.
 fn spend(settings: &Settings, pair: &mut Pair, sender: &mut SenderWindow, now: BoxTime) -> Result<Token, Wait> {
-    let load = Load::of(Category::Utility, "orders", Priority::Normal);
-    super::spend(settings, load, Account { pair, recent: &mut Recent::default() }, sender, now)
+    let load = Load::of(Category::Utility, "orders", Priority::Normal, true);
+    let account = Account { pair, recent: &mut Recent::default(), reached: &mut None };
+    super::spend(settings, load, account, sender, &mut Day::default(), now)
 }
 
 fn at(ms: i64) -> BoxTime {
@@ -81,7 +84,7 @@ fn a_restart_ends_a_burst() {
     let (mut pair, mut sender) = (Pair::default(), SenderWindow::default());
     spend(&settings, &mut pair, &mut sender, at(0)).unwrap();
     spend(&settings, &mut pair, &mut sender, at(1)).unwrap();
-    let mut sender = SenderWindow::rebuilt(at(1), [at(0), at(1)]);
+    let mut sender = SenderWindow::rebuilt(at(1), None, [at(0), at(1)]);
     let wait = spend(&settings, &mut pair, &mut sender, at(2)).unwrap_err();
     assert_eq!(wait, Wait { until: at(12_001), reason: Reason::PairLimit });
 }
@@ -121,7 +124,7 @@ fn the_sender_limit_at_its_highest_and_after_a_restart() {
         spend(&settings, &mut Pair::default(), &mut sender, now).unwrap();
     }
     assert_eq!(sender.ready(&settings, at(999)), at(1000));
-    assert_eq!(SenderWindow::rebuilt(at(999), sent).ready(&settings, at(999)), at(1000));
+    assert_eq!(SenderWindow::rebuilt(at(999), None, sent).ready(&settings, at(999)), at(1000));
 }
 
 #[test]
@@ -266,7 +269,7 @@ proptest! {
                 // What is persisted is `pair` and the attempts; box time goes on from its last value.
                 real += missed;
                 behind += missed;
-                sender = SenderWindow::rebuilt(at(real - behind), recorded.iter().copied());
+                sender = SenderWindow::rebuilt(at(real - behind), None, recorded.iter().copied());
             }
             pair_answered(pair, at(real - behind));
         }
@@ -296,7 +299,7 @@ proptest! {
             let wait = sender.ready(&settings, at(now)).0;
             prop_assert!(wait >= now);
             if crash {
-                sender = SenderWindow::rebuilt(at(now), kept.iter().map(|&ms| at(ms)));
+                sender = SenderWindow::rebuilt(at(now), None, kept.iter().map(|&ms| at(ms)));
                 prop_assert_eq!(sender.ready(&settings, at(now)).0, wait);
             }
         }

@@ -7,6 +7,9 @@ use crate::message::{ALL, LedgerAction, LedgerEntry, START_WORD, STOP_WORD, Stan
 use crate::operate::Grant;
 use crate::time::{Moment, Wall};
 
+/// The source of consent that the configuration states.
+pub const STATED: &str = "configuration";
+
 /// Why an operator's order is not carried out.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
@@ -67,7 +70,21 @@ pub fn opt_in(
 
 /// What a contact whose consent the configuration states adds to the ledger: the same as [`opt_in`], recorded once.
 pub fn stated(settings: &Settings, standing: &Standing, purpose: &str, now: Moment) -> Option<LedgerEntry> {
-    opt_in(settings, standing, purpose, "configuration", now)
+    opt_in(settings, standing, purpose, STATED, now)
+}
+
+/// What the ledger gets when the configuration states a consent no more: the grant that it stated ends now. Nothing where the last word
+/// is somebody else's, or has ended; nor without a trusted clock.
+pub fn no_longer_stated(standing: &Standing, last: &LedgerEntry, now: Moment) -> Option<LedgerEntry> {
+    let at = now.wall.trusted()?;
+    // A line behind a revocation would lift it, whatever it says.
+    let holds = consent(standing, now.wall) == Consent::Granted;
+    let stated = last.action == LedgerAction::Grant && last.source == STATED;
+    (holds && stated).then(|| LedgerEntry {
+        source: format!("{STATED}: no longer a member"),
+        expires: Some(at),
+        ..last.clone()
+    })
 }
 
 /// What an operator's `consent grant` adds to the ledger. The number of the order is not looked at.
@@ -143,7 +160,7 @@ fn granted(
 }
 
 fn known(settings: &Settings, purpose: &str) -> Result<(), Refusal> {
-    if settings.purposes.contains_key(purpose) {
+    if settings.purposes.contains_key(purpose) || settings.stated.contains(purpose) {
         return Ok(());
     }
     // Jaro-Winkler of 0.8 forgives a slip of the finger and does not offer another word.

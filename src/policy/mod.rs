@@ -18,7 +18,7 @@ mod words;
 
 pub use decide::{About, Verdict, confirm, permit, waits};
 pub use hours::{Hours, Quiet};
-pub use ledger::{Refusal, grant, opt_in, revoke, start, stated, stop};
+pub use ledger::{Refusal, STATED, grant, no_longer_stated, opt_in, revoke, start, stated, stop};
 pub use settings::*;
 pub use unknown::{Next, after_unknown};
 pub use words::{Wish, farewell, wish};

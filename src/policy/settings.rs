@@ -2,7 +2,7 @@
 //!
 //! Floor: rooms. Filled by `config`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Everything that policy needs to know.
@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Settings {
     /// `[purposes.*]`
     pub purposes: BTreeMap<String, Purpose>,
+    /// What `[contacts.*]` state consent for: purposes without a section of their own.
+    pub stated: BTreeSet<String>,
     /// `policy.on_unknown`, by priority rank.
     pub on_unknown: [OnUnknown; 4],
     /// `policy.unknown_wait`, already zero where nothing can be heard.

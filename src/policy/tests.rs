@@ -289,7 +289,7 @@ impl Ledger {
 proptest! {
     /// While the latest explicit act on a purpose is a revocation, nothing passes, whatever events and configuration say.
     #[test]
-    fn a_revocation_stands(acts in prop::collection::vec((0..6u8, 0..2usize, any::<bool>(), 0..4i64), 1..60)) {
+    fn a_revocation_stands(acts in prop::collection::vec((0..7u8, 0..2usize, any::<bool>(), 0..4i64), 1..60)) {
         let settings = settings();
         let names = ["orders", "staff"];
         let mut ledger = Ledger::default();
@@ -315,6 +315,10 @@ proptest! {
                 4 => {
                     revoked[purpose] = true;
                     revoke(&settings, Some(name), "operator").ok()
+                }
+                5 => {
+                    let last = ledger.0.iter().rev().find(|(_, row)| row.purpose == name);
+                    last.and_then(|(_, last)| no_longer_stated(&standing, last, now))
                 }
                 _ => {
                     revoked = [true; 2];

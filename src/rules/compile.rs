@@ -10,9 +10,12 @@ use super::settings::{Format, Rule, Settings, To};
 use super::strict::Mode;
 use super::texts::{Text, Texts, Written};
 use crate::limits;
-use crate::message::{Number, Priority};
+use crate::message::{Category, Number, Priority};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(super) const APART: &str = "name a purpose of its own: who agreed to news of an order has not agreed to offers";
 
 /// One thing that is wrong with the settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -117,6 +120,17 @@ pub(super) struct Compiler<'s> {
     pub(super) catalog: Option<Arc<Catalog>>,
     pub(super) texts: Texts,
     pub(super) problems: Vec<Problem>,
+    pub(super) kinds: Kinds,
+}
+
+/// What each purpose is asked for.
+pub(super) type Kinds = BTreeMap<String, Asked>;
+
+/// The rules that ask for a purpose: for marketing, and for anything else.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Asked {
+    pub(super) marketing: Vec<String>,
+    pub(super) other: Vec<String>,
 }
 
 impl<'s> Compiler<'s> {
@@ -144,7 +158,7 @@ impl<'s> Compiler<'s> {
     /// With a list that was read before.
     pub(super) fn with(settings: &'s Settings, catalog: Option<Arc<Catalog>>) -> Compiler<'s> {
         let texts = Texts::new(settings.timezone.clone());
-        Compiler { settings, catalog, texts, problems: Vec::new() }
+        Compiler { settings, catalog, texts, problems: Vec::new(), kinds: Kinds::new() }
     }
 
     #[track_caller]
@@ -321,6 +335,32 @@ impl<'s> Compiler<'s> {
             let fix = suggest(purpose, self.settings.purposes.iter().map(String::as_str));
             let or = if fix.ends_with('?') { " Or" } else { "; or" };
             self.problem(key, format!("there is no purpose {purpose}"), format!("{fix}{or} add [purposes.{purpose}]"));
+        }
+    }
+
+    /// Notes what the purposes of a rule are asked for.
+    pub(super) fn asked(&mut self, rule: &Rule, category: Category) {
+        let stated = rule.to.iter().filter_map(|to| match to {
+            To::Contacts(name) => self.settings.contacts.get(name).map(|contact| &contact.consent),
+            _ => None,
+        });
+        for purpose in rule.consent.iter().chain(stated) {
+            let asked = self.kinds.entry(purpose.clone()).or_default();
+            let rules = if category == Category::Marketing { &mut asked.marketing } else { &mut asked.other };
+            if !rules.contains(&rule.name) {
+                rules.push(rule.name.clone());
+            }
+        }
+    }
+
+    /// Marketing and everything else are agreed to apart: no purpose is asked for both.
+    pub(super) fn apart(&mut self) {
+        for (purpose, asked) in self.kinds.clone() {
+            let Some(other) = asked.other.first() else { continue };
+            for rule in &asked.marketing {
+                let message = format!("{purpose} is asked for marketing here and for other messages in rules.{other}");
+                self.problem(format!("rules.{rule}.consent"), message, APART);
+            }
         }
     }
 

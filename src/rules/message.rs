@@ -175,6 +175,7 @@ impl Compiler<'_> {
             self.problem(format!("{rule_key}.category"), message, "use another template, or assert what it is");
         }
         self.never_critical(&format!("{rule_key}.priority"), name, form.category, rule.priority);
+        self.asked(rule, form.category);
     }
 
     fn never_critical(&mut self, key: &str, name: &str, category: Category, priority: Priority) {

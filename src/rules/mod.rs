@@ -127,6 +127,7 @@ impl Rules {
     pub fn compile(settings: &Settings) -> Result<Rules, Vec<Problem>> {
         let mut compiler = Compiler::new(settings);
         let mut rules: Vec<Compiled> = settings.rules.iter().filter_map(|rule| compiler.rule(rule)).collect();
+        compiler.apart();
         if !compiler.problems.is_empty() {
             return Err(compiler.problems);
         }
@@ -152,7 +153,7 @@ impl Rules {
             people: settings.people.iter().map(known).collect(),
             texts: compiler.texts,
         };
-        let office = send::Office::new(settings, compiler.catalog);
+        let office = send::Office::new(settings, compiler.catalog, compiler.kinds);
         Ok(Rules { shared, rules, filters, office, operator: OPERATOR.into() })
     }
 

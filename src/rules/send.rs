@@ -5,7 +5,7 @@
 use super::OPT_OUT;
 use super::Rules;
 use super::catalog::{ButtonKind, Catalog, Form, HeaderForm};
-use super::compile::{Compiler, Problem};
+use super::compile::{APART, Compiler, Kinds, Problem};
 use super::explain::{Preview, preview};
 use super::settings::{BodyTexts, ButtonText, HeaderText, Message, Settings};
 use crate::message::{Category, Content, Draft, FAREWELL, Number, Priority, Source, Terms};
@@ -20,10 +20,11 @@ use std::time::Duration;
 pub(super) struct Office {
     settings: Settings,
     catalog: Option<Arc<Catalog>>,
+    kinds: Kinds,
 }
 
 impl Office {
-    pub(super) fn new(settings: &Settings, catalog: Option<Arc<Catalog>>) -> Office {
+    pub(super) fn new(settings: &Settings, catalog: Option<Arc<Catalog>>, kinds: Kinds) -> Office {
         let settings = Settings {
             branch: settings.branch.clone(),
             country: settings.country,
@@ -37,7 +38,7 @@ impl Office {
             expires: settings.expires,
             origins: BTreeMap::new(),
         };
-        Office { settings, catalog }
+        Office { settings, catalog, kinds }
     }
 }
 
@@ -45,6 +46,17 @@ impl Office {
 const FAREWELL_LASTS: Duration = Duration::from_secs(60 * 60);
 
 impl Rules {
+    /// Whether there is a list of templates.
+    pub fn has_templates(&self) -> bool {
+        self.office.catalog.is_some()
+    }
+
+    /// The languages of a template of the list, each with its category; none where the list has no such template.
+    pub fn template_forms(&self, name: &str) -> Vec<(String, Category)> {
+        let forms = self.office.catalog.as_ref().and_then(|catalog| catalog.forms(name));
+        forms.into_iter().flatten().map(|(language, form)| (language.clone(), form.category)).collect()
+    }
+
     /// The draft of the message that confirms a stop: free text, in the window that the person just opened.
     pub fn farewell(&self, to: Number, text: &str) -> Draft {
         let source = Source { rule: OPT_OUT.into(), event: None, topic: "".into() };
@@ -73,17 +85,6 @@ impl Rules {
         own.into_iter().chain(country).chain([&settings.languages.default]).cloned().collect()
     }
 
-    /// Whether there is a list of templates.
-    pub fn has_templates(&self) -> bool {
-        self.office.catalog.is_some()
-    }
-
-    /// The languages of a template of the list, each with its category; none where the list has no such template.
-    pub fn template_forms(&self, name: &str) -> Vec<(String, Category)> {
-        let forms = self.office.catalog.as_ref().and_then(|catalog| catalog.forms(name));
-        forms.into_iter().flatten().map(|(language, form)| (language.clone(), form.category)).collect()
-    }
-
     /// The draft of an operator's message, and how it reads.
     ///
     /// # Errors
@@ -99,6 +100,9 @@ impl Rules {
         let language = settings.languages.aliases.get(&order.language).cloned();
         let language = language.unwrap_or_else(|| order.language.replace('-', "_"));
         let form = compiler.form("--template", &order.template, &language, order.priority);
+        if let Some(message) = form.as_ref().and_then(|form| asked_for_else(&self.office.kinds, order, form.category)) {
+            compiler.problem("--purpose", message, APART);
+        }
         let message = form.as_ref().and_then(|form| message(&mut compiler, order, form));
         let say = match (form, &message) {
             (Some(form), Some(Message::Template { name, header, body, buttons })) => {
@@ -135,6 +139,17 @@ impl Rules {
         let shown = preview(&draft, Some(&say));
         Ok((draft, shown))
     }
+}
+
+/// That the rules ask for the purpose for the other kind of messages: marketing is agreed to apart.
+fn asked_for_else(kinds: &Kinds, order: &SendOrder, category: Category) -> Option<String> {
+    let asked = kinds.get(&order.purpose)?;
+    let (here, there, rules) = match category {
+        Category::Marketing => ("marketing", "other messages", &asked.other),
+        _ => ("not marketing", "marketing", &asked.marketing),
+    };
+    let rule = rules.first()?;
+    Some(format!("the template is {here}, and {} is asked for {there} (rules.{rule})", order.purpose))
 }
 
 /// A number, or somebody of `[people]`.

@@ -15,7 +15,7 @@ use crate::message::{Category, Outcome, Reason};
 use crate::operate::{Count, Gauges, LastLine, StatusReport};
 use heapless::HistoryBuf;
 use histogram::Histogram;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Counters since the start, and the ring of last events.
@@ -69,6 +69,14 @@ impl Status {
     /// Remembers a line; the oldest of `limits::LAST_EVENTS` makes room.
     pub fn last(&mut self, line: LastLine) {
         self.last.write(line);
+    }
+
+    /// Forgets the lines about these messages, by the ids that people saw.
+    pub fn forget(&mut self, messages: &BTreeSet<String>) {
+        let about = |line: &LastLine| line.message.as_ref().is_some_and(|id| messages.contains(id));
+        let kept: Vec<LastLine> = self.last.oldest_ordered().filter(|line| !about(line)).cloned().collect();
+        self.last = HistoryBuf::new();
+        kept.into_iter().for_each(|line| self.last.write(line));
     }
 
     /// A batch of so many inputs was committed, the sync included.

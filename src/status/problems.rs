@@ -45,6 +45,7 @@ fn held(hold: &Hold) -> Problem {
             format!("THE STORE WAS DAMAGED, held: {what}{note}")
         }
         THE_NUMBER => format!("NUMBER STOPPED: {reason}{note}"),
+        what if hold.reason == Reason::ConsentRevoked => format!("NOT REACHED: {what}: {reason}{note}"),
         what => format!("HELD: {what}: {reason}{note}"),
     };
     Problem { what, since: hold.since, remedy: remedy(hold.reason).into() }
@@ -125,6 +126,9 @@ fn remedy(reason: Reason) -> &'static str {
         }
         Reason::Paused | Reason::RulePaused | Reason::CategoryPaused | Reason::TemplatePaused => {
             "when it may go on: branchline resume with the same target"
+        }
+        Reason::ConsentRevoked => {
+            "ask the person; if they want alarms again: branchline consent grant NUMBER --after-revocation; or name somebody else"
         }
         _ => "see branchline outbox list and the log; when it is mended: branchline resume --reason ...",
     }

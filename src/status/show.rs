@@ -2,6 +2,7 @@
 //!
 //! Floor: rooms. Reads no clock: "now" is an argument.
 
+use crate::operate::LimitUse;
 use crate::time::Wall;
 use jiff::tz::TimeZone;
 
@@ -49,4 +50,10 @@ pub fn bytes(size: u64) -> String {
 /// The zone of an IANA name, UTC when there is none such.
 pub fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).unwrap_or(TimeZone::UTC)
+}
+
+/// `5 used` and `15 free`; of the store in bytes.
+pub fn used(limit: &LimitUse) -> (String, String) {
+    let amount = |count: u64| if limit.limit == "store" { bytes(count) } else { count.to_string() };
+    (format!("{} used", amount(limit.taken)), format!("{} free", amount(limit.free)))
 }

@@ -18,7 +18,7 @@ fn well() -> Gauges {
         oldest_seconds: Some(3),
         bytes: 4096,
         max_bytes: 1 << 20,
-        limits: vec![LimitUse { limit: "sender".into(), used: 0.25 }],
+        limits: vec![LimitUse { limit: "sender".into(), used: 0.25, taken: 5, free: 15, note: "a second".into() }],
         ..Gauges::default()
     }
 }

@@ -121,11 +121,8 @@ impl Bodies {
         let Some(value) = messages.filter(|value| !(value.statuses.is_empty() && value.messages.is_empty())) else {
             return self.put(None, entry.with(raw.get()));
         };
-        let contacts: Vec<(Contact<'_>, &RawValue)> = value
-            .contacts
-            .iter()
-            .map(|raw| (serde_json::from_str(raw.get()).unwrap_or_default(), *raw))
-            .collect();
+        let contacts: Vec<(Contact<'_>, &RawValue)> =
+            value.contacts.iter().map(|raw| (serde_json::from_str(raw.get()).unwrap_or_default(), *raw)).collect();
         for status in &value.statuses {
             let head: Head<'_> = serde_json::from_str(status.get()).unwrap_or_default();
             let branch = head.biz_opaque_callback_data.as_deref().and_then(branch_of);
@@ -185,14 +182,18 @@ fn contact<'a>(
 
 impl Entry<'_> {
     fn with(&self, change: &str) -> String {
-        let member = |name: &str, value: Option<&RawValue>| value.map_or_else(String::new, |value| format!(r#""{name}":{value},"#));
+        let member = |name: &str, value: Option<&RawValue>| {
+            value.map_or_else(String::new, |value| format!(r#""{name}":{value},"#))
+        };
         format!(r#"{{{}{}"changes":[{change}]}}"#, member("id", self.id), member("time", self.time))
     }
 }
 
 impl Messages<'_> {
     fn with(&self, kind: &str, item: &RawValue, contact: Option<&RawValue>) -> String {
-        let member = |name: &str, value: Option<&RawValue>| value.map_or_else(String::new, |value| format!(r#""{name}":{value},"#));
+        let member = |name: &str, value: Option<&RawValue>| {
+            value.map_or_else(String::new, |value| format!(r#""{name}":{value},"#))
+        };
         let contacts = contact.map_or_else(String::new, |contact| format!(r#""contacts":[{contact}],"#));
         format!(
             r#"{{"field":"messages","value":{{{}{}{contacts}"{kind}":[{item}]}}}}"#,
@@ -226,7 +227,9 @@ mod tests {
                 json!({ "field": field, "value": value })
             })
             .collect();
-        json!({ "object": OBJECT, "entry": [{ "id": "102", "time": 1_763_800_001, "changes": changes }] }).to_string().into_bytes()
+        json!({ "object": OBJECT, "entry": [{ "id": "102", "time": 1_763_800_001, "changes": changes }] })
+            .to_string()
+            .into_bytes()
     }
 
     fn read(routed: &Routed) -> Vec<Notice> {
@@ -279,7 +282,8 @@ mod tests {
 
     #[test]
     fn bodies_stay_below_the_bound_and_keep_their_order() {
-        let statuses: Vec<Value> = (0..1000).map(|n| status(&format!("w{n}"), &format!("sp-042/k3f9-{n}/e"), "551")).collect();
+        let statuses: Vec<Value> =
+            (0..1000).map(|n| status(&format!("w{n}"), &format!("sp-042/k3f9-{n}/e"), "551")).collect();
         let whole = body(&[("messages", json!({ "statuses": statuses }))]);
         let routed = route(&whole, 16 * 1024).unwrap();
         assert!(routed.len() > 5 && routed.iter().all(|routed| routed.body.len() <= 16 * 1024 + 2));

@@ -43,7 +43,9 @@ mod tests {
         // Meta's own form: the vector of the facts (4.1).
         let known = r#"{"signature":"sha256=dec6a680679a968e7e0319355b23599cbfc54502c0784668e9618baa0c633756","body":"{\"object\":\"whatsapp_business_account\",\"entry\":[]}"}"#;
         assert_eq!(seal(b"test_app_secret", r#"{"object":"whatsapp_business_account","entry":[]}"#), known);
-        for wrong in ["", "{}", "null", "\u{0}", r#"{"signature":"","body":""}"#, r#"{"body":"x"}"#, &sealed[..sealed.len() - 2]] {
+        for wrong in
+            ["", "{}", "null", "\u{0}", r#"{"signature":"","body":""}"#, r#"{"body":"x"}"#, &sealed[..sealed.len() - 2]]
+        {
             assert_eq!(unseal(b"key", wrong.as_bytes()), None, "{wrong}");
         }
         for place in 0..sealed.len() {

@@ -249,7 +249,8 @@ fn the_configuration_of_head_office_is_checked_like_the_daemons() {
     let head = HeadOffice::new();
     let check = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_branchline"));
-        let output = command.args(["forward", "--check", "--config"]).arg(head.config()).args(arguments).output().unwrap();
+        let output =
+            command.args(["forward", "--check", "--config"]).arg(head.config()).args(arguments).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = check(&[]);
@@ -263,7 +264,15 @@ fn the_configuration_of_head_office_is_checked_like_the_daemons() {
     std::fs::write(head.folder.path().join("short"), "too short\n").unwrap();
     let (code, text) = check(&[]);
     assert_eq!(code, 1, "{text}");
-    for words in ["mqtt.url", "client_id", "webhook.app_secret_file", "not encrypted", "holds 9 characters", "rules", "forward.toml:2"] {
+    for words in [
+        "mqtt.url",
+        "client_id",
+        "webhook.app_secret_file",
+        "not encrypted",
+        "holds 9 characters",
+        "rules",
+        "forward.toml:2",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
     let (code, text) = check(&["--json"]);

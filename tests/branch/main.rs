@@ -7,6 +7,7 @@ mod check;
 mod faults;
 mod forward;
 mod house;
+mod limits;
 mod mosquitto;
 mod mqtt;
 mod relay;

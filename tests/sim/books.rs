@@ -3,6 +3,7 @@
 
 use super::platform::{Effect, Request};
 use super::setup;
+use crate::message::Anchor;
 use crate::time::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,6 +62,7 @@ struct Gone {
     at: u64,
     until: Option<u64>,
     to: String,
+    rule: &'static str,
 }
 
 /// The platform's account of one person, read strictly.
@@ -133,15 +135,26 @@ pub struct Receipt {
     pub reason: String,
 }
 
+/// What a receipt told: the message, its outcome, the reason.
+pub type Told = (i64, String, String);
+
 #[derive(Default)]
 pub struct Books {
     pub seed: u64,
     /// `limits.sender_per_second` of this seed.
     pub per_second: usize,
     pub in_flight: usize,
+    /// `limits.daily_recipients` for staff and critical messages, and for all others.
+    pub people: Option<(usize, usize)>,
+    /// `limits.daily_messages`
+    pub messages: Option<usize>,
+    /// They wrote to us: messages to them may not count.
+    pub wrote: BTreeSet<String>,
     pub events: BTreeMap<String, Event>,
     pub rows: BTreeMap<i64, Row>,
     pub receipts: BTreeMap<i64, Receipt>,
+    /// What head office was told, and where the audit record stood then, as it was told too.
+    pub told: Vec<(Told, Anchor)>,
     attempts: BTreeSet<i64>,
     /// Confirmations of stop words: message, to whom.
     farewells: BTreeMap<i64, String>,
@@ -224,7 +237,7 @@ impl Books {
         Books { seed, per_second, in_flight, steady: true, ..Books::default() }
     }
 
-    fn person(&self, digits: &str) -> String {
+    pub fn person(&self, digits: &str) -> String {
         let plain = plain(digits);
         if self.united_at.is_some() && plain == "5531987650014" { "5521987650013" } else { plain }.to_owned()
     }
@@ -297,7 +310,7 @@ impl Books {
         // One stop may be told to the box and not yet entered here.
         assert!(sent <= said + 1, "{what}: the {sent}th, for {said} stops");
         self.judge_limits(&what, request, open);
-        self.left.push(Gone { attempt: request.attempt, at, until: None, to: request.to.clone() });
+        self.left.push(Gone { attempt: request.attempt, at, until: None, to: request.to.clone(), rule: "opt-out" });
     }
 
     /// The box has it for certain that this attempt arrived.
@@ -340,6 +353,7 @@ impl Books {
         self.judge_consent(&what, &event, request);
         self.judge_repeat(&what, &event, request);
         self.judge_limits(&what, request, open);
+        self.judge_day(&what, event.rule, request);
         self.judge_hours(&what, event.rule, version, clock);
         if self.steady
             && event.rule != "order"
@@ -355,7 +369,7 @@ impl Books {
             arrived: false,
             failed: false,
         });
-        self.left.push(Gone { attempt: request.attempt, at, until: None, to: request.to.clone() });
+        self.left.push(Gone { attempt: request.attempt, at, until: None, to: request.to.clone(), rule: event.rule });
     }
 
     fn judge_consent(&self, what: &str, event: &Event, request: &Request) {
@@ -411,6 +425,39 @@ impl Books {
         assert!(second < self.per_second, "{what}: {second} left within the last second");
         let bursts = self.bursts(&person, now);
         assert!(bursts.is_ok(), "{what}: too soon after {:?}", bursts.unwrap_err());
+    }
+
+    /// What the last 24 hours took, by plain counting. A reboot may let box time stand still, or catch up with a clock that lied.
+    fn judge_day(&self, what: &str, rule: &str, request: &Request) {
+        if !self.steady {
+            return;
+        }
+        let ended =
+            |attempt: i64| self.tries.values().flatten().find(|one| one.attempt == attempt).map(|one| one.ended);
+        let counts = |gone: &&Gone| {
+            gone.at + 86_400_000 > request.at && !matches!(ended(gone.attempt), Some(Ended::Refused | Ended::Later))
+        };
+        let day: Vec<&Gone> = self.left.iter().filter(counts).collect();
+        let critical = matches!(rule, "urgent" | "alarm");
+        let person = self.person(&request.to);
+        if let Some((all, free)) = self.people.filter(|_| rule != "hello" && !self.wrote.contains(&person)) {
+            let mut people: BTreeSet<String> = day.iter().map(|gone| self.person(&gone.to)).collect();
+            people.retain(|known| !self.wrote.contains(known));
+            let room = if critical { all } else { free };
+            assert!(people.contains(&person) || people.len() < room, "{what}: {} people in a day", people.len());
+        }
+        if let Some(most) = self.messages.filter(|_| !critical) {
+            assert!(day.len() < most, "{what}: {} messages in a day", day.len());
+        }
+        let kind = |rule: &str| match rule {
+            "offer" => 0,
+            "alarm" => 2,
+            _ => 1,
+        };
+        let (same, most) =
+            (|gone: &&&Gone| self.person(&gone.to) == person && kind(gone.rule) == kind(rule), [1, 8, 30]);
+        let had = day.iter().filter(same).count();
+        assert!(critical || had < most[kind(rule)], "{what}: {had} of its kind in a day");
     }
 
     /// Whether one more message may go to a person now: a burst of three within an interval, repaid by as much silence.
@@ -569,6 +616,11 @@ impl Books {
                 setup::STAFF.iter().map(|who| (plain(who).to_owned(), usize::from(on_call(who)), most)).collect()
             }
         }
+    }
+
+    /// How often each message left.
+    pub fn attempts_of(&self) -> BTreeMap<i64, usize> {
+        self.tries.iter().map(|(id, tries)| (*id, tries.len())).collect()
     }
 
     /// A receipt reached the broker: a repeated one says the same.

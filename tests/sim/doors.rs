@@ -99,6 +99,8 @@ impl World {
             outcome: text("outcome").unwrap(),
             reason: text("reason").unwrap(),
         };
+        let anchor = serde_json::from_value(told["audit"].clone()).unwrap();
+        self.books.told.push(((receipt.message, receipt.outcome.clone(), receipt.reason.clone()), anchor));
         self.published.push((id.0, receipt));
     }
 

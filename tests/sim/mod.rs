@@ -23,6 +23,7 @@ mod orders;
 mod platform;
 mod power;
 mod reach;
+mod record;
 mod reports;
 mod setup;
 mod steps;

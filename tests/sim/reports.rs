@@ -86,7 +86,7 @@ impl World {
         let notices = body.iter().map(|report| report.notice.clone()).collect();
         self.tickets += 1;
         self.told.insert(self.tickets, body);
-        self.tell(Input::Notice(self.tickets, Notices { notices, skipped: 0, to_all: false }));
+        self.tell(Input::Notice(self.tickets, Notices { notices, ..Notices::default() }));
         self.reach.did("bodies of reports");
     }
 
@@ -116,6 +116,8 @@ impl World {
     /// Somebody writes: mostly something, now and then a stop or a start word. One word at a time, so that their order is theirs.
     pub fn inbound(&mut self) {
         let from = NUMBERS[self.random.usize(0..NUMBERS.len())][1..].to_owned();
+        let person = self.books.person(&from);
+        self.books.wrote.insert(person);
         let waiting = self.reports.iter().chain(self.told.values().flatten());
         let word = waiting.filter(|report| matches!(report.follows, Follows::Word(..))).count() == 0;
         let (text, follows) = match self.random.u8(0..4) {

@@ -11,6 +11,7 @@ use crate::engine::drive::{Course, Inbox, Queue, channel};
 use crate::engine::{Engine, Input, Link};
 use crate::limits::RECEIPTS_IN_FLIGHT;
 use crate::outbox::{Outbox, WhenFull, power};
+use crate::pace;
 use crate::time::{Clock, Mono, Now, Wall};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -126,7 +127,10 @@ impl World {
         // Memory where there is such a folder: a sync costs nothing there, and nothing here is about disks.
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        let books = Books::new(seed, per_second, IN_FLIGHT);
+        // In some worlds a day has room for few.
+        let mut books = Books::new(seed, per_second, IN_FLIGHT);
+        books.people = (seed % 5 == 1).then_some((5, 3));
+        books.messages = (seed % 5 == 2).then_some(8);
         let mut world = World {
             seed,
             random,
@@ -191,6 +195,7 @@ impl World {
         self.inbox = Some(inbox);
         (self.given, self.dead, self.commits) = (0, false, -1);
         self.tell(Input::Link(Link::Token(Some([self.token; 8]))));
+        self.judge_record();
         let answered = self.query("SELECT id, answered FROM attempt WHERE answered IS NOT NULL");
         self.books.found(self.real, |attempt| answered.contains_key(&attempt));
         let kept = self.states();
@@ -217,6 +222,11 @@ impl World {
         rooms.policy.unknown_wait = Duration::from_secs(30);
         rooms.pace.max_in_flight = IN_FLIGHT;
         rooms.pace.sender_per_second = Some(self.books.per_second as u32);
+        rooms.pace.daily = self.books.people.map(|(all, free)| pace::Daily { all: all as u64, free: free as u64 });
+        rooms.pace.daily_messages = self.books.messages.map(|most| most as u64);
+        if self.seed % 5 == 3 {
+            rooms.pace.caps.rule = vec![pace::Cap { count: 3, window: Duration::from_secs(3_600) }];
+        }
         (rooms, rules)
     }
 
@@ -438,6 +448,7 @@ impl World {
     }
 
     pub fn finish(&mut self) {
+        self.judge_record();
         self.count();
     }
 }

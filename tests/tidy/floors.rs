@@ -3,7 +3,7 @@
 use super::source::{File, Token};
 
 const WORDS: &[&str] = &["message", "operate", "time", "limits"];
-const ROOMS: &[&str] = &["rules", "policy", "outbox", "pace", "whatsapp", "status"];
+const ROOMS: &[&str] = &["rules", "policy", "outbox", "pace", "whatsapp", "audit", "status"];
 
 /// Which floor a file stands on, by how its path begins (the first that fits), and what it may import beside itself. A floor
 /// by its name stands for all on it.
@@ -18,6 +18,7 @@ const FLOORS: &[(&str, &str, &[&str])] = &[
     ("src/outbox/",    "rooms",  &["words"]),
     ("src/pace/",      "rooms",  &["words"]),
     ("src/whatsapp/",  "rooms",  &["words"]),
+    ("src/audit/",     "rooms",  &["words"]),
     ("src/status/",    "rooms",  &["words"]),
     // A whole configuration is the shortest way to an engine.
     ("src/engine/tests/", "engine", &["words", "rooms", "config"]),

@@ -44,6 +44,7 @@ const ANSWERS_NO: &[(&str, &str)] = &[
     ("branchline outbox drop", "the id is an example"),
     ("branchline send", "nobody agreed yet"),
     ("branchline outbox accept-loss", "no store was damaged"),
+    ("branchline audit verify --anchor", "the anchor is another box's"),
 ];
 
 fn begins<'a>(line: &str, table: &'a [(&'a str, &'a str)]) -> bool {

@@ -10,7 +10,6 @@ mod platform;
 
 use super::failure::{Exit, Failure};
 use super::unwritten;
-use crate::config::forward::Forward;
 use crate::config::{Effective, Loaded, Origin, Problem, Source};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -76,7 +75,7 @@ impl<'a> Checked<'a> {
     }
 
     /// Of `branchline forward`'s.
-    pub fn of_forward(loaded: &'a Result<(Forward, Vec<Effective>, Vec<Problem>), Vec<Problem>>) -> Checked<'a> {
+    pub fn of_forward(loaded: &'a crate::config::forward::LoadedForward) -> Checked<'a> {
         match loaded {
             Ok((_, effective, warnings)) => Checked { problems: &[], sound: Some((effective, warnings)) },
             Err(problems) => Checked { problems, sound: None },

@@ -33,7 +33,7 @@ fn the_status_tells_the_worst_first_and_everything_at_one_look() {
         in_flight: 2,
         bytes: 1 << 20,
         max_bytes: 256 << 20,
-        limits: vec![LimitUse { limit: "sender".into(), used: 0.25 }],
+        limits: vec![LimitUse { limit: "sender".into(), used: 0.25, taken: 5, free: 15, note: "a second".into() }],
         holds: vec![Hold {
             what: THE_NUMBER.into(),
             reason: Reason::TokenInvalid,
@@ -78,7 +78,7 @@ Holds
   the number  token-invalid  since 2026-11-22 11:02:05  190: expired\u{fffd}[2J
 
 Limits used
-  sender  25 %
+  sender  25 %  5 used  15 free  a second
 
 Last events
   2026-11-22 14:02:05  order-ready  +55…21  withheld: no-consent  k3f9-7

@@ -69,7 +69,7 @@ pub(super) fn quiet_hours(settings: &Settings, rules: &Rules, policy: &Policy, r
 /// Groups, and rules that name several, with more people than the day has room for.
 pub(super) fn daily_recipients(settings: &Settings, daily: Daily, root: &Table, account: &mut Account) {
     let many = |people: usize, urgent: bool| {
-        let room = if urgent { daily.all() } else { daily.free() };
+        let room = if urgent { daily.pace().all } else { daily.pace().free };
         (people as u64 > room).then(|| {
             let less = if urgent { String::new() } else { format!(" less daily_reserve {}", daily.reserve) };
             let found = format!(
@@ -78,7 +78,7 @@ pub(super) fn daily_recipients(settings: &Settings, daily: Daily, root: &Table, 
                 daily.recipients, daily.share.0, daily.share.1
             );
             let fix = "One event would use up the day and not reach everybody: name fewer people, or raise \
-                       limits.daily_recipients or limits.share to what the number may do. (This version does not enforce it yet.)";
+                       limits.daily_recipients or limits.share to what the number may do.";
             (found, fix.to_owned())
         })
     };

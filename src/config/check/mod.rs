@@ -40,6 +40,9 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let country = branch.as_ref().and_then(|branch| branch.country);
     let rules = rules::settings(r, branch.as_ref(), country, policy.as_mut())
         .map(|settings| crate::rules::Settings { origins: compiled::origins(root), ..settings });
+    if let (Some(rules), Some(policy)) = (&rules, policy.as_mut()) {
+        policy.settings.stated = rules.contacts.values().map(|contact| contact.consent.clone()).collect();
+    }
     r.later(&LATER);
     let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
 

@@ -11,7 +11,7 @@ use crate::message::Priority;
 use crate::policy::{self, Hours, OnUnknown, Purpose, Quiet, Wish};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What quiet hours look like.
@@ -50,15 +50,16 @@ pub(super) fn policy(r: &mut Reader<'_, '_>, branch: Option<&Branch>, heard: boo
         let wait = r.duration_or_zero("unknown_wait");
         if !heard && r.origin("unknown_wait").is_own() && wait.is_some_and(|wait| !wait.is_zero()) {
             let problem = r.problem("unknown_wait", "has no effect");
-            r.warn(
-                problem.fix("Without [webhook] and [notice] nobody reports what became of a message: nothing can be waited for."),
-            );
+            r.warn(problem.fix(
+                "Without [webhook] and [notice] nobody reports what became of a message: nothing can be waited for.",
+            ));
         }
         let undeliverable = r.duration("undeliverable");
         let [marketing, utility] = quiet_hours(r);
         let (stop_words, farewell) = opt_out(r);
         let settings = policy::Settings {
             purposes,
+            stated: BTreeSet::new(),
             on_unknown: on_unknown?,
             unknown_wait: if heard { wait? } else { Duration::ZERO },
             stop_words,

@@ -32,14 +32,10 @@ pub(super) struct Daily {
 }
 
 impl Daily {
-    /// For staff and critical messages.
-    pub fn all(self) -> u64 {
-        self.recipients * self.share.0 / self.share.1
-    }
-
-    /// For everybody else.
-    pub fn free(self) -> u64 {
-        self.recipients.saturating_sub(self.reserve) * self.share.0 / self.share.1
+    /// This box's part, rounded down so that all boxes together stay within the whole.
+    pub fn pace(self) -> pace::Daily {
+        let part = |people: u64| people * self.share.0 / self.share.1;
+        pace::Daily { all: part(self.recipients), free: part(self.recipients.saturating_sub(self.reserve)) }
     }
 }
 
@@ -62,22 +58,9 @@ const OFF: [(&str, &str, &str); 9] = [
 
 /// A limit that somebody of this branch switched off.
 fn switched_off(r: &mut Reader<'_, '_>, key: &str, off: bool) {
-    off_with(r, key, off, "");
-}
-
-/// The same for a limit that this version does not keep either way: one line, not one that warns and one that takes it back.
-fn idle_or_off(r: &mut Reader<'_, '_>, key: &str, off: bool) {
-    if off {
-        off_with(r, key, off, " (This version does not enforce it yet, on or off.)");
-    } else {
-        r.idle(key);
-    }
-}
-
-fn off_with(r: &mut Reader<'_, '_>, key: &str, off: bool, note: &str) {
     if let Some((_, why, fix)) = OFF.iter().find(|(limit, ..)| off && *limit == key && r.origin(key).is_own()) {
         let problem = r.problem(key, format!("is off: {why}"));
-        r.warn(problem.fix(format!("{fix}{note}")));
+        r.warn(problem.fix(*fix));
     }
 }
 
@@ -88,13 +71,12 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         let sender = r.whole_or_off("sender_per_second", 1..=SENDER_PER_SECOND_MAX as u64);
         let pair_interval = r.duration_or_off("pair_interval");
         let pair_burst = r.whole("pair_burst", 1..=PAIR_BURST_MAX);
-        without_effect(r, "share", "sender_per_second", sender == Some(Limit::Off) && share != Some((1, 1)));
         without_effect(r, "pair_burst", "pair_interval", pair_interval == Some(Limit::Off));
         switched_off(r, "sender_per_second", sender == Some(Limit::Off));
         switched_off(r, "pair_interval", pair_interval == Some(Limit::Off));
         let mut daily = |key: &str| {
             let limit = r.whole_or_off(key, 1..=1_000_000);
-            idle_or_off(r, key, limit == Some(Limit::Off));
+            switched_off(r, key, limit == Some(Limit::Off));
             if let (Some(Limit::At(all)), Some((part, whole))) = (limit, share)
                 && all * part / whole == 0
             {
@@ -103,7 +85,10 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
             }
             limit
         };
-        let (recipients, reserve, _) = (daily("daily_recipients"), daily("daily_reserve"), daily("daily_messages"));
+        let (recipients, reserve) = (daily("daily_recipients"), daily("daily_reserve"));
+        let messages = daily("daily_messages");
+        let all_off = [sender, recipients, messages].iter().all(|limit| *limit == Some(Limit::Off));
+        without_effect(r, "share", "sender_per_second", all_off && share != Some((1, 1)));
         let daily = match (recipients, reserve, share) {
             (Some(Limit::At(recipients)), Some(reserve), Some(share)) => {
                 Some(Daily { recipients, reserve: reserve.value().unwrap_or(0), share })
@@ -139,6 +124,11 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
             sender_per_second,
             pair_interval: pair_interval?.value(),
             pair_burst: u32::try_from(pair_burst?).ok()?,
+            daily: daily.map(Daily::pace),
+            daily_messages: match (messages?, share?) {
+                (Limit::Off, _) => None,
+                (Limit::At(all), (part, whole)) => Some(all * part / whole),
+            },
             caps: caps?,
             max_in_flight: uplink.max_in_flight,
             pause: uplink.pause,
@@ -198,6 +188,7 @@ pub(super) fn outbox(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         let when_full = r.choice("when_full", &[("hold", WhenFull::Hold), ("displace", WhenFull::Displace)]);
         let keep_content = r.duration("keep_content");
         let keep_settled = r.duration("keep_settled");
+        let keep_audit = r.duration("keep_audit");
         if let (Some(content), Some(settled)) = (keep_content, keep_settled)
             && content > settled
         {
@@ -211,6 +202,7 @@ pub(super) fn outbox(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
             when_full: when_full?,
             keep_content: keep_content?,
             keep_settled: keep_settled?,
+            keep_audit: keep_audit?,
             sender: uplink?.phone_number_id.clone(),
         })
     })

@@ -189,8 +189,9 @@ impl Session {
 
     /// The orderly end: the state where there is one, then DISCONNECT, behind whatever is in the channel.
     pub(super) fn finish(&self, state_topic: Option<String>, state: &'static str) {
-        let told = state_topic.map_or(Ok(()), |topic| self.client.try_publish(topic, QoS::AtLeastOnce, true, state));
-        if told.and(self.client.try_disconnect()).is_err() {
+        let told =
+            state_topic.is_none_or(|topic| self.client.try_publish(topic, QoS::AtLeastOnce, true, state).is_ok());
+        if !(told && self.client.try_disconnect().is_ok()) {
             tracing::warn!("no room to say goodbye to the broker; it publishes the last will instead");
         }
     }

@@ -4,7 +4,7 @@
 
 use super::{Ask, BODY, Busy, PATH, guard, page};
 use crate::door::bounded::Bounded;
-use crate::operate::{Reply, Request, StatusReport};
+use crate::operate::{PATIENCE_MAX, Reply, Request, StatusReport};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -13,6 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 
 /// Connections at a time, per listener: a few people with a browser and a collector of metrics.
@@ -35,7 +36,9 @@ pub async fn serve_socket<A: Ask>(listener: UnixListener, ask: A) -> io::Result<
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::map_response(sealed))
         .with_state(ask);
-    axum::serve(Bounded::new(listener, CONNECTIONS), router).await
+    // Only its owner and group reach the socket; half a minute beyond the longest order.
+    let listener = Bounded::lasting(listener, CONNECTIONS, PATIENCE_MAX + Duration::from_secs(30));
+    axum::serve(listener, router).await
 }
 
 /// Shows the status until the future is dropped.

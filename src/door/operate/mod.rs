@@ -29,7 +29,8 @@ pub trait Ask: Clone + Send + Sync + 'static {
 
 impl Ask for Desk<Request, Reply> {
     async fn ask(&self, request: Request) -> Result<Reply, Busy> {
-        self.put(request).await
+        let patience = request.patience();
+        self.put_for(request, patience).await
     }
 }
 

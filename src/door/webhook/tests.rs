@@ -177,7 +177,7 @@ async fn pour(address: SocketAddr) {
             }
         });
     }
-    while let Some(ended) = all.join_next().await {
-        ended.unwrap();
+    if let Some(Err(wrong)) = all.join_next().await {
+        panic!("{wrong}");
     }
 }

@@ -44,10 +44,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn standing_of(&self, number: &Number, purpose: &str) -> Result<Standing, StoreError> {
+    /// Of somebody unknown the list of stops may know all the same: whom the ledger has lost, or who was erased.
+    pub(in crate::engine) fn standing_of(&self, number: &Number, purpose: &str) -> Result<Standing, StoreError> {
         match self.outbox.find_person(number)? {
             Some(person) => self.outbox.standing(person, purpose),
-            None => Ok(Standing::default()),
+            None => Ok(self.outbox.standing_of_stranger(number, purpose)),
         }
     }
 

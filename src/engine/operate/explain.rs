@@ -9,7 +9,6 @@ use crate::engine::hold::Held;
 use crate::message::{Content, Draft, GrantFact, Outcome, PersonId, Reason, Standing, masked};
 use crate::operate::{Basis, DraftExplained, Explanation, Length, Part, Reply, RuleExplained};
 use crate::outbox::StoreError;
-use crate::pace::{self, Load, Recent};
 use crate::policy;
 use crate::rules::{Explained, Preview, Step};
 use crate::time::{BoxTime, Clock, Moment, Wall};
@@ -157,7 +156,10 @@ impl Engine {
         if let Some((reason, until)) = policy::waits(&self.policy, &about, standing, now) {
             return Ok((Outcome::Stored, reason, until));
         }
-        if let Some(told) = self.foretell_limits(draft, person, now)? {
+        let lane = person.map(|person| self.outbox.lane(person)).transpose()?;
+        let load = self.load_of(lane.as_ref(), draft.content(), &terms.purpose, terms.priority);
+        let expires = now.boxed + terms.expires;
+        if let Some(told) = self.foretell_limits(&draft.source().rule, lane.as_ref(), load, expires)? {
             return Ok(told);
         }
         let (reason, until) = match person {
@@ -165,25 +167,5 @@ impl Engine {
             None => self.may_post().err().unwrap_or((Reason::Due, None)),
         };
         Ok((Outcome::Stored, reason, until))
-    }
-
-    /// What a limit that is not everybody's would do with it now.
-    fn foretell_limits(
-        &self,
-        draft: &Draft,
-        person: Option<PersonId>,
-        now: Moment,
-    ) -> Result<Option<(Outcome, Reason, Option<BoxTime>)>, StoreError> {
-        let terms = draft.terms();
-        let load = Load::of(draft.content().category(), &terms.purpose, terms.priority);
-        let lane = person.map(|person| self.outbox.lane(person)).transpose()?;
-        let recent = lane.map(|lane| Recent::of_bytes(&lane.recent)).unwrap_or_default();
-        let ready = pace::cap_ready(&self.pace, &recent, load, now.boxed);
-        if ready > now.boxed {
-            let in_time = ready < now.boxed + terms.expires;
-            let told = if in_time { Outcome::Stored } else { Outcome::Withheld };
-            return Ok(Some((told, Reason::OwnCap, in_time.then_some(ready))));
-        }
-        Ok(None)
     }
 }

@@ -5,10 +5,11 @@
 use super::wall_of;
 use crate::engine::dispatch::CRAMPED;
 use crate::engine::hold::QUIET;
+use crate::engine::limit::{BRAKE, RESUMED};
 use crate::engine::soft::in_force;
 use crate::engine::{Engine, news};
 use crate::message::{Outcome, Reason, UNLIMITED};
-use crate::operate::{Backlog, Gauges, Hold, LimitUse, LinkState, NumberTold};
+use crate::operate::{Backlog, Gauges, Hold, LinkState, NumberTold};
 use crate::outbox::{self, StoreError};
 use crate::status::show;
 
@@ -18,7 +19,6 @@ impl Engine {
         let now = self.moment;
         let bytes = self.outbox.used_bytes()?;
         let max_bytes = self.outbox.settings().max_bytes;
-        let share = |used: f64, of: f64| if of > 0.0 { (used / of).min(1.0) } else { 0.0 };
         Ok(Gauges {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             branch: self.branch.clone(),
@@ -38,14 +38,7 @@ impl Engine {
             bytes,
             max_bytes,
             free_bytes: self.soft.free_space,
-            limits: vec![
-                LimitUse { limit: "sender".to_owned(), used: self.soft.sender.used(&self.pace, now.boxed) },
-                LimitUse {
-                    limit: "in-flight".to_owned(),
-                    used: share(self.soft.in_flight.len() as f64, self.pace.max_in_flight as f64),
-                },
-                LimitUse { limit: "store".to_owned(), used: share(bytes as f64, max_bytes as f64) },
-            ],
+            limits: self.limits_used()?,
             holds: self.shown_holds(),
             number: self.number(),
         })
@@ -90,11 +83,13 @@ impl Engine {
 
     pub(super) fn shown_holds(&self) -> Vec<Hold> {
         let now = self.moment;
+        let limits = self.limit_holds();
         let mut holds: Vec<Hold> = self
             .soft
             .holds
             .iter()
-            .filter(|hold| in_force(hold, now.boxed))
+            .chain(&limits)
+            .filter(|hold| in_force(hold, now.boxed) && !hold.key.starts_with(RESUMED))
             .map(|hold| Hold {
                 what: match hold.key.as_str() {
                     "number" | "account" | news::CLOSED_ALL => crate::status::THE_NUMBER.to_owned(),
@@ -108,6 +103,9 @@ impl Engine {
                     key if key.starts_with("template-") => {
                         format!("template {}", key.split_once(':').map_or(key, |(_, name)| name))
                     }
+                    "people" => "people not written to in 24 hours".to_owned(),
+                    "people:urgent" => "staff and alarms to people not written to in 24 hours".to_owned(),
+                    BRAKE => "everything but critical messages".to_owned(),
                     key if key.starts_with(QUIET) => match key[QUIET.len()..].split_once('/') {
                         Some((category, rule)) if !rule.is_empty() => format!("rule {rule} ({category})"),
                         _ => format!("category {}", key[QUIET.len()..].trim_end_matches('/')),
@@ -121,6 +119,7 @@ impl Engine {
                 loud: hold.loud,
             })
             .collect();
+        holds.extend(self.refusing_holds());
         if self.pace.pause {
             holds.push(Hold {
                 what: "everything".to_owned(),

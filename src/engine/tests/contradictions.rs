@@ -82,8 +82,7 @@ fn whatever_asks_to_be_woken_at_once_is_slowed_down() {
 
 #[test]
 fn what_was_taken_is_not_sent_again_though_row_and_index_say_that_it_waits() {
-    let reopen =
-        "UPDATE message SET state = 0, due = 0; UPDATE lane SET due = 0, rank = (SELECT rank FROM message LIMIT 1)";
+    let reopen = "UPDATE message SET state = 0, due = 0; UPDATE lane SET due = 0, (rank, rule) = (SELECT rank, rule FROM message LIMIT 1)";
     for (what, change) in [
         ("the state alone", String::new()),
         ("and its outcome", "UPDATE message SET outcome = 'stored'".into()),
@@ -156,8 +155,7 @@ fn a_newer_versions_number_over_our_own_tables_is_damage_even_without_a_mark() {
 
 #[test]
 fn what_may_have_left_is_unknown_though_row_and_index_say_that_it_waits() {
-    let reopen =
-        "UPDATE message SET state = 0, due = 0; UPDATE lane SET due = 0, rank = (SELECT rank FROM message LIMIT 1)";
+    let reopen = "UPDATE message SET state = 0, due = 0; UPDATE lane SET due = 0, (rank, rule) = (SELECT rank, rule FROM message LIMIT 1)";
     for answered in [false, true] {
         let mut kit = Kit::new();
         kit.order("pos/1/ready", BIA, "1");

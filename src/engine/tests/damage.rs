@@ -414,6 +414,11 @@ impl Trial {
         self.was_held = true;
         assert!(self.kit.told.iter().any(|told| told.reason == Reason::StoreDamaged && told.loud), "{context}: told");
         assert!(loss.note.contains("salvaged:"), "{context}: {}", loss.note);
+        let verdict = self.kit.engine().judge_record(None, &mut |_, _| {});
+        assert!(
+            verdict.is_good(),
+            "{context}: what is left of the record is whole, or says itself what is lost: {verdict:?}"
+        );
         let left = self.times.contains_key("orders 500 new");
         assert!(seen == Seen::Later || !left, "{context}: held");
         let status = self.kit.ask(Request::Status);
@@ -561,6 +566,9 @@ fn a_store_that_breaks_while_it_works_is_salvaged_and_the_batch_goes_on() {
     assert_eq!(kit.told_times(Outcome::Accepted, Reason::Taken), 1);
     assert_eq!(crate::outbox::set_aside(&path).unwrap().len(), 1);
     kit.ask(Request::AcceptLoss { reason: "test".into() });
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["1"], "nobody knows whom the last day reached: nobody new, for a day");
+    kit.ask(Request::Resume { target: Target::All, reason: "test".into() });
     kit.run(60_000);
     assert_eq!(kit.texts(), ["1", "3"]);
     assert_eq!(

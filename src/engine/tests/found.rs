@@ -106,6 +106,7 @@ fn a_refused_token_does_not_soften_a_lock() {
 /// A store that is full of ordinary messages: the next one is held. How many acknowledgements there were, and the event held.
 fn full_and_held() -> (Kit, Arrival) {
     let mut kit = Kit::cold("1 MiB", "hold");
+    kit.extra = "\n[limits.caps]\nutility = \"off\"\n".to_owned();
     kit.start();
     for n in 0..400 {
         let arrival = long(&mut kit, &n.to_string());

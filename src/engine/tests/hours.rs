@@ -46,8 +46,9 @@ fn until(kit: &mut Kit, hour: f64) {
 
 fn take(kit: &mut Kit) {
     let known = kit.told_times(Outcome::Accepted, Reason::Taken);
-    for sent in kit.sent[known.min(kit.sent.len())..].iter().cloned().collect::<Vec<_>>() {
-        kit.answer(sent.attempt, taken());
+    let attempts: Vec<_> = kit.sent[known.min(kit.sent.len())..].iter().map(|sent| sent.attempt).collect();
+    for attempt in attempts {
+        kit.answer(attempt, taken());
     }
 }
 

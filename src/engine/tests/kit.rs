@@ -62,6 +62,8 @@ pub struct Kit {
     pub number: &'static str,
     /// `outbox.keep_settled`, where it is not the default.
     pub keep_settled: Option<Duration>,
+    /// `outbox.keep_audit`, where it is not the default.
+    pub keep_audit: Option<Duration>,
 }
 
 pub fn folder() -> tempfile::TempDir {
@@ -104,6 +106,7 @@ impl Kit {
             extra: String::new(),
             number: "106540352242922",
             keep_settled: None,
+            keep_audit: None,
         }
     }
 
@@ -120,6 +123,9 @@ impl Kit {
         self.number.clone_into(&mut rooms.outbox.sender);
         if let Some(keep) = self.keep_settled {
             rooms.outbox.keep_settled = keep;
+        }
+        if let Some(keep) = self.keep_audit {
+            rooms.outbox.keep_audit = keep;
         }
         (rooms, loaded.rules)
     }

@@ -1,6 +1,8 @@
-//! What the limits beyond pair and sender let go, and when: own caps.
+//! What the limits beyond pair and sender let go, and when: own caps, the day's people and messages, a rule's surge, a rate that a
+//! refusal taught, and turns of the rules.
 
 use super::kit::*;
+use crate::engine::Input;
 use crate::message::{Outcome, Reason};
 use crate::operate::{Reply, Request, Target};
 use std::time::Duration;
@@ -128,4 +130,256 @@ fn a_flood_that_a_cap_stops_needs_no_space_that_a_full_store_has_not() {
         pass(&mut kit, 2 * HOUR + 60_000);
         assert_eq!(kit.texts(), sent, "{cap}");
     }
+}
+
+const LONG: &str = "[policy.expires]\ncritical = \"9d\"\nhigh = \"9d\"\nnormal = \"9d\"\nlow = \"9d\"\n";
+/// 24 hours and the minute in which the platform may receive.
+const DAY: u64 = 24 * HOUR + 60_000;
+
+/// Somebody of the many.
+fn who(n: usize) -> String {
+    format!("+55219876{n:05}")
+}
+
+fn holds(kit: &mut Kit) -> Vec<(String, String, bool)> {
+    let Reply::Data(status) = kit.ask(Request::Status) else { panic!("no data") };
+    let hold = |hold: &serde_json::Value| {
+        (
+            hold["what"].as_str().unwrap().to_owned(),
+            hold["reason"].as_str().unwrap().to_owned(),
+            !hold["until"].is_null(),
+        )
+    };
+    status["holds"].as_array().unwrap().iter().map(hold).collect()
+}
+
+fn limit(kit: &mut Kit, name: &str) -> (u64, u64) {
+    let Reply::Data(status) = kit.ask(Request::Status) else { panic!("no data") };
+    let limits = status["limits"].as_array().unwrap().clone();
+    let found = limits.iter().find(|limit| limit["limit"] == name).unwrap_or_else(|| panic!("{limits:?}"));
+    (found["taken"].as_u64().unwrap(), found["free"].as_u64().unwrap())
+}
+
+fn daily(people: u64, reserve: u64) -> Kit {
+    kit(&format!("daily_recipients = {people}\ndaily_reserve = {reserve}\n{LONG}"))
+}
+
+#[test]
+fn a_day_has_so_many_people_and_the_reserve_is_for_staff_and_alarms() {
+    let mut kit = daily(5, 2);
+    for n in 0..5 {
+        order(&mut kit, "ready", &who(n), &n.to_string());
+    }
+    assert_eq!(kit.texts(), ["0", "1", "2"], "two places are kept");
+    assert_eq!((limit(&mut kit, "daily-recipients"), limit(&mut kit, "daily-reserve")), ((3, 0), (0, 2)));
+    let shut = ("people not written to in 24 hours".to_owned(), "daily-limit".to_owned(), true);
+    assert_eq!(holds(&mut kit), std::slice::from_ref(&shut));
+    order(&mut kit, "ready", &who(1), "again");
+    order(&mut kit, "urgent", &who(4), "alarm");
+    assert_eq!(
+        kit.texts()[3..],
+        ["again", "alarm", "4"],
+        "who was reached needs no place, and takes along what waited for one"
+    );
+    kit.arrive("node/7/state", r#"{"n": 99}"#);
+    take_from(&mut kit, 6);
+    assert_eq!(kit.sent.len(), 7, "one place was left for two of the staff");
+    assert_eq!(holds(&mut kit).len(), 2);
+    kit.restart();
+    order(&mut kit, "low", &who(6), "low");
+    order(&mut kit, "high", &who(7), "high");
+    pass(&mut kit, DAY - 3_000);
+    assert_eq!(kit.sent.len(), 7);
+    pass(&mut kit, 180_000);
+    assert_eq!(
+        kit.texts()[7..],
+        ["99", "high", "3"],
+        "the most urgent first, then the oldest; one place went to the staff"
+    );
+    assert_eq!(holds(&mut kit), [shut]);
+    pass(&mut kit, DAY);
+    assert_eq!(kit.texts()[10..], ["low"]);
+    assert_eq!(holds(&mut kit), []);
+}
+
+#[test]
+fn an_alarm_that_the_platforms_limit_holds_says_so_in_state_at_once() {
+    let mut kit = daily(1, 1);
+    order(&mut kit, "urgent", BIA, "1");
+    order(&mut kit, "urgent", CAIO, "2");
+    assert_eq!(kit.texts(), ["1"]);
+    let state = &kit.published.iter().rfind(|publish| publish.retain).unwrap().payload;
+    assert!(state.contains(r#""reason":"daily-limit""#) && state.contains("critical messages wait"), "{state}");
+    kit.restart();
+    let state = &kit.published.iter().rfind(|publish| publish.retain).unwrap().payload;
+    assert!(state.contains("critical messages wait"), "{state}");
+    pass(&mut kit, DAY + 60_000);
+    assert_eq!(kit.texts(), ["1", "2"]);
+    let state = &kit.published.iter().rfind(|publish| publish.retain).unwrap().payload;
+    assert!(!state.contains("daily-limit"), "{state}");
+}
+
+#[test]
+fn a_place_that_was_surely_not_used_is_free_again_and_a_doubtful_one_is_not() {
+    let mut kit = daily(2, 1);
+    kit.order("pos/1/ready", BIA, "1");
+    kit.answer_last(code(131026));
+    order(&mut kit, "ready", CAIO, "2");
+    assert_eq!(kit.texts(), ["1", "2"], "nobody was reached by the first");
+    let mut kit = daily(2, 1);
+    kit.order("pos/1/ready", BIA, "1");
+    kit.answer_last(lost());
+    order(&mut kit, "ready", CAIO, "2");
+    assert_eq!(kit.texts(), ["1"]);
+    kit.crash();
+    kit.wall_shift = 100 * HOUR as i64;
+    kit.start();
+    kit.wall_shift = -100 * HOUR as i64;
+    pass(&mut kit, 60_000);
+    assert_eq!(
+        kit.texts(),
+        ["1", "1"],
+        "no jump of the clock within one boot frees anything; the same person again needs nothing"
+    );
+}
+
+#[test]
+fn who_wrote_to_us_needs_no_place() {
+    let mut kit = daily(2, 1);
+    order(&mut kit, "ready", BIA, "1");
+    order(&mut kit, "ready", CAIO, "2");
+    assert_eq!(kit.texts(), ["1"]);
+    let at = MONDAY + kit.now as i64;
+    kit.hear(vec![wrote(CAIO.trim_start_matches('+'), at, "hi")]);
+    assert_eq!(kit.texts(), ["1", "2"]);
+    take_from(&mut kit, 1);
+    assert_eq!(limit(&mut kit, "daily-recipients"), (1, 0), "inside the window nobody is counted");
+}
+
+#[test]
+fn the_brake_on_cost_lets_only_alarms_pass() {
+    let mut kit = kit(&format!("daily_messages = 3\n{LONG}"));
+    for n in ["1", "2", "3", "4"] {
+        order(&mut kit, "ready", BIA, n);
+    }
+    order(&mut kit, "urgent", BIA, "alarm");
+    assert_eq!(kit.texts(), ["1", "2", "3", "alarm"]);
+    assert_eq!(holds(&mut kit), [("everything but critical messages".to_owned(), "daily-messages".to_owned(), true)]);
+    assert_eq!(limit(&mut kit, "daily-messages"), (4, 0));
+    kit.restart();
+    pass(&mut kit, DAY - 3_000);
+    assert_eq!(kit.sent.len(), 4);
+    pass(&mut kit, 120_000);
+    assert_eq!(kit.texts()[4..], ["4"]);
+}
+
+#[test]
+fn a_rule_that_surges_is_held_until_somebody_looked_and_alarms_pass() {
+    let mut kit = kit(&format!("[limits.caps]\nutility = \"off\"\nrule = [\"3 per 1h\"]\n{LONG}"));
+    for n in 0..5 {
+        order(&mut kit, "ready", &who(n), &n.to_string());
+        order(&mut kit, "urgent", &who(n), &format!("alarm {n}"));
+    }
+    order(&mut kit, "high", BIA, "other");
+    let passed = ["0", "alarm 0", "1", "alarm 1", "2", "alarm 2", "alarm 3", "alarm 4", "other"];
+    assert_eq!(kit.texts(), passed);
+    kit.restart();
+    pass(&mut kit, 5 * HOUR);
+    assert_eq!(kit.texts(), passed, "time alone frees nothing");
+    let surge = ("rule ready".to_owned(), "rule-surge".to_owned(), false);
+    assert!(holds(&mut kit).contains(&surge), "{:?}", holds(&mut kit));
+    let resume =
+        |kit: &mut Kit| kit.ask(Request::Resume { target: Target::Rule("ready".into()), reason: "seen".into() });
+    resume(&mut kit);
+    take_from(&mut kit, passed.len());
+    assert_eq!(kit.texts()[passed.len()..], ["3", "4"]);
+    order(&mut kit, "ready", &who(5), "5");
+    order(&mut kit, "ready", &who(6), "6");
+    assert_eq!(kit.sent.len(), passed.len() + 3, "held again");
+    kit.run(1_000);
+    resume(&mut kit);
+    take_from(&mut kit, passed.len() + 3);
+    order(&mut kit, "ready", &who(7), "7");
+    assert_eq!(
+        kit.texts()[passed.len() + 3..],
+        ["6", "7"],
+        "counted from the operator's word on, not from the hour before it"
+    );
+}
+
+#[test]
+fn the_platforms_word_slows_the_number_for_minutes_across_restarts() {
+    let mut kit = kit("daily_recipients = \"off\"\n");
+    kit.order("pos/1/ready", BIA, "1");
+    kit.answer_last(code(130429));
+    assert_eq!(limit(&mut kit, "sender"), (1, 9), "half of 20");
+    pass(&mut kit, 61_000);
+    kit.restart();
+    assert_eq!(kit.sent.len(), 2);
+    let burst = |kit: &mut Kit| {
+        kit.run(2_000);
+        let sent = kit.sent.len();
+        for n in 0..25 {
+            order(kit, "ready", &who(n), &format!("{} {n}", kit.now));
+        }
+        kit.sent.len() - sent
+    };
+    assert_eq!(burst(&mut kit), 11);
+    pass(&mut kit, 540_000);
+    assert_eq!(burst(&mut kit), 20);
+}
+
+/// 10,000 people wait for one rule. Another rule's message, another person's, and the more urgent do not wait for them.
+#[test]
+fn a_flood_of_one_rule_delays_no_other() {
+    let mut kit = kit(
+        "daily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n[limits.caps]\nutility = \"off\"\nrule = \"off\"\n",
+    );
+    kit.ask(Request::Pause { target: Target::All, reason: "test".into() });
+    for n in 0..10_000 {
+        let payload = format!(r#"{{"to": "{}", "opt_in": true, "id": "f{n}", "n": "flood"}}"#, who(n));
+        let arrival = kit.arrival("pos/1/ready", &payload);
+        kit.give(vec![Input::Arrived(arrival)]);
+    }
+    // A chatty person of that rule, too, and one who is told by two.
+    for n in 0..20 {
+        kit.order("pos/1/ready", BIA, &format!("chatty {n}"));
+    }
+    for (topic, n) in [("order", "other rule 1"), ("order", "other rule 2"), ("urgent", "alarm"), ("offer", "offer")] {
+        let payload = format!(r#"{{"to": "{CAIO}", "opt_in": true, "id": "{n}", "n": "{n}", "order": "{n}"}}"#);
+        kit.arrive(&format!("pos/1/{topic}"), &payload);
+    }
+    let payload = format!(r#"{{"to": "{}", "opt_in": true, "id": "o3", "n": "other person", "order": "o3"}}"#, who(3));
+    kit.arrive("pos/1/order", &payload);
+    kit.ask(Request::Resume { target: Target::All, reason: "test".into() });
+    let mut from = 0;
+    for _ in 0..30 {
+        take_from(&mut kit, from);
+        from = kit.sent.len();
+        kit.run(100);
+    }
+    let place = |text: &str| kit.texts().iter().position(|sent| *sent == text);
+    assert_eq!(place("alarm"), Some(0));
+    assert!(place("other rule 1").unwrap() <= 2, "{:?}", place("other rule 1"));
+    assert!(place("other rule 2").unwrap() <= 45, "one person's are one after the other: {:?}", place("other rule 2"));
+    assert!(place("other rule 1") < place("other rule 2"), "in the order of events");
+    assert_eq!(place("offer"), None, "what is low waits for what is normal");
+    let chatty = kit.texts().iter().filter(|text| text.starts_with("chatty")).count();
+    assert!(chatty <= 1, "{chatty}");
+    assert!(kit.sent.len() >= 50, "{}", kit.sent.len());
+}
+
+/// Found by the plain count: a clock that jumps ahead while nothing is written, and then a power cut, counted as a day spent off.
+#[test]
+fn a_jump_of_the_clock_and_a_power_cut_forgive_nothing() {
+    let mut kit = daily(1, 1);
+    order(&mut kit, "urgent", BIA, "1");
+    kit.run(90_000);
+    kit.wall_shift += 40 * HOUR as i64;
+    kit.run(90_000);
+    kit.reboot(Duration::from_secs(60));
+    order(&mut kit, "urgent", CAIO, "2");
+    assert_eq!(kit.texts(), ["1"]);
+    pass(&mut kit, DAY);
+    assert_eq!(kit.texts(), ["1", "2"]);
 }

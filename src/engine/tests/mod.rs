@@ -1,6 +1,7 @@
 //! The engine on a real store, in virtual time: timetables, crashes, failed commits. The seeded simulation is `tests/sim`.
 
 mod broken;
+mod contact;
 mod contradictions;
 mod damage;
 mod drive;
@@ -13,7 +14,10 @@ mod inbound;
 mod kit;
 mod limits;
 mod notices;
+mod oracle;
 mod plans;
+mod record;
 mod salvage;
 mod send;
+mod staff;
 mod timetables;

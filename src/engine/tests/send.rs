@@ -109,6 +109,19 @@ fn without_consent_it_is_withheld_and_told() {
     assert_eq!(receipts(&kit).len(), 3);
 }
 
+#[test]
+fn who_agreed_to_news_of_orders_has_not_agreed_to_offers() {
+    let mut kit = Kit::new();
+    for (template, purpose, says) in [
+        ("offer", "orders", "orders is asked for other messages"),
+        ("order_ready", "offers", "offers is asked for marketing"),
+    ] {
+        let order = SendOrder { template: template.into(), purpose: purpose.into(), ..order(BIA, "A-1") };
+        let reply = kit.ask(Request::Send(order));
+        assert!(matches!(&reply, Reply::Refused(why) if why.contains("--purpose") && why.contains(says)), "{reply:?}");
+    }
+}
+
 /// Policy is asked again in the instant of sending.
 #[test]
 fn consent_that_is_taken_back_while_it_waits_withholds_it() {

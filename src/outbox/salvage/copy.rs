@@ -7,7 +7,7 @@ use super::super::rows::{Read, Table};
 use super::super::{Settings, StoreError, tables};
 use super::report::Salvage;
 use super::{Extent, Known, LIFT_ALL, LOSS, YEAR};
-use crate::message::{Category, Content, Number, Outcome, Priority, Reason};
+use crate::message::{Anchor, Category, Content, Number, Outcome, Priority, Reason};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
@@ -21,6 +21,8 @@ pub(super) struct Work<'a> {
     pub done: Salvage,
     /// The old store already held everything, for nobody knew who said no.
     pub held_all: bool,
+    /// Whether nothing is missing that says who was reached when.
+    pub reached_known: bool,
     pub hides_commits: bool,
 }
 
@@ -46,7 +48,7 @@ impl Work<'_> {
         })?;
         self.note("box", &read);
         self.table(&tables::SENDER, |values| int(&values[0]) == 1)?;
-        self.new.execute("INSERT OR IGNORE INTO sender VALUES (1, ?1)", [&settings.sender])?;
+        self.new.execute("INSERT OR IGNORE INTO sender (id, phone_number_id) VALUES (1, ?1)", [&settings.sender])?;
         self.table(&tables::PERSON, |values| {
             int(&values[0]) > 0 && (text(&values[1]).is_empty() || is_number(&values[1]))
         })?;
@@ -55,7 +57,7 @@ impl Work<'_> {
             latest = latest.max(Some(int(&values[9])).filter(|at| sane(*at)).unwrap_or(0));
             int(&values[0]) > 0 && int(&values[1]) == 1
         })?;
-        self.table(&tables::LANE, |_| true)?;
+        let lanes_whole = self.table(&tables::LANE, |_| true)?;
         let mut left = 0;
         let messages_whole = self.table(&tables::MESSAGE, |values| {
             highest[0] = highest[0].max(int(&values[0]));
@@ -72,7 +74,7 @@ impl Work<'_> {
         let attempts_whole = self.table(&tables::ATTEMPT, |values| {
             highest[1] = highest[1].max(int(&values[0]));
             latest = latest.max(Some(int(&values[3])).filter(|at| sane(*at)).unwrap_or(0));
-            sane(int(&values[3])) && (0..=2).contains(&int(&values[6]))
+            sane(int(&values[3])) && (0..=3).contains(&int(&values[6]))
         })?;
         self.table(&tables::RECEIPT, |values| match values[1] {
             Value::Null => {
@@ -86,9 +88,12 @@ impl Work<'_> {
             Reason::of_code(text(&values[1])).is_some()
         })?;
         self.held_all = held_all;
-        self.table(&tables::HEARD, |values| sane(int(&values[1])))?;
         self.table(&tables::HEALTH, |values| int(&values[0]) == 1)?;
+        self.table(&tables::HEARD, |values| sane(int(&values[1])))?;
         self.table(&tables::REPEAT, |_| true)?;
+        self.table(&tables::AUDIT, |values| {
+            int(&values[0]) > 0 && (1..1 << 32).contains(&int(&values[1])) && blob(&values[3]).len() == 32
+        })?;
 
         let seen = found.as_ref().map(|values| (text(&values[1]).to_owned(), int(&values[2]), int(&values[3])));
         // Box time never goes back, and a damaged value does not make it jump.
@@ -109,11 +114,13 @@ impl Work<'_> {
             .or(seen.map(|seen| seen.0).filter(|name| is_name(name)))
             .filter(|_| sure_of_ids)
             .unwrap_or_else(|| store_name(letters));
-        self.box_row(found, &name, commits, boxed)?;
+        self.box_row(&found, &name, commits, boxed)?;
+        self.audit(&found, [mark.map_or(Anchor::default(), |mark| mark.audit), known.audit], boxed)?;
         let ids = [
             highest[0].min(1 << 48).max(mark.map_or(0, |mark| mark.message)).max(known.message),
             highest[1].min(1 << 48).max(mark.map_or(0, |mark| mark.attempt)).max(known.attempt),
         ];
+        self.reached_known = lanes_whole && !self.commits_gone(evidence, &known);
         self.mend(boxed, messages_whole && attempts_whole && contents_whole && !self.commits_gone(evidence, &known))?;
         self.landmark(ids, known.receipt, boxed)?;
         Ok(happened)
@@ -198,16 +205,46 @@ impl Work<'_> {
         needed.iter().all(|name| whole(name))
     }
 
-    fn box_row(&self, found: Option<Vec<Value>>, name: &str, commits: i64, boxed: i64) -> Result<(), StoreError> {
-        let row = found.unwrap_or_else(|| vec![Value::Null; 10]);
+    fn box_row(&self, found: &Option<Vec<Value>>, name: &str, commits: i64, boxed: i64) -> Result<(), StoreError> {
+        let row = found.clone().unwrap_or_else(|| vec![Value::Null; 14]);
         let wall = Some(int(&row[6])).filter(|wall| (0..1 << 43).contains(wall)).unwrap_or(0);
         let filters = Some(text(&row[9])).filter(|text| serde_json::from_str::<Vec<String>>(text).is_ok());
         let taken: i64 = self.new.query_row("SELECT coalesce(min(id) - 1, 0) FROM receipt", [], |row| row.get(0))?;
         let taken = Some(int(&row[8])).filter(|id| (0..1 << 48).contains(id)).unwrap_or(0).max(taken.max(0));
         // Not the boot: the time since the last commit is counted by the wall clock, if that was trusted.
         self.new.execute(
-            "INSERT INTO box VALUES (1, ?1, ?2, ?3, 0, '', ?4, ?5, ?6, ?7)",
+            "INSERT INTO box VALUES (1, ?1, ?2, ?3, 0, '', ?4, ?5, ?6, ?7, 0, zeroblob(32), 0, zeroblob(32))",
             params![name, commits, boxed, wall, int(&row[7]) == 1 && wall > 0, taken, filters.unwrap_or("[]")],
+        )?;
+        Ok(())
+    }
+}
+
+impl Work<'_> {
+    /// The audit record goes on where it had come to, as far as anything tells; rows that are missing before that are its gap. What
+    /// of the rows is whole is for `audit` to say, and what is not is recorded by the engine.
+    fn audit(&self, found: &Option<Vec<Value>>, told: [Anchor; 2], boxed: i64) -> Result<(), StoreError> {
+        let mut end = told.into_iter().max_by_key(|anchor| anchor.rows).unwrap_or_default();
+        if let Some(row) = found
+            && let (rows, Ok(head)) = (int(&row[10]), blob(&row[11]).try_into())
+            && (0..1 << 48).contains(&rows)
+        {
+            if rows as u64 > end.rows {
+                end = Anchor { rows: rows as u64, head };
+            }
+            let (count, tail) = (int(&row[12]), blob(&row[13]));
+            if let Some((before, bytes)) = tail.split_at_checked(32)
+                && (1..=rows).contains(&count)
+            {
+                self.new.execute(
+                    "INSERT OR IGNORE INTO audit (first, count, boxed, before, rows) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![rows - count + 1, count, boxed, before, bytes],
+                )?;
+            }
+        }
+        self.new.execute(
+            "UPDATE box SET audit_rows = ?1, audit_head = ?2, tail_rows = 0, tail = ?2",
+            params![end.rows as i64, end.head],
         )?;
         Ok(())
     }
@@ -220,6 +257,10 @@ fn quoted(names: &[&str]) -> String {
 
 fn int(value: &Value) -> i64 {
     if let Value::Integer(number) = value { *number } else { 0 }
+}
+
+fn blob(value: &Value) -> &[u8] {
+    if let Value::Blob(bytes) = value { bytes } else { &[] }
 }
 
 fn text(value: &Value) -> &str {

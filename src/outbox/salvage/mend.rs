@@ -43,6 +43,8 @@ impl Work<'_> {
             ("lane", "undeliverable", boxed + YEAR),
             ("lane", "not_before", boxed + YEAR),
             ("lane", "seen", boxed),
+            ("lane", "reached", boxed),
+            ("sender", "rate_since", boxed),
             ("lane", "pair_count", 1000),
             ("lane", "strikes", 100),
             ("hold", "until", boxed + YEAR),
@@ -55,7 +57,7 @@ impl Work<'_> {
         self.unsure(boxed, sure)?;
         // Whose turn it is, worked out again.
         db.execute_batch(
-            "UPDATE lane SET due = NULL, rank = 0;
+            "UPDATE lane SET due = NULL, rank = 0, rule = '';
              INSERT INTO lane (sender, person, rank, due)
                  SELECT 1, person, min(rank), min(due) FROM message WHERE state = 0 GROUP BY person
                  ON CONFLICT DO UPDATE SET rank = excluded.rank,

@@ -81,7 +81,9 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.stop.take().into_iter().for_each(|stop| drop(stop.send(())));
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
         self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
     }
 }
@@ -158,11 +160,14 @@ fn storm(reconnections: u32) -> u32 {
     let mut events = 0;
     while line.connections() <= reconnections {
         // Half of them with an id; the daemon has to hear before the broker may forget.
-        let round = (events..events + ROUND).map(|number| if number % 2 == 0 { order(number) } else { nameless(number) });
+        let round =
+            (events..events + ROUND).map(|number| if number % 2 == 0 { order(number) } else { nameless(number) });
         events += ROUND;
         let publishes = publish_beside(house.broker.port(), round.collect());
         let (control, least) = (house.control(), u64::from(events.saturating_sub(4 * ROUND)));
-        house.wait_for("events come through the storm", Duration::from_secs(60), |_| control.counters().accepted >= least);
+        house.wait_for("events come through the storm", Duration::from_secs(60), |_| {
+            control.counters().accepted >= least
+        });
         publishes.join().unwrap();
     }
     line.bad.store(false, Ordering::Relaxed);

@@ -7,6 +7,7 @@ mod disk;
 pub mod ear;
 mod notices;
 mod operate;
+mod rights;
 mod secrets;
 mod sector;
 mod state;

@@ -1,0 +1,242 @@
+//! A person's rights and the audit record, as operators ask for them.
+//!
+//! Floor: engine. An erasure is answered when it is done on the disk; it settles everything first, and then nobody knows whose it
+//! was.
+
+use super::Answered;
+use crate::audit::{Key, Verifier};
+use crate::engine::Engine;
+use crate::engine::hold::BY_TIME;
+use crate::engine::loss::LIMITS;
+use crate::message::{Act, Acted, MessageId, Number, Outcome, PersonId, Reason, hex};
+use crate::operate::{AuditPage, AuditPiece, CONTACT_PARTS, ContactPage, Erased, ErasureReport, Reply};
+use crate::outbox::{Hold, Settling, Spent, StoreError};
+use crate::pace;
+use crate::status::show;
+use crate::time::BoxTime;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Bytes of the audit record in one answer: twice that as hexadecimal digits.
+const PAGE: usize = 256 * 1024;
+/// Between two tries to write the files anew.
+const SCRUB_RETRY: Duration = Duration::from_secs(60);
+
+impl Engine {
+    pub(super) fn audit_page(&self, after: u64) -> Answered {
+        let (pieces, all) = self.outbox.pieces(after, PAGE)?;
+        let pieces = pieces.into_iter().map(|piece| AuditPiece {
+            first: piece.first,
+            count: piece.count,
+            before: hex(&piece.before),
+            rows: hex(&piece.rows),
+        });
+        Ok(Reply::data(&AuditPage { pieces: pieces.collect(), end: self.outbox.anchor(), more: !all }))
+    }
+
+    pub(super) fn contact_export(&mut self, number: &str, part: &str, after: i64) -> Answered {
+        let number = match self.read_number(number) {
+            Ok(number) => number,
+            Err(why) => return Ok(Reply::Refused(why)),
+        };
+        let people = self.outbox.people_of(&number)?;
+        let page = match part {
+            "person" => {
+                let acted = Acted::new(Act::Ordered, "contact-export");
+                self.outbox.acted(Acted { digits: Some(self.known_as(&number, &people)?), ..acted });
+                let held = self.outbox.held_on(&number, &people, &self.purposes())?;
+                ContactPage { rows: vec![held], next: None }
+            }
+            "messages" => {
+                let (rows, next) = self.outbox.messages_of(&people, after)?;
+                ContactPage { rows, next }
+            }
+            "audit" => self.audit_rows_of(&number, &people, after)?,
+            _ => {
+                let text = format!("no such part: {part}. There are: {}", CONTACT_PARTS.join(", "));
+                return Ok(Reply::Refused(text));
+            }
+        };
+        Ok(Reply::data(&page))
+    }
+
+    /// Rows about any name of the person, a few pieces of the record at a time.
+    fn audit_rows_of(&self, number: &Number, people: &[PersonId], after: i64) -> Result<ContactPage, StoreError> {
+        let key = Key::new(self.outbox.audit_key());
+        let stamps: BTreeSet<_> =
+            self.outbox.numbers_of(number, people)?.iter().map(|digits| key.person(digits)).collect();
+        let (pieces, all) = self.outbox.pieces(after.max(0) as u64, PAGE)?;
+        let (mut verifier, mut rows) = (Verifier::new(None), Vec::new());
+        for piece in &pieces {
+            verifier.piece(piece.first, piece.count, piece.before, &piece.rows, &mut |at, row| {
+                if row.person.is_some_and(|stamp| stamps.contains(&stamp)) {
+                    rows.push(row.json(at));
+                }
+            });
+        }
+        let next = pieces.last().filter(|_| !all).map(|piece| piece.first as i64);
+        Ok(ContactPage { rows, next })
+    }
+
+    /// The digits that stand for a person in the audit record.
+    fn known_as(&self, number: &Number, people: &[PersonId]) -> Result<String, StoreError> {
+        let first = people.first().map(|person| self.outbox.number(*person)).transpose()?.flatten();
+        Ok(first.as_ref().unwrap_or(number).digits().to_owned())
+    }
+
+    fn purposes(&self) -> BTreeSet<String> {
+        self.policy.purposes.keys().cloned().collect()
+    }
+
+    /// All numbers or none. The answer waits for the files: see [`scrub`](Self::scrub).
+    pub(super) fn contact_erase(&mut self, ticket: u64, numbers: &[String]) -> Result<(), StoreError> {
+        let read: Result<Vec<Number>, String> = numbers.iter().map(|number| self.read_number(number)).collect();
+        let numbers = match read.and_then(|numbers| self.may_erase().map(|()| numbers)) {
+            Ok(numbers) => numbers,
+            Err(why) => {
+                self.out.push(crate::engine::Action::Done(ticket, Reply::Refused(why)));
+                return Ok(());
+            }
+        };
+        self.outbox.must_scrub()?;
+        let mut report = ErasureReport::default();
+        for number in &numbers {
+            report.people.push(self.erase(number)?);
+        }
+        self.erased.push((ticket, report));
+        Ok(())
+    }
+
+    fn may_erase(&self) -> Result<(), String> {
+        if self.loss().is_some() {
+            return Err("the store was damaged, and the old file, which an erasure deletes, may be all that is left of some \
+                messages: see branchline status and branchline outbox export --all --file, then branchline outbox accept-loss, \
+                then erase; nothing is erased"
+                .to_owned());
+        }
+        match self.outbox.room_to_scrub() {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err((needs, free))) => Err(format!(
+                "the store must be written anew for this, which needs {} on its disk, and {} are free: make space and try again; \
+                 nothing is erased",
+                show::bytes(needs),
+                show::bytes(free)
+            )),
+            Err(error) => Err(format!("what is free on the store's disk cannot be told: {error}; nothing is erased")),
+        }
+    }
+
+    fn erase(&mut self, number: &Number) -> Result<Erased, StoreError> {
+        let people = self.outbox.people_of(number)?;
+        let digits = self.known_as(number, &people)?;
+        let names = self.outbox.numbers_of(number, &people)?;
+        let mut erased = Erased { number: number.to_string(), known: !people.is_empty(), ..Erased::default() };
+        let mut purposes = self.purposes();
+        for person in people {
+            purposes.extend(self.outbox.consent_of(person)?.into_iter().map(|row| row.entry.purpose));
+            self.settle_all(person, &mut erased)?;
+            self.spend_what_is_owed(person)?;
+            self.soft.releasing.retain(|key| key != &format!("person:{person}"));
+            self.soft.holds.retain(|hold| hold.key != format!("person:{person}"));
+            // From here on nobody knows whose rows these are.
+            self.record()?;
+            let shown = self.outbox.shown_of(person)?;
+            self.status.forget(&shown);
+            let (messages, ledger) = self.outbox.erase(person)?;
+            erased.messages += messages;
+            erased.ledger += ledger;
+        }
+        erased.suppressed = self.outbox.is_listed(&names, &purposes);
+        self.outbox.acted(Acted { digits: Some(digits), ..Acted::new(Act::Erased, "contact-erase") });
+        Ok(erased)
+    }
+
+    /// What waits is withdrawn, and of what is on its way nobody will know: its answer settles nothing any more.
+    fn settle_all(&mut self, person: PersonId, erased: &mut Erased) -> Result<(), StoreError> {
+        for attempt in self.outbox.open_attempts()?.into_iter().filter(|attempt| attempt.person == person) {
+            self.outbox.close(attempt.id, Reason::Erased, None, Spent::Unknown, self.moment)?;
+        }
+        for flight in self.soft.in_flight.iter_mut().filter(|flight| flight.person == person) {
+            // A row that is nobody's: the id may be given to somebody else.
+            (flight.erased, flight.person) = (true, PersonId(0));
+        }
+        for (id, on_its_way) in self.outbox.open_messages_of(person)? {
+            *(if on_its_way { &mut erased.in_flight } else { &mut erased.withdrawn }) += 1;
+            self.end_erased(id)?;
+        }
+        Ok(())
+    }
+
+    /// As [`end`](Self::end), told without number and event.
+    fn end_erased(&mut self, id: MessageId) -> Result<(), StoreError> {
+        let perhaps = self.outbox.unknown_attempts(id)? > 0;
+        let outcome = if perhaps { Outcome::Unknown } else { Outcome::Withdrawn };
+        self.outbox.settle(id, &Settling::new(outcome, Reason::Erased), self.moment)?;
+        if let Some(mut found) = self.outbox.found(id)? {
+            (found.to, found.event) = (None, None);
+            self.tell(&found, outcome, Reason::Erased, "", false);
+        }
+        Ok(())
+    }
+
+    /// The account of the pair limit goes with the person. Should the same number come back at once, nothing may leave before what
+    /// the platform has counted is repaid: a few seconds for everybody, for whose number it is may not be kept.
+    fn spend_what_is_owed(&mut self, person: PersonId) -> Result<(), StoreError> {
+        let pair = self.outbox.lane(person)?.pair;
+        let whole = pace::pair_ready(&self.pace, &pair, BoxTime(i64::MAX), self.moment.boxed);
+        let known = self.soft.hold(LIMITS, self.moment.boxed).and_then(|hold| hold.until);
+        if whole <= self.moment.boxed || known.is_some_and(|known| known >= whole) {
+            return Ok(());
+        }
+        self.put_hold(Hold {
+            key: LIMITS.to_owned(),
+            reason: Reason::PairLimit,
+            since: self.moment.wall.reading(),
+            until: Some(whole),
+            strikes: 0,
+            lift: BY_TIME.to_owned(),
+            note: "a person was erased: what was sent last is counted for everybody".to_owned(),
+            loud: false,
+        })
+    }
+}
+
+impl Engine {
+    /// After the commit of an erasure: the files are written anew, and it is answered. What cannot be done now is tried again.
+    pub(in crate::engine) fn scrub(&mut self) {
+        if !self.outbox.scrub_due() || !self.outbox.is_attached() {
+            return;
+        }
+        if self.erased.is_empty() && self.scrub_again > self.moment.boxed {
+            return;
+        }
+        self.scrub_again = self.moment.boxed + SCRUB_RETRY;
+        let done = match self.outbox.room_to_scrub() {
+            Ok(Ok(())) => self.outbox.scrub().map_err(|error| error.to_string()),
+            Ok(Err((needs, free))) => {
+                Err(format!("{} are needed on its disk and {} are free", show::bytes(needs), show::bytes(free)))
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = &done {
+            let detail = format!(
+                "the files of the store still hold rows of a person who was erased: {why}; tried again each minute"
+            );
+            self.tell_box(Reason::Erased, detail, true);
+        }
+        for (ticket, mut report) in std::mem::take(&mut self.erased) {
+            let reply = match &done {
+                Ok(removed) => {
+                    report.removed.clone_from(removed);
+                    report.foreign = self.outbox.foreign_files();
+                    Reply::data(&report)
+                }
+                Err(why) => Reply::Refused(format!(
+                    "the rows are gone, and the store's files could not be written anew: {why}; it is tried again each minute. \
+                     Give the same order again to hear when it is done"
+                )),
+            };
+            self.out.push(crate::engine::Action::Done(ticket, reply));
+        }
+    }
+}

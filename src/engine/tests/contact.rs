@@ -1,0 +1,412 @@
+//! A person's rights: what is exported is everything, and what is erased is nowhere in any file.
+
+use super::kit::*;
+use crate::engine::{Input, Link};
+use crate::message::{NotSent, Outcome, Progress, Reason};
+use crate::operate::{ErasureReport, Grant, Reply, Request, Target};
+use crate::outbox::power;
+use serde_json::Value;
+
+const NAME: &str = "Maria Quiteria";
+
+/// Base64 of some bytes, as the platform's ids hold it.
+fn base64(bytes: &[u8]) -> String {
+    const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let word = (0..3).fold(0u32, |word, place| word << 8 | u32::from(*chunk.get(place).unwrap_or(&0)));
+        for place in 0..=chunk.len() {
+            text.push(char::from(SIGNS[(word >> (18 - 6 * place)) as usize & 63]));
+        }
+    }
+    text
+}
+
+/// Base64 of the digits wherever they stand in what was encoded: the signs that depend on nothing else.
+fn alignments(digits: &str) -> [String; 3] {
+    [0, 1, 2].map(|shift| {
+        let encoded = base64(&[&vec![b'x'; shift][..], digits.as_bytes()].concat());
+        let whole = (shift + digits.len()) / 3 * 4;
+        encoded[[0, 2, 3][shift]..whole].to_owned()
+    })
+}
+
+fn wamid(to: &str) -> String {
+    format!("wamid.{}==", base64(format!("\u{1c}\u{1}\u{e}{}\u{15}\u{2}", &to[1..]).as_bytes()))
+}
+
+fn accepted(to: &str) -> crate::message::Answer {
+    let (id, digits) = (wamid(to), &to[1..]);
+    http(200, &format!(r#"{{"contacts": [{{"wa_id": "{digits}"}}], "messages": [{{"id": "{id}"}}]}}"#))
+}
+
+/// What tells who a person is.
+fn traces(to: &str) -> Vec<String> {
+    let mut traces = vec![to[1..].to_owned(), NAME.to_owned(), "bia-event".to_owned(), wamid(to)];
+    traces.extend(alignments(&to[1..]));
+    traces
+}
+
+/// Which traces lie in which files of the store.
+fn found(kit: &Kit, traces: &[String]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(kit.folder.path()).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        if !name.starts_with("outbox.db") {
+            continue;
+        }
+        let bytes = std::fs::read(file.path()).unwrap();
+        for trace in traces {
+            if bytes.windows(trace.len()).any(|window| window == trace.as_bytes()) {
+                found.push((name.clone(), trace.clone()));
+            }
+        }
+    }
+    found
+}
+
+fn order_named(kit: &mut Kit, topic: &str, to: &str, n: &str) {
+    let payload = format!(
+        r#"{{"to": "{to}", "opt_in": true, "id": "bia-event-{n}", "n": "{NAME} {n}", "order": "bia-event-{n}"}}"#
+    );
+    kit.arrive(topic, &payload);
+}
+
+fn erase(kit: &mut Kit, numbers: &[&str]) -> Reply {
+    kit.ask(Request::ContactErase { numbers: numbers.iter().map(|number| (*number).to_owned()).collect() })
+}
+
+fn done(reply: Reply) -> ErasureReport {
+    match reply {
+        Reply::Data(data) => serde_json::from_value(data).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn export(kit: &mut Kit, number: &str, part: &str) -> Vec<Value> {
+    let request = Request::ContactExport { number: number.into(), part: part.into(), after: -1 };
+    match kit.ask(request) {
+        Reply::Data(data) => data["rows"].as_array().unwrap().clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// BIA with a message in every state, among others.
+fn busy() -> Kit {
+    let mut kit = Kit::new();
+    for n in 0..20 {
+        kit.order("pos/1/ready", &format!("+55219876510{n:02}"), &format!("{n}"));
+        kit.answer_last(taken());
+    }
+    kit.run(2_000);
+    order_named(&mut kit, "pos/1/ready", BIA, "1");
+    kit.answer_last(accepted(BIA));
+    kit.run(30_000);
+    order_named(&mut kit, "pos/1/ready", BIA, "2");
+    kit.answer_last(lost());
+    kit.ask(Request::Pause { target: Target::Rule("low".into()), reason: "test".into() });
+    order_named(&mut kit, "pos/1/low", BIA, "3");
+    kit.run(29_000);
+    order_named(&mut kit, "pos/1/urgent", BIA, "4");
+    assert_eq!(kit.sent.last().unwrap().to, BIA, "{:?}", kit.sent.last());
+    order_named(&mut kit, "pos/1/ready", BIA, "5");
+    kit
+}
+
+#[test]
+fn an_erased_person_is_in_no_file_any_more() {
+    let mut kit = busy();
+    // A store that was set aside, with everything in it.
+    kit.engine().outbox.break_rows().unwrap();
+    kit.run(61_000);
+    let reply = erase(&mut kit, &[BIA]);
+    assert!(matches!(&reply, Reply::Refused(why) if why.contains("accept-loss")), "{reply:?}");
+    assert!(matches!(kit.ask(Request::AcceptLoss { reason: "test".into() }), Reply::Data(_)));
+    kit.run(1_000);
+    order_named(&mut kit, "pos/1/ready", BIA, "6");
+    let before = found(&kit, &traces(BIA));
+    let files: std::collections::BTreeSet<&String> = before.iter().map(|(file, _)| file).collect();
+    let told: std::collections::BTreeSet<&String> = before.iter().map(|(_, trace)| trace).collect();
+    assert!(files.len() >= 3 && told.len() >= 5, "store, log and what was set aside hold it: {before:?}");
+    std::fs::write(kit.folder.path().join("outbox.db.bak"), "by hand").unwrap();
+    let rebuilt = kit.engine().outbox.fault.rebuilt;
+    let report = done(erase(&mut kit, &["21 98765-0001"]));
+    assert_eq!(found(&kit, &traces(BIA)), []);
+    assert_eq!(kit.engine().outbox.fault.rebuilt, rebuilt + 1);
+    assert!(report.people[0].known && report.people[0].messages >= 5, "{report:?}");
+    assert!(!report.people[0].suppressed);
+    assert!(report.removed.iter().any(|file| file.starts_with("outbox.db.damaged-")), "{report:?}");
+    assert_eq!(report.foreign, ["outbox.db.bak"]);
+    assert_eq!(report.people[0].number, "+55…01");
+    // What follows writes nothing of it again.
+    kit.run(120_000);
+    kit.restart();
+    kit.run(120_000);
+    assert_eq!(found(&kit, &traces(BIA)), []);
+    assert!(!kit.folder.path().join("outbox.db.erasing").exists());
+}
+
+#[test]
+fn no_table_holds_a_row_of_an_erased_person() {
+    let mut kit = busy();
+    let number = crate::message::Number::of_digits(&BIA[1..]).unwrap();
+    let person = kit.engine().outbox.people_of(&number).unwrap()[0];
+    done(erase(&mut kit, &[BIA]));
+    let db = kit.engine().outbox.raw();
+    let mut query = db
+        .prepare("SELECT m.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table' AND c.name = 'person'")
+        .unwrap();
+    let tables: Vec<String> = query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert!(tables.len() >= 4, "{tables:?}");
+    for table in tables {
+        let rows: i64 = db
+            .query_row(&format!("SELECT count(*) FROM {table} WHERE person = ?1"), [person.0], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
+    drop(query);
+    // The daemon's own check finds nothing wrong with what is left.
+    kit.crash();
+    let report = crate::outbox::offline::check(&kit.folder.path().join("outbox.db")).unwrap();
+    assert_eq!(report.wrong, [""; 0]);
+}
+
+#[test]
+fn what_was_told_of_an_erased_person_names_nobody() {
+    let mut kit = busy();
+    let (told, published) = (kit.told.len(), kit.published.len());
+    let report = done(erase(&mut kit, &[BIA]));
+    assert_eq!((report.people[0].in_flight, report.people[0].withdrawn), (1, 3), "{report:?}");
+    for told in &kit.told[told..] {
+        assert!(told.event.is_none() && told.to.is_none(), "{told:?}");
+    }
+    let ended = |outcome| {
+        kit.told[told..].iter().filter(|told| (told.outcome, told.reason) == (Some(outcome), Reason::Erased)).count()
+    };
+    assert_eq!((ended(Outcome::Withdrawn), ended(Outcome::Unknown)), (2, 2), "{:?}", &kit.told[told..]);
+    // Receipts that nobody acknowledged come again after a restart, and say no more who it was.
+    kit.restart();
+    for _ in 0..4 {
+        let last = kit.published.iter().filter_map(|publish| publish.receipt).max().unwrap();
+        kit.give(vec![Input::ReceiptTaken(last)]);
+    }
+    let again: Vec<Value> = kit.published[published..]
+        .iter()
+        .filter(|publish| publish.receipt.is_some())
+        .map(|publish| serde_json::from_str(&publish.payload).unwrap())
+        .collect();
+    assert!(again.iter().any(|receipt| receipt["reason"] == "erased"), "{again:?}");
+    for receipt in again.iter().filter(|receipt| receipt["reason"] == "erased") {
+        assert!(
+            receipt["event"].is_null() && receipt["to"].is_null() && receipt["audit"]["rows"].is_u64(),
+            "{receipt}"
+        );
+    }
+    assert!(!again.iter().any(|receipt| receipt.to_string().contains("bia-event")), "{again:?}");
+    let status = match kit.ask(Request::Status) {
+        Reply::Data(data) => data.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(!status.contains("bia-event"), "{status}");
+}
+
+#[test]
+fn an_answer_after_the_erasure_settles_nothing_personal() {
+    let mut kit = busy();
+    let attempt = kit.sent.last().unwrap().attempt;
+    done(erase(&mut kit, &[BIA]));
+    let told = kit.told.len();
+    kit.answer(attempt, accepted(BIA));
+    kit.run(1_000);
+    assert!(kit.told[told..].iter().all(|told| told.outcome.is_none()), "{:?}", &kit.told[told..]);
+    assert_eq!(found(&kit, &traces(BIA)), []);
+    assert!(kit.engine().is_idle() || kit.engine().soft.in_flight.is_empty());
+    assert_eq!(export(&mut kit, BIA, "person")[0]["known"], false);
+    // Nor does a report, whatever it says.
+    for progress in [Progress::Delivered, Progress::Failed { code: Some(131049), said: String::new() }, Progress::Sent]
+    {
+        for message in [21, 24] {
+            kit.report(message, &wamid(BIA), progress.clone());
+        }
+    }
+    assert!(kit.told[told..].iter().all(|told| told.outcome.is_none()), "{:?}", &kit.told[told..]);
+    assert_eq!(found(&kit, &traces(BIA)), []);
+    // What the answer says about the number is heard all the same.
+    let mut kit = busy();
+    let attempt = kit.sent.last().unwrap().attempt;
+    done(erase(&mut kit, &[BIA]));
+    kit.answer(attempt, code(190));
+    assert!(kit.engine().soft.holds.iter().any(|hold| hold.reason == Reason::TokenInvalid));
+}
+
+#[test]
+fn who_was_suppressed_stays_so_and_who_was_not_needs_new_consent() {
+    let mut kit = Kit::new();
+    for to in [BIA, CAIO] {
+        kit.order("pos/1/ready", to, to);
+        kit.answer_last(taken());
+    }
+    kit.ask(Request::ConsentRevoke { number: CAIO.into(), purpose: None });
+    let report = done(erase(&mut kit, &[BIA, CAIO]));
+    assert_eq!(report.people.iter().map(|erased| erased.suppressed).collect::<Vec<_>>(), [false, true]);
+    kit.run(60_000);
+    let grant = |after_revocation| {
+        Request::ConsentGrant(Grant {
+            number: CAIO.into(),
+            purpose: "orders".into(),
+            source: "counter".into(),
+            wording: None,
+            expires: None,
+            after_revocation,
+        })
+    };
+    let reply = kit.ask(grant(false));
+    assert!(matches!(&reply, Reply::Refused(why) if why.contains("--after-revocation")), "{reply:?}");
+    let sent = kit.sent.len();
+    // Without consent nobody is written to; with it, only who had not said no.
+    for (to, opt_in) in [(BIA, false), (CAIO, false), (CAIO, true), (BIA, true)] {
+        kit.arrive(
+            "pos/1/ready",
+            &format!(r#"{{"to": "{to}", "opt_in": {opt_in}, "id": "again {to} {opt_in}", "n": "x", "order": "x"}}"#),
+        );
+    }
+    let to: Vec<&str> = kit.sent[sent..].iter().map(|sent| sent.to.as_str()).collect();
+    assert_eq!(to, [BIA]);
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::ConsentRevoked), 2);
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::NoConsent), 1);
+    assert!(matches!(kit.ask(grant(true)), Reply::Data(_)));
+    kit.order("pos/1/ready", CAIO, "asked for it again");
+    assert_eq!(kit.sent.last().unwrap().to, CAIO);
+}
+
+#[test]
+fn an_erasure_gives_back_no_limit() {
+    let mut kit = Kit::new();
+    for n in 0..3 {
+        kit.order("pos/1/ready", BIA, &format!("{n}"));
+        kit.answer_last(taken());
+    }
+    let last = kit.now;
+    done(erase(&mut kit, &[BIA]));
+    let sent = kit.sent.len();
+    kit.order("pos/1/ready", BIA, "new");
+    kit.run(17_000);
+    assert_eq!(kit.sent.len(), sent, "three at once are repaid by 18 s of silence");
+    kit.run(2_000);
+    assert_eq!(kit.sent.len(), sent + 1);
+    assert!(kit.sent[sent].at >= last + 18_000);
+}
+
+#[test]
+fn without_room_nothing_is_erased() {
+    let mut kit = busy();
+    power::has_free(Some(100_000));
+    let reply = erase(&mut kit, &[BIA]);
+    power::has_free(None);
+    assert!(
+        matches!(&reply, Reply::Refused(why) if why.contains("nothing is erased") && why.contains("make space")),
+        "{reply:?}"
+    );
+    assert_eq!(export(&mut kit, BIA, "person")[0]["known"], true);
+    assert!(!kit.folder.path().join("outbox.db.erasing").exists());
+    let reply = erase(&mut kit, &[BIA, "no number"]);
+    assert!(matches!(&reply, Reply::Refused(_)), "{reply:?}");
+    assert_eq!(export(&mut kit, BIA, "person")[0]["known"], true);
+}
+
+#[test]
+fn wherever_the_power_goes_the_next_start_ends_the_erasure() {
+    for step in 0..4 {
+        let mut kit = busy();
+        power::goes_after(Some(step));
+        let reply = erase(&mut kit, &[BIA]);
+        power::goes_after(None);
+        assert!(matches!(&reply, Reply::Refused(why) if why.contains("the power went")), "{step}: {reply:?}");
+        kit.crash();
+        assert!(kit.folder.path().join("outbox.db.erasing").exists(), "{step}");
+        kit.start();
+        kit.run(61_000);
+        assert_eq!(found(&kit, &traces(BIA)), [], "{step}");
+        assert!(!kit.folder.path().join("outbox.db.erasing").exists(), "{step}");
+        kit.order("pos/1/ready", CAIO, "it works on");
+        assert_eq!(kit.sent.last().unwrap().to, CAIO, "{step}");
+    }
+}
+
+#[test]
+fn without_a_restart_it_is_tried_again() {
+    let mut kit = busy();
+    power::goes_after(Some(1));
+    assert!(matches!(erase(&mut kit, &[BIA]), Reply::Refused(_)));
+    power::goes_after(None);
+    assert!(kit.told.iter().any(|told| told.loud && told.reason == Reason::Erased));
+    kit.run(130_000);
+    assert_eq!(found(&kit, &traces(BIA)), []);
+}
+
+#[test]
+fn several_erasures_share_one_copy_and_the_audit_record_is_untouched() {
+    let mut kit = busy();
+    let (anchor, rebuilt) = (kit.engine().outbox.anchor(), kit.engine().outbox.fault.rebuilt);
+    let numbers: Vec<String> = (0..5).map(|n| format!("+55219876510{n:02}")).collect();
+    let erase = |numbers: &[String]| Request::ContactErase { numbers: numbers.to_vec() };
+    kit.give(vec![Input::Operator(1, erase(&numbers)), Input::Operator(2, erase(&[BIA.to_owned()]))]);
+    assert_eq!(kit.replies.len(), 2);
+    assert_eq!(kit.engine().outbox.fault.rebuilt, rebuilt + 1);
+    assert_eq!(found(&kit, &traces(BIA)), []);
+    let mut rows = Vec::new();
+    let verdict = kit.engine().judge_record(Some(anchor), &mut |_, row| rows.push(row.clone()));
+    assert!(verdict.is_good(), "{verdict:?}");
+    let erased = rows.iter().filter(|row| row.act == crate::message::Act::Erased).count();
+    assert_eq!(erased, 6);
+    // Whoever knows the number and holds the key can still see what was decided, and no more.
+    let audit = export(&mut kit, BIA, "audit");
+    assert!(audit.len() > 8 && audit.iter().any(|row| row["act"] == "erased"), "{audit:?}");
+    assert!(export(&mut kit, BIA, "messages").is_empty());
+}
+
+#[test]
+fn an_export_is_everything() {
+    let mut kit = busy();
+    kit.ask(Request::ConsentRevoke { number: BIA.into(), purpose: Some("offers".into()) });
+    let held = export(&mut kit, BIA, "person").remove(0);
+    assert_eq!(held["known"], true);
+    assert_eq!(held["alias"][0]["value"], BIA[1..]);
+    assert!(
+        held["ledger"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|line| line["event"] == "bia-event-1" && line["action"] == "grant")
+    );
+    assert!(held["lane"][0]["pair_count"].is_i64(), "{held}");
+    assert_eq!(held["suppressed"][BIA][0], "offers");
+    let messages = export(&mut kit, BIA, "messages");
+    assert_eq!(messages.len(), 5);
+    assert_eq!(messages[0]["wamid"], wamid(BIA));
+    assert!(messages[0]["content"][0]["text"].as_str().unwrap().contains(NAME), "{}", messages[0]);
+    assert_eq!(messages[0]["attempt"][0]["reason"], "taken");
+    assert!(messages.iter().all(|message| message["shown"].is_string()));
+    let audit = export(&mut kit, BIA, "audit");
+    assert!(audit.iter().any(|row| row["about"] == "contact-export"), "who asked is recorded: {audit:?}");
+    assert!(audit.iter().any(|row| row["act"] == "sent"));
+    assert!(matches!(
+        kit.ask(Request::ContactExport { number: BIA.into(), part: "x".into(), after: 0 }),
+        Reply::Refused(_)
+    ));
+}
+
+#[test]
+fn without_a_daemon_it_is_the_same() {
+    let mut kit = busy();
+    kit.give(vec![Input::Link(Link::UplinkDown(NotSent::NoConnection("test".into())))]);
+    kit.crash();
+    let (rooms, rules) = kit.config();
+    let outbox = crate::outbox::Outbox::open(rooms.outbox.clone(), 7).unwrap();
+    let mut engine = crate::engine::Engine::new(rooms, rules, outbox, kit.now(), "boot-2", 7).unwrap();
+    let reply = engine.ask(kit.now(), Request::ContactErase { numbers: vec![BIA.into()] }).unwrap();
+    assert!(done(reply).people[0].known);
+    drop(engine);
+    assert_eq!(found(&kit, &traces(BIA)), []);
+}

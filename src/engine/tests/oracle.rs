@@ -1,0 +1,234 @@
+//! The limits against a plain count of what left: random traffic over days of simulated time, with crashes, reboots and jumps of
+//! the clock. Never more than a limit in any window, and nearly all of it where there is demand.
+
+use super::kit::*;
+use crate::operate::{Request, Target};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// One request that left and may have arrived, by real time.
+struct Left {
+    at: u64,
+    to: String,
+    topic: String,
+}
+
+struct World {
+    kit: Kit,
+    random: fastrand::Rng,
+    /// Real time that the box spent off.
+    off: u64,
+    /// Requests that were looked at.
+    seen: usize,
+    left: Vec<Left>,
+    /// When an operator resumed the rule that surged.
+    resumed: u64,
+    /// Whom the limits let be told for the first time in a day.
+    new: u64,
+    /// Every request is taken.
+    calm: bool,
+}
+
+const PEOPLE: [usize; 2] = [30, 24];
+const MESSAGES: usize = 70;
+/// Kind by topic: messages, within so long.
+const CAPS: [(&str, usize, u64); 4] =
+    [("ready", 3, 6 * HOUR), ("ready", 5, DAY), ("offer", 1, 2 * DAY), ("state", 30, HOUR)];
+const SURGE: (usize, u64) = (14, 3 * HOUR);
+
+impl World {
+    fn new(seed: u64, limits: &str) -> World {
+        let mut kit = Kit::cold("64 MiB", "hold");
+        let expires = "[policy.expires]\ncritical = \"2d\"\nhigh = \"2d\"\nnormal = \"2d\"\nlow = \"2d\"\n";
+        let quiet = "[policy.quiet_hours]\nmarketing = \"off\"\nutility = \"off\"\n";
+        kit.extra = format!("\n[limits]\n{limits}\n{expires}{quiet}");
+        kit.start();
+        let random = fastrand::Rng::with_seed(seed);
+        World { kit, random, off: 0, seen: 0, left: Vec::new(), resumed: 0, new: 0, calm: false }
+    }
+
+    fn real(&self, at: u64) -> u64 {
+        at + self.off
+    }
+
+    /// Judges what left, and answers it: taken, refused, surely not sent, lost; or leaves it open for a crash.
+    fn judge(&mut self, answers: bool) {
+        while self.seen < self.kit.sent.len() {
+            let sent = self.kit.sent[self.seen].clone();
+            self.seen += 1;
+            let (at, to) = (self.real(sent.at), sent.to);
+            let topic = sent.text.split(' ').next().unwrap().to_owned();
+            let critical = matches!(topic.as_str(), "urgent" | "state");
+            let within = |window: u64| self.left.iter().filter(move |left| left.at + window > at);
+            let people: BTreeSet<&str> = within(DAY).map(|left| left.to.as_str()).collect();
+            if !people.contains(to.as_str()) {
+                self.new += 1;
+                let most = PEOPLE[usize::from(!critical)];
+                assert!(people.len() < most, "at {at}: {} people", people.len());
+            }
+            // Where only one limit is on, it is judged by how much of it is used.
+            if !critical && !self.calm {
+                assert!(within(DAY).count() < MESSAGES, "at {at}: the brake on cost");
+                // Critical messages count for the person's cap, as utility.
+                let kind = |topic: &str| if topic == "urgent" { "ready".to_owned() } else { topic.to_owned() };
+                for (of, most, window) in CAPS.iter().filter(|cap| cap.0 == topic) {
+                    let had = within(*window).filter(|left| left.to == to && kind(&left.topic) == *of).count();
+                    assert!(had < *most, "at {at}: {had} of {of} to one person");
+                }
+                let since = self.resumed;
+                let fired = within(SURGE.1).filter(|left| left.topic == topic && left.at >= since).count();
+                assert!(fired < SURGE.0, "at {at}: {topic} fired {fired} times");
+            }
+            let drawn = if self.calm { 0 } else { self.random.u8(0..20) };
+            let answer = match drawn {
+                0..=12 => taken(),
+                13 => code(131_009),
+                14 => unsent(),
+                15..=17 => lost(),
+                _ if answers => taken(),
+                // Open: the crash that follows makes it unknown.
+                _ => {
+                    self.left.push(Left { at, to, topic });
+                    continue;
+                }
+            };
+            if drawn != 13 && drawn != 14 {
+                self.left.push(Left { at, to, topic });
+            }
+            self.kit.answer(sent.attempt, answer);
+        }
+    }
+
+    fn pass(&mut self, millis: u64) {
+        let end = self.kit.now + millis;
+        while self.kit.now < end {
+            self.kit.run((end - self.kit.now).min(MINUTE / 2));
+            self.judge(true);
+        }
+    }
+
+    /// Something of what may happen to a box.
+    fn trouble(&mut self) {
+        match self.random.u8(0..6) {
+            0 | 1 => {
+                self.judge(false);
+                self.kit.restart();
+            }
+            2 => {
+                let off = self.random.u64(1..30) * MINUTE;
+                self.kit.reboot(Duration::from_millis(off));
+                self.off += off;
+            }
+            3 => {
+                // Off, and nobody vouches for the time: it stands still for the limits.
+                let off = self.random.u64(1..30) * MINUTE;
+                self.kit.trusted = false;
+                self.kit.reboot(Duration::from_millis(off));
+                self.off += off;
+                self.kit.run(1_000);
+                self.kit.trusted = true;
+            }
+            4 => {
+                // The clock jumps while it runs; within a minute it is committed that it did.
+                self.kit.wall_shift += self.random.i64(-20..20) * HOUR as i64;
+                self.pass(MINUTE + 5_000);
+            }
+            _ => {
+                self.kit.ask(Request::Resume { target: Target::Rule("ready".into()), reason: "seen".into() });
+                self.resumed = self.real(self.kit.now);
+            }
+        }
+        self.judge(true);
+    }
+}
+
+fn who(n: usize) -> String {
+    format!("+55219876{n:05}")
+}
+
+#[test]
+fn no_limit_is_exceeded_in_any_window_whatever_happens() {
+    for seed in 0..3 {
+        let caps = "marketing = [\"1 per 2d\"]\nutility = [\"3 per 6h\", \"5 per 1d\"]\nstaff = [\"30 per 1h\"]\nrule = [\"14 per 3h\"]";
+        let limits = format!(
+            "daily_recipients = {}\ndaily_reserve = {}\ndaily_messages = {MESSAGES}\n[limits.caps]\n{caps}",
+            PEOPLE[0],
+            PEOPLE[0] - PEOPLE[1]
+        );
+        let mut world = World::new(seed, &limits);
+        for n in 0..500 {
+            let (topic, many) = match world.random.u8(0..20) {
+                0..=13 => ("ready", 60),
+                14..=16 => ("offer", 60),
+                _ => ("urgent", 90),
+            };
+            let to = who(world.random.usize(0..many));
+            world.kit.order(&format!("pos/1/{topic}"), &to, &format!("{topic} {n}"));
+            world.judge(true);
+            if world.random.u8(0..12) == 0 {
+                world.trouble();
+            }
+            let pause = world.random.u64(1..20) * MINUTE;
+            world.pass(pause);
+        }
+        assert!(world.left.len() > 150, "seed {seed}: {}", world.left.len());
+        assert!(world.real(world.kit.now) > 3 * DAY);
+    }
+}
+
+/// Of what a day allows at least 99 % is used where there is demand, through restarts and jumps of the clock.
+#[test]
+fn nearly_all_of_a_limit_is_used_where_there_is_demand() {
+    let off = "marketing = \"off\"\nutility = \"off\"\nstaff = \"off\"\nrule = \"off\"";
+    let limits =
+        format!("daily_recipients = 24\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n[limits.caps]\n{off}");
+    let mut world = World::new(7, &limits);
+    world.calm = true;
+    let days = 6;
+    // Always more people than places, each once.
+    for round in 0..days * 12 {
+        for n in 0..4 {
+            world.kit.order("pos/1/ready", &who(round * 4 + n), "ready x");
+        }
+        if world.random.u8(0..4) == 0 {
+            world.kit.restart();
+        }
+        world.pass(2 * HOUR);
+    }
+    let allowed = 24.0 * days as f64;
+    assert!(world.new as f64 >= 0.99 * allowed, "{} of {allowed}", world.new);
+
+    let limits =
+        format!("daily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = 48\n[limits.caps]\n{off}");
+    let mut world = World::new(8, &limits);
+    world.calm = true;
+    for round in 0..days * 12 {
+        for n in 0..6 {
+            world.kit.order("pos/1/ready", &who(n), &format!("ready {round}"));
+        }
+        world.pass(2 * HOUR);
+    }
+    let allowed = 48.0 * days as f64;
+    assert!(world.left.len() as f64 >= 0.99 * allowed, "{} of {allowed}", world.left.len());
+
+    let caps = "utility = [\"4 per 6h\"]\nrule = \"off\"";
+    let mut world = World::new(
+        9,
+        &format!(
+            "daily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n[limits.caps]\n{caps}"
+        ),
+    );
+    world.calm = true;
+    for round in 0..days * 4 {
+        for n in 0..5 {
+            world.kit.order("pos/1/ready", &who(1), &format!("ready {round} {n}"));
+        }
+        world.pass(6 * HOUR);
+    }
+    let allowed = 16.0 * days as f64;
+    assert!(world.left.len() as f64 >= 0.99 * allowed, "{} of {allowed}", world.left.len());
+}

@@ -1,0 +1,161 @@
+//! What the last 24 hours, and the last hour of a rule, took: counted from lanes and attempts; and who waits for room in them.
+//!
+//! Floor: rooms. It counts; what a count means is `pace`'s to say.
+
+use super::{Outbox, StoreError, schema::state};
+use crate::message::{MessageId, PersonId, Priority};
+use crate::time::BoxTime;
+use rusqlite::{OptionalExtension, params};
+
+impl Outbox {
+    /// How many people were sent a template outside the service window after `since`.
+    pub fn reached(&self, since: BoxTime) -> Result<u64, StoreError> {
+        let found: i64 = self
+            .db
+            .prepare_cached(
+                "SELECT count(*) FROM lane INDEXED BY lane_reached WHERE sender = ?1 AND reached > ?2 AND reached IS NOT NULL",
+            )?
+            .query_row(params![self.sender.0, since.0], |row| row.get(0))?;
+        Ok(found.max(0) as u64)
+    }
+
+    /// When the `place`-th of them was reached, counted back from the latest (1 and more).
+    pub fn reached_at(&self, since: BoxTime, place: u64) -> Result<Option<BoxTime>, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT reached FROM lane INDEXED BY lane_reached WHERE sender = ?1 AND reached > ?2 AND reached IS NOT NULL
+                 ORDER BY reached DESC LIMIT 1 OFFSET ?3",
+            )?
+            .query_row(params![self.sender.0, since.0, place.saturating_sub(1) as i64], |row| row.get(0).map(BoxTime))
+            .optional()?)
+    }
+
+    /// How many messages left after `since` and may have arrived.
+    pub fn left(&self, since: BoxTime) -> Result<u64, StoreError> {
+        let found: i64 = self
+            .db
+            .prepare_cached("SELECT count(*) FROM attempt WHERE id > ?1 AND spent IN (1, 2)")?
+            .query_row([self.attempts_until(since)?], |row| row.get(0))?;
+        Ok(found.max(0) as u64)
+    }
+
+    /// When the `place`-th of them left, counted back from the latest (1 and more).
+    pub fn left_at(&self, since: BoxTime, place: u64) -> Result<Option<BoxTime>, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT boxed FROM attempt WHERE id > ?1 AND spent IN (1, 2) ORDER BY id DESC LIMIT 1 OFFSET ?2",
+            )?
+            .query_row(params![self.attempts_until(since)?, place.saturating_sub(1) as i64], |row| {
+                row.get(0).map(BoxTime)
+            })
+            .optional()?)
+    }
+
+    /// How many of one rule did.
+    pub fn left_by_rule(&self, rule: &str, since: BoxTime) -> Result<u64, StoreError> {
+        let found: i64 = self
+            .db
+            .prepare_cached(
+                "SELECT count(*) FROM attempt CROSS JOIN message ON message.id = attempt.message
+                 WHERE attempt.id > ?1 AND spent IN (1, 2) AND message.rule = ?2",
+            )?
+            .query_row(params![self.attempts_until(since)?, rule], |row| row.get(0))?;
+        Ok(found.max(0) as u64)
+    }
+
+    /// The last attempt at or before `at`, 0 without one. Ids grow with box time: a handful of seeks instead of an index.
+    fn attempts_until(&self, at: BoxTime) -> Result<i64, StoreError> {
+        let last: Option<i64> =
+            self.db.prepare_cached("SELECT max(id) FROM attempt")?.query_row([], |row| row.get(0))?;
+        let mut first = self.db.prepare_cached("SELECT id, boxed FROM attempt WHERE id >= ?1 ORDER BY id LIMIT 1")?;
+        let (mut low, mut high) = (0, last.unwrap_or(0));
+        while low < high {
+            let middle = low + (high - low + 1) / 2;
+            let found = first.query_row([middle], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).optional()?;
+            match found {
+                Some((id, boxed)) if boxed <= at.0 => low = id,
+                _ => high = middle - 1,
+            }
+        }
+        Ok(low)
+    }
+
+    /// Takes back at most `most` messages that are parked for `hold`, most urgent and oldest first, and names them.
+    pub fn release_best(&mut self, hold: &str, most: usize) -> Result<Vec<(MessageId, PersonId)>, StoreError> {
+        let found: Vec<(MessageId, PersonId)> = self
+            .db
+            .prepare_cached(
+                "SELECT id, person FROM message INDEXED BY message_parked WHERE state = 3 AND hold = ?1 ORDER BY due, id LIMIT ?2",
+            )?
+            .query_map(params![hold, most as i64], |row| Ok((MessageId(row.get(0)?), PersonId(row.get(1)?))))?
+            .collect::<Result<_, _>>()?;
+        self.unpark(found.iter().map(|(id, _)| *id))?;
+        Ok(found)
+    }
+
+    /// Takes back all that is parked for `hold` of one person; whether there was any.
+    pub fn release_of(&mut self, person: PersonId, hold: &str) -> Result<bool, StoreError> {
+        let found: Vec<MessageId> = self
+            .db
+            .prepare_cached(
+                "SELECT id FROM message INDEXED BY message_aside WHERE state = 3 AND person = ?1 AND hold = ?2",
+            )?
+            .query_map(params![person.0, hold], |row| row.get(0).map(MessageId))?
+            .collect::<Result<_, _>>()?;
+        self.unpark(found.iter().copied())?;
+        Ok(!found.is_empty())
+    }
+
+    /// Back into the queues of their people.
+    pub(super) fn unpark(&mut self, ids: impl Iterator<Item = MessageId>) -> Result<(), StoreError> {
+        for id in ids {
+            self.must_stand(id, &[state::PARKED])?;
+            self.write()?
+                .prepare_cached("UPDATE message SET state = 0, hold = NULL, reason = 'due', due = 0 WHERE id = ?1")?
+                .execute([id.0])?;
+        }
+        Ok(())
+    }
+
+    /// Whether a message is in its person's queue.
+    pub fn is_waiting(&self, id: MessageId) -> Result<bool, StoreError> {
+        let found: Option<i64> = self
+            .db
+            .prepare_cached("SELECT state FROM message WHERE id = ?1")?
+            .query_row([id.0], |row| row.get(0))
+            .optional()?;
+        Ok(found == Some(state::WAITING))
+    }
+
+    /// How many messages are parked for `hold`, and whether one of them is critical.
+    pub fn parked(&self, hold: &str) -> Result<(u64, bool), StoreError> {
+        let (count, first): (i64, Option<i64>) = self
+            .db
+            .prepare_cached(
+                "SELECT count(*), min(due) FROM message INDEXED BY message_parked WHERE state = 3 AND hold = ?1",
+            )?
+            .query_row([hold], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((count.max(0) as u64, first == Some(Priority::Critical.rank())))
+    }
+
+    /// The rate that a refusal taught, in messages a second, and when.
+    pub fn learned(&self) -> Result<Option<(u32, BoxTime)>, StoreError> {
+        let found: Option<(Option<u32>, Option<i64>)> = self
+            .db
+            .prepare_cached("SELECT rate, rate_since FROM sender WHERE id = ?1")?
+            .query_row([self.sender.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        Ok(found.and_then(|(rate, since)| Some((rate?, BoxTime(since?)))))
+    }
+
+    /// Keeps it.
+    pub fn set_learned(&mut self, rate: u32, since: BoxTime) -> Result<(), StoreError> {
+        let sender = self.sender.0;
+        self.write()?
+            .prepare_cached("UPDATE sender SET rate = ?1, rate_since = ?2 WHERE id = ?3")?
+            .execute(params![rate, since.0, sender])?;
+        Ok(())
+    }
+}
