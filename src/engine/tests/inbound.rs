@@ -359,6 +359,41 @@ fn a_person_who_moves_keeps_what_was_said() {
     assert_eq!(kit.texts()[before..], ["yes"]);
 }
 
+/// Where head office forwards, every box hears what people write: strangers are another branch's, but a stop counts everywhere.
+#[test]
+fn what_every_branch_hears_concerns_strangers_by_their_stops_alone() {
+    let mut kit = branch();
+    kit.order("pos/1/ready", BIA, "first");
+    minutes(&mut kit, 1);
+    let at = MONDAY + kit.now as i64;
+    let hears = |kit: &mut Kit, notice: Notice| {
+        let body = crate::message::Notices { notices: vec![notice], skipped: 0, to_all: true };
+        kit.give(vec![crate::engine::Input::Notice(1, body)]);
+        assert_eq!(kit.heard.pop(), Some((1, true)));
+    };
+    hears(&mut kit, wrote("5521987650002", at, "oi"));
+    hears(&mut kit, wrote("5521987650002", at + 1, "voltar"));
+    hears(&mut kit, wrote("5521987650003", at, "parar"));
+    assert_eq!(published(&kit).len(), 1, "of strangers the stop alone");
+    hears(&mut kit, wrote(BIA_DIGITS, at, "parar"));
+    assert_eq!(published(&kit).len(), 2);
+    minutes(&mut kit, 1);
+    assert_eq!(
+        kit.texts(),
+        ["first", "Pronto, não enviaremos mais mensagens."],
+        "answered by the branch that wrote to her"
+    );
+    kit.order("pos/1/ready", "+5521987650003", "no");
+    kit.order("pos/1/ready", CAIO, "yes");
+    minutes(&mut kit, 1);
+    assert_eq!(kit.texts().last(), Some(&"yes"));
+    let offer = |n: &str| format!(r#"{{"to": "+5521987650004", "opt_in": true, "id": "{n}", "n": "offer {n}"}}"#);
+    let who = Who { digits: Some("5521987650004".into()), user: None };
+    hears(&mut kit, Notice::Marketing { who: who.clone(), stop: true, at: Some(Wall(at)) });
+    kit.arrive("pos/1/offer", &offer("1"));
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::MarketingStopped), 1);
+}
+
 /// The list of stops is what a damaged store leaves: a start word must take the stop off it, and only its own.
 #[test]
 fn the_list_of_stops_follows_words() {

@@ -5,6 +5,7 @@ mod clock;
 mod damage;
 mod disk;
 pub mod ear;
+mod notices;
 mod operate;
 mod rights;
 mod secrets;
