@@ -55,11 +55,11 @@ impl Engine {
             for piece in pieces {
                 after = piece.first;
                 let mut told = Vec::new();
-                let (count, length, ends) =
-                    audit::whole_rows(piece.before, &piece.rows, &mut |row| match (row.act, row.rows) {
-                        (Act::Forgotten | Act::Lost, Some(rows)) => told.push(rows),
-                        _ => {}
-                    });
+                let (count, length, ends) = audit::whole_rows(piece.before, &piece.rows, &mut |row| {
+                    if let (Act::Forgotten | Act::Lost, Some(rows)) = (row.act, row.rows) {
+                        told.push(rows);
+                    }
+                });
                 let joins = piece.first > next || (piece.first == next && head.is_none_or(|head| head == piece.before));
                 let last = piece.first + count.max(1) - 1;
                 let fits = last < end.rows || (last == end.rows && ends == end.head);

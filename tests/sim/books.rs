@@ -661,7 +661,7 @@ impl Books {
                 !is_open(&receipt.outcome, &receipt.reason) && !told_of
             };
             let (before, end) = history.split_at(history.len().saturating_sub(1));
-            let ends = before.iter().filter(|receipt| open(&receipt)).count()
+            let ends = before.iter().filter(|receipt| open(receipt)).count()
                 + end.iter().filter(|receipt| !is_open(&receipt.outcome, &receipt.reason)).count();
             let last = history.last().map(|receipt| (receipt.outcome.clone(), receipt.reason.clone()));
             assert_eq!(ends, 1, "seed {seed}: message {id} ({row:?}) has {ends} final outcomes: {history:?}");

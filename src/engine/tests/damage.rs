@@ -350,7 +350,9 @@ impl Trial {
                 told.event.as_deref() == Some(sent.text.as_str()) && told.detail.contains("nothing was heard")
             });
             let again = base().settled.contains(&sent.text) || self.times.contains_key(&sent.text);
-            assert!(!again || told, "{context}: {:?} was settled and is sent again", sent.text);
+            let of_it =
+                || self.kit.told.iter().filter(|told| told.event.as_deref() == Some(&*sent.text)).collect::<Vec<_>>();
+            assert!(!again || told, "{context}: {:?} was settled and is sent again: {:?}", sent.text, of_it());
             *self.times.entry(sent.text.clone()).or_default() += 1;
             self.kit.answer(sent.attempt, taken());
         }

@@ -190,7 +190,7 @@ fn a_full_store_holds_and_acknowledges_in_order_and_critical_takes_the_reserve()
     assert_eq!(kit.acked.len(), before);
     kit.ask(Request::Resume { target: Target::All, reason: "done".into() });
     let mut from = 0;
-    for _ in 0..1_000 {
+    for _ in 0..3_000 {
         while from < kit.sent.len() {
             let attempt = kit.sent[from].attempt;
             from += 1;
@@ -253,7 +253,7 @@ fn later_events_do_not_pass_held_ones() {
     let held = kit.told.len();
     kit.ask(Request::Resume { target: Target::All, reason: "done".into() });
     let mut from = 0;
-    for _ in 0..1_000 {
+    for _ in 0..3_000 {
         while from < kit.sent.len() {
             let attempt = kit.sent[from].attempt;
             from += 1;
