@@ -105,7 +105,7 @@ fn later_layers_win_key_by_key_and_each_value_knows_where_it_is_from() {
     assert_eq!(config.rooms.rules.expires[1..3], [Duration::from_secs(3600), Duration::from_secs(4 * 3600)]);
     assert_eq!(config.uplink.timeout, Duration::from_secs(20));
     let warned: Vec<_> = loaded.warnings.iter().map(|warning| format!("{}: {}", warning.key, warning.found)).collect();
-    assert_eq!(warned, ["limits.caps.staff: read, not enforced in this version"]);
+    assert_eq!(warned, [""; 0]);
 }
 
 #[test]
@@ -221,7 +221,11 @@ fn a_share_that_leaves_nothing_is_one_a_second_and_warned_of() {
 #[test]
 fn what_refines_a_limit_that_is_off_is_warned_of() {
     for (limits, warned) in [
-        ("share = \"1/20\"\nsender_per_second = \"off\"", vec!["limits.share"]),
+        (
+            "share = \"1/20\"\nsender_per_second = \"off\"\ndaily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"",
+            vec!["limits.share"],
+        ),
+        ("share = \"1/20\"\nsender_per_second = \"off\"", vec![]),
         ("share = \"1/1\"\nsender_per_second = \"off\"", vec![]),
         ("pair_burst = 3\npair_interval = \"off\"", vec!["limits.pair_burst"]),
         ("pair_burst = 3", vec![]),

@@ -93,8 +93,9 @@ impl House {
     /// The configuration as the daemon reads it.
     pub fn configure(&self) -> PathBuf {
         let api = &self.api.url;
+        let daily = if self.more.contains("[limits]") { "" } else { DAILY };
         let text = format!(
-            "{RULES}\n[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n[uplink]\nbase_url = \"{api}\"\n{UPLINK}\n{CAPS}\n{}",
+            "{RULES}\n{daily}\n{CAPS}\n[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n[uplink]\nbase_url = \"{api}\"\n{UPLINK}\n{}",
             self.broker.port(),
             self.more
         );
@@ -447,6 +448,9 @@ pub fn alarm(number: u32) -> (String, String) {
 
 /// What the API's certificate is for.
 pub const API_NAMES: &[&str] = &["127.0.0.1", "localhost"];
+
+/// And many people a little, in a day.
+const DAILY: &str = "[limits]\ndaily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n";
 
 /// These tests tell few people much: own caps have tests of their own.
 const CAPS: &str = "[limits.caps]\nmarketing = \"off\"\nutility = \"off\"\nstaff = \"off\"\nrule = \"off\"\n";

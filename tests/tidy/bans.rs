@@ -68,6 +68,7 @@ fn starts_with_any(path: &str, beginnings: &[&str]) -> bool {
 /// Sleeps of test code, each with its reason: what it waits for cannot be asked.
 const NAPS: &[(&str, &str)] = &[
     ("benches/budgets/measure/memory.rs", "memory is measured after a time of rest"),
+    ("tests/branch/faults/storm.rs", "a line of the storm lives so long, and waits for nothing"),
     ("benches/budgets/measure/unmatched.rs", "looks again for what another process counts"),
 ];
 

@@ -47,7 +47,7 @@ fn number(state: &State, account: &Account, fields: &[&str]) -> Checked<Value> {
             "display_phone_number" => format!("+{}", settings.own_number).into(),
             "verified_name" => account.verified_name.clone().into(),
             "quality_rating" => account.quality_rating.clone().into(),
-            "throughput" => json!({ "level": if rate < 1000 { "STANDARD" } else { "HIGH" } }),
+            "throughput" => json!({ "level": if rate > 80 { "HIGH" } else { "STANDARD" } }),
             "whatsapp_business_manager_messaging_limit" => account.tier().into(),
             "health_status" => {
                 let number = entity("PHONE_NUMBER", &settings.phone_number_id, account.health);
