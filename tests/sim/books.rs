@@ -388,6 +388,8 @@ impl Books {
         for earlier in before {
             match earlier.ended {
                 Ended::Nothing | Ended::Later => {}
+                // Surely not there: another try repeats nothing, and has a bound of its own.
+                Ended::Unknown(_) if earlier.failed => {}
                 // "Once" is what the last answer says, about what may come of another try.
                 Ended::Unknown(limit) => {
                     unknown += 1;
@@ -397,6 +399,12 @@ impl Books {
             }
         }
         assert!(unknown <= most, "{what} is repeated {unknown} times, {most} are allowed");
+        let gone: Vec<&Try> = before.iter().filter(|earlier| earlier.ended != Ended::Nothing).collect();
+        if let Some(Try { failed: true, ended: Ended::Unknown(_), .. }) = gone.last() {
+            // Of several of which nobody knows the box cannot tell which one failed: then it is one more unknown.
+            let fit = gone.len() <= repeats(event.rule) as usize || unknown > 0 && unknown < most;
+            assert!(fit, "{what} goes on after a fault in spite of {} tries", gone.len());
+        }
     }
 
     /// By night, and while nobody knows whether it is night, only critical messages leave, and free text inside the window.
@@ -432,11 +440,11 @@ impl Books {
         if !self.steady {
             return;
         }
-        let ended =
-            |attempt: i64| self.tries.values().flatten().find(|one| one.attempt == attempt).map(|one| one.ended);
-        let counts = |gone: &&Gone| {
-            gone.at + 86_400_000 > request.at && !matches!(ended(gone.attempt), Some(Ended::Refused | Ended::Later))
-        };
+        // What was taken and failed after all counts: nobody says that the platform takes it back.
+        let refused = |one: &&Try| !one.failed && matches!(one.ended, Ended::Refused | Ended::Later);
+        let was_refused =
+            |attempt: i64| self.tries.values().flatten().filter(refused).any(|one| one.attempt == attempt);
+        let counts = |gone: &&Gone| gone.at + 86_400_000 > request.at && !was_refused(gone.attempt);
         let day: Vec<&Gone> = self.left.iter().filter(counts).collect();
         let critical = matches!(rule, "urgent" | "alarm");
         let person = self.person(&request.to);
