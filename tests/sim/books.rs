@@ -161,6 +161,9 @@ pub struct Books {
     tries: BTreeMap<i64, Vec<Try>>,
     /// What may have reached the platform: attempt, when, to whom.
     left: Vec<Gone>,
+    /// Recorded, and the box was gone before it left: to the box it may have left. When, to whom.
+    recorded: Vec<(u64, String)>,
+    crashed_at: u64,
     /// Since when the box knows that two numbers are one person's.
     united_at: Option<u64>,
     /// (number or its person, purpose, granted), in order.
@@ -448,15 +451,21 @@ impl Books {
         let day: Vec<&Gone> = self.left.iter().filter(counts).collect();
         let critical = matches!(rule, "urgent" | "alarm");
         let person = self.person(&request.to);
-        if let Some((all, free)) = self.people.filter(|_| rule != "hello" && !self.wrote.contains(&person)) {
-            let mut people: BTreeSet<String> = day.iter().map(|gone| self.person(&gone.to)).collect();
-            people.retain(|known| !self.wrote.contains(known));
-            // Who turns out to be somebody else is one person to the box as soon as the answer says so.
-            let one = |who: &str| if who == "5531987650014" { "5521987650013".to_owned() } else { who.to_owned() };
-            let people: BTreeSet<String> = people.iter().map(|known| one(known)).collect();
-            let person = one(&person);
+        // Who turns out to be somebody else is one person to the box as soon as the answer says so, and so is who wrote.
+        let united = self.united_at.is_some()
+            || self.unkept.iter().any(|(_, ended, _, to, _)| *ended == Ended::Taken && to == "5531987650014");
+        let one = |who: &str| match plain(who) {
+            "5531987650014" if united => "5521987650013".to_owned(),
+            other => other.to_owned(),
+        };
+        let wrote: BTreeSet<String> = self.wrote.iter().map(|who| one(who)).collect();
+        let whom = one(&request.to);
+        if let Some((all, free)) = self.people.filter(|_| rule != "hello" && !wrote.contains(&whom)) {
+            let recorded = self.recorded.iter().filter(|(at, _)| at + 86_400_000 > request.at).map(|(_, to)| to);
+            let mut people: BTreeSet<String> = day.iter().map(|gone| &gone.to).chain(recorded).map(|to| one(to)).collect();
+            people.retain(|known| !wrote.contains(known));
             let room = if critical { all } else { free };
-            assert!(people.contains(&person) || people.len() < room, "{what}: {} people in a day", people.len());
+            assert!(people.contains(&whom) || people.len() < room, "{what}: {} people in a day", people.len());
         }
         if let Some(most) = self.messages.filter(|_| !critical) {
             assert!(day.len() < most, "{what}: {} messages in a day", day.len());
@@ -559,6 +568,7 @@ impl Books {
 
     /// The box is gone. What it did not keep it cannot know; what it was just told is told by its file.
     pub fn crashed(&mut self, now: u64) {
+        self.crashed_at = now;
         self.left.iter_mut().filter(|gone| gone.until.is_none()).for_each(|gone| gone.until = Some(now));
         let told: Vec<i64> = self.unkept.iter().map(|one| one.0).collect();
         self.tries.values_mut().flatten().filter(|one| !told.contains(&one.attempt)).for_each(Try::forget);
@@ -571,6 +581,13 @@ impl Books {
         lost.into_iter().for_each(|one| self.the_try(one.0).into_iter().for_each(Try::forget));
         self.unkept = kept;
         self.kept(now);
+    }
+
+    /// The box is back, and its file says of this attempt only that it was to leave.
+    pub fn found_recorded(&mut self, attempt: i64, to: i64) {
+        if self.attempts.insert(attempt) {
+            self.recorded.push((self.crashed_at, to.to_string()));
+        }
     }
 
     /// Somebody lifts what the platform stopped, also what the box is only being told of.
