@@ -161,6 +161,9 @@ pub struct Books {
     tries: BTreeMap<i64, Vec<Try>>,
     /// What may have reached the platform: attempt, when, to whom.
     left: Vec<Gone>,
+    /// Recorded, and the box was gone before it left: to the box it may have left. When, to whom.
+    recorded: Vec<(u64, String)>,
+    crashed_at: u64,
     /// Since when the box knows that two numbers are one person's.
     united_at: Option<u64>,
     /// (number or its person, purpose, granted), in order.
@@ -388,6 +391,8 @@ impl Books {
         for earlier in before {
             match earlier.ended {
                 Ended::Nothing | Ended::Later => {}
+                // Surely not there: another try repeats nothing, and has a bound of its own.
+                Ended::Unknown(_) if earlier.failed => {}
                 // "Once" is what the last answer says, about what may come of another try.
                 Ended::Unknown(limit) => {
                     unknown += 1;
@@ -397,6 +402,12 @@ impl Books {
             }
         }
         assert!(unknown <= most, "{what} is repeated {unknown} times, {most} are allowed");
+        let gone: Vec<&Try> = before.iter().filter(|earlier| earlier.ended != Ended::Nothing).collect();
+        if let Some(Try { failed: true, ended: Ended::Unknown(_), .. }) = gone.last() {
+            // Of several of which nobody knows the box cannot tell which one failed: then it is one more unknown.
+            let fit = gone.len() <= repeats(event.rule) as usize || unknown > 0 && unknown < most;
+            assert!(fit, "{what} goes on after a fault in spite of {} tries", gone.len());
+        }
     }
 
     /// By night, and while nobody knows whether it is night, only critical messages leave, and free text inside the window.
@@ -432,23 +443,29 @@ impl Books {
         if !self.steady {
             return;
         }
-        let ended =
-            |attempt: i64| self.tries.values().flatten().find(|one| one.attempt == attempt).map(|one| one.ended);
-        let counts = |gone: &&Gone| {
-            gone.at + 86_400_000 > request.at && !matches!(ended(gone.attempt), Some(Ended::Refused | Ended::Later))
-        };
+        // What was taken and failed after all counts: nobody says that the platform takes it back.
+        let refused = |one: &&Try| !one.failed && matches!(one.ended, Ended::Refused | Ended::Later);
+        let was_refused =
+            |attempt: i64| self.tries.values().flatten().filter(refused).any(|one| one.attempt == attempt);
+        let counts = |gone: &&Gone| gone.at + 86_400_000 > request.at && !was_refused(gone.attempt);
         let day: Vec<&Gone> = self.left.iter().filter(counts).collect();
         let critical = matches!(rule, "urgent" | "alarm");
         let person = self.person(&request.to);
-        if let Some((all, free)) = self.people.filter(|_| rule != "hello" && !self.wrote.contains(&person)) {
-            let mut people: BTreeSet<String> = day.iter().map(|gone| self.person(&gone.to)).collect();
-            people.retain(|known| !self.wrote.contains(known));
-            // Who turns out to be somebody else is one person to the box as soon as the answer says so.
-            let one = |who: &str| if who == "5531987650014" { "5521987650013".to_owned() } else { who.to_owned() };
-            let people: BTreeSet<String> = people.iter().map(|known| one(known)).collect();
-            let person = one(&person);
+        // Who turns out to be somebody else is one person to the box as soon as the answer says so, and so is who wrote.
+        let united = self.united_at.is_some()
+            || self.unkept.iter().any(|(_, ended, _, to, _)| *ended == Ended::Taken && to == "5531987650014");
+        let one = |who: &str| match plain(who) {
+            "5531987650014" if united => "5521987650013".to_owned(),
+            other => other.to_owned(),
+        };
+        let wrote: BTreeSet<String> = self.wrote.iter().map(|who| one(who)).collect();
+        let whom = one(&request.to);
+        if let Some((all, free)) = self.people.filter(|_| rule != "hello" && !wrote.contains(&whom)) {
+            let recorded = self.recorded.iter().filter(|(at, _)| at + 86_400_000 > request.at).map(|(_, to)| to);
+            let mut people: BTreeSet<String> = day.iter().map(|gone| &gone.to).chain(recorded).map(|to| one(to)).collect();
+            people.retain(|known| !wrote.contains(known));
             let room = if critical { all } else { free };
-            assert!(people.contains(&person) || people.len() < room, "{what}: {} people in a day", people.len());
+            assert!(people.contains(&whom) || people.len() < room, "{what}: {} people in a day", people.len());
         }
         if let Some(most) = self.messages.filter(|_| !critical) {
             assert!(day.len() < most, "{what}: {} messages in a day", day.len());
@@ -551,6 +568,7 @@ impl Books {
 
     /// The box is gone. What it did not keep it cannot know; what it was just told is told by its file.
     pub fn crashed(&mut self, now: u64) {
+        self.crashed_at = now;
         self.left.iter_mut().filter(|gone| gone.until.is_none()).for_each(|gone| gone.until = Some(now));
         let told: Vec<i64> = self.unkept.iter().map(|one| one.0).collect();
         self.tries.values_mut().flatten().filter(|one| !told.contains(&one.attempt)).for_each(Try::forget);
@@ -563,6 +581,13 @@ impl Books {
         lost.into_iter().for_each(|one| self.the_try(one.0).into_iter().for_each(Try::forget));
         self.unkept = kept;
         self.kept(now);
+    }
+
+    /// The box is back, and its file says of this attempt only that it was to leave.
+    pub fn found_recorded(&mut self, attempt: i64, to: i64) {
+        if self.attempts.insert(attempt) {
+            self.recorded.push((self.crashed_at, to.to_string()));
+        }
     }
 
     /// Somebody lifts what the platform stopped, also what the box is only being told of.
@@ -633,9 +658,11 @@ impl Books {
         let row = self.rows.get(&receipt.message);
         if let Some(number) = row.and_then(|row| row.number.as_deref()) {
             let whom = masked(number);
-            // A report may come when the number is forgotten already.
-            let late = receipt.to.is_none() && ["reported", "unknown"].contains(&receipt.reason.as_str())
-                || receipt.outcome == "failed";
+            // Of what ended the number is forgotten in its time; what is reported later is told without.
+            let ended = |(_, earlier): (&i64, &Receipt)| {
+                earlier.message == receipt.message && !is_open(&earlier.outcome, &earlier.reason)
+            };
+            let late = receipt.to.is_none() && self.receipts.range(..id).any(ended);
             assert!(
                 late || receipt.to.as_deref() == Some(&*whom),
                 "seed {seed}: a receipt that does not say to whom: {receipt:?}"
