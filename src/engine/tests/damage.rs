@@ -25,6 +25,14 @@ const KEPT: &[u64] = &[204, 1095, 2266, 2435, 2800, 3822, 3897];
 /// Salvages in the middle of which the power went.
 static CUT_SHORT: AtomicUsize = AtomicUsize::new(0);
 
+/// What makes a text long, and is no part of how its event is called.
+const LONG: &str = "x";
+
+/// How the event of such a text is called.
+fn event(text: &str) -> &str {
+    text.trim_end_matches(LONG).trim_end()
+}
+
 fn customer(n: usize) -> String {
     format!("+55219{:08}", 80_000_000 + n * 137)
 }
@@ -79,8 +87,9 @@ fn base() -> &'static Base {
         let mut kit = Kit::new();
         let mut stopped = BTreeSet::new();
         for n in 0..90 {
-            let long = if n % 9 == 0 { "x".repeat(900) } else { String::new() };
-            kit.order("pos/1/ready", &customer(n), &format!("orders {n} {long}"));
+            let (to, long) = (customer(n), if n % 9 == 0 { LONG.repeat(900) } else { String::new() });
+            let payload = format!(r#"{{"to": "{to}", "opt_in": true, "id": "orders {n}", "n": "orders {n} {long}"}}"#);
+            kit.arrive("pos/1/ready", &payload);
             kit.answer_last(taken());
             kit.run(400);
             if n % 3 == 0 {
@@ -347,11 +356,12 @@ impl Trial {
                 assert!(loss.lift != LIFT_ALL, "{context}: {:?} left though nobody knows who said no", sent.text);
             }
             let told = self.kit.told.iter().any(|told| {
-                told.event.as_deref() == Some(sent.text.as_str()) && told.detail.contains("nothing was heard")
+                told.event.as_deref() == Some(event(&sent.text)) && told.detail.contains("nothing was heard")
             });
             let again = base().settled.contains(&sent.text) || self.times.contains_key(&sent.text);
-            let of_it =
-                || self.kit.told.iter().filter(|told| told.event.as_deref() == Some(&*sent.text)).collect::<Vec<_>>();
+            let of_it = || {
+                self.kit.told.iter().filter(|told| told.event.as_deref() == Some(event(&sent.text))).collect::<Vec<_>>()
+            };
             assert!(!again || told, "{context}: {:?} was settled and is sent again: {:?}", sent.text, of_it());
             *self.times.entry(sent.text.clone()).or_default() += 1;
             self.kit.answer(sent.attempt, taken());

@@ -162,7 +162,7 @@ fn a_newer_schema_another_program_and_a_second_daemon_are_refused() {
 /// A small store, everything paused, filled until an event is held.
 fn filled(when_full: &'static str) -> (Kit, usize) {
     let mut kit = Kit::cold("1 MiB", when_full);
-    kit.extra = "\n[limits.caps]\nutility = \"off\"\n".to_owned();
+    kit.extra = "\n[limits.caps]\nutility = \"off\"\nrule = \"off\"\n".to_owned();
     kit.start();
     kit.ask(Request::Pause { target: Target::All, reason: "test".into() });
     for n in 0.. {
