@@ -151,12 +151,22 @@ impl Inside {
     }
 }
 
+fn wait_until_linked(house: &mut House) {
+    house.wait("the daemon has both links", |house| {
+        house.status().is_some_and(|status| status["links"].as_array().unwrap().iter().all(|link| link["up"] == true))
+    });
+}
+
 /// So many reconnections while events flow; how many events there were.
 fn storm(reconnections: u32) -> u32 {
     let mut house = fast_house(&format!("{NAMELESS}{FAST}"));
     let line = Line::to(house.broker.port());
     house.layer("line", &format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n", line.port));
+    line.bad.store(false, Ordering::Relaxed);
     let daemon = Inside::start(&house);
+    // What is published before the first subscription is nobody's.
+    wait_until_linked(&mut house);
+    line.bad.store(true, Ordering::Relaxed);
     let mut events = 0;
     while line.connections() <= reconnections {
         // Half of them with an id; the daemon has to hear before the broker may forget.
@@ -172,9 +182,7 @@ fn storm(reconnections: u32) -> u32 {
     }
     line.bad.store(false, Ordering::Relaxed);
     let within = Duration::from_secs(120);
-    house.wait("the daemon is back", |house| {
-        house.status().is_some_and(|status| status["links"].as_array().unwrap().iter().all(|link| link["up"] == true))
-    });
+    wait_until_linked(&mut house);
     house.wait_for_accepted(u64::from(events), within);
     wait_until_heard(&mut house, 1, within);
     wait_until_drained(&mut house, within);
