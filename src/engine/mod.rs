@@ -136,6 +136,8 @@ pub struct Engine {
     rebuild: bool,
     /// A commit failed and the store could not be opened again: what was before, in case that it did not happen.
     doubt: Option<Box<Soft>>,
+    /// Posts that left later than they were counted, since the last batch: theirs was in doubt.
+    late: usize,
     /// The last batch happened, though its commit failed; its actions are still here.
     happened: bool,
     /// The store was salvaged and has taken no batch since: another damage would be found in what we write ourselves, and each
@@ -199,6 +201,7 @@ impl Engine {
             random: fastrand::Rng::with_seed(seed),
             rebuild: false,
             doubt: None,
+            late: 0,
             happened: false,
             salvaged: false,
             stirred: true,
@@ -262,6 +265,9 @@ impl Engine {
         }
         self.soft.claimed = 0;
         self.soft.ledger_looked_at = false;
+        let late = std::mem::take(&mut self.late);
+        let left = self.soft.peek(now).boxed;
+        (0..late).for_each(|_| self.soft.sender.left_late(left));
         let before = self.soft.clone();
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);
@@ -329,7 +335,9 @@ impl Engine {
         if !std::mem::take(&mut self.happened) {
             return Ok(None);
         }
-        Ok(Some(self.finish()))
+        let actions = self.finish();
+        self.late += actions.iter().filter(|action| matches!(action, Action::Post(_))).count();
+        Ok(Some(actions))
     }
 
     fn take_back(&mut self, before: Soft) {

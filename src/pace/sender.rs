@@ -85,6 +85,11 @@ impl SenderWindow {
         let _ = self.sent.push_back(now);
     }
 
+    /// One message that was spent earlier left only now, or a little before: the platform counts it when it comes.
+    pub fn left_late(&mut self, now: BoxTime) {
+        self.spend(now);
+    }
+
     /// The message that was spent at `at` surely did not leave. Unknown times (left the window long ago) change nothing.
     pub fn refund(&mut self, at: BoxTime) {
         let mut found = false;

@@ -462,7 +462,8 @@ impl Books {
         let whom = one(&request.to);
         if let Some((all, free)) = self.people.filter(|_| rule != "hello" && !wrote.contains(&whom)) {
             let recorded = self.recorded.iter().filter(|(at, _)| at + 86_400_000 > request.at).map(|(_, to)| to);
-            let mut people: BTreeSet<String> = day.iter().map(|gone| &gone.to).chain(recorded).map(|to| one(to)).collect();
+            let mut people: BTreeSet<String> =
+                day.iter().map(|gone| &gone.to).chain(recorded).map(|to| one(to)).collect();
             people.retain(|known| !wrote.contains(known));
             let room = if critical { all } else { free };
             assert!(people.contains(&whom) || people.len() < room, "{what}: {} people in a day", people.len());

@@ -258,3 +258,29 @@ fn what_is_held_of_a_dead_connection_holds_no_acknowledgement_of_the_present_one
     kit.order("pos/1/urgent", CAIO, "2");
     assert_eq!(kit.acked.len(), owed + 1, "something urgent has its reserve, and is acknowledged at once");
 }
+
+#[test]
+fn what_leaves_late_because_its_commit_was_in_doubt_counts_in_the_second_in_which_it_leaves() {
+    let mut kit = Kit::cold("64 MiB", "hold");
+    kit.extra = "\n[limits]\nsender_per_second = 2\n".into();
+    kit.start();
+    kit.order("pos/1/ready", BIA, "first");
+    kit.answer_last(taken());
+    kit.run(10_000);
+    let (decided, before) = (kit.now, kit.sent.len());
+    let orders: Vec<Input> = (0..6)
+        .map(|n| format!(r#"{{"to": "+551198765000{n}", "opt_in": true, "n": "{n}"}}"#))
+        .map(|payload| Input::Arrived(kit.arrival("pos/1/ready", &payload)))
+        .collect();
+    kit.engine().outbox.fault.commit = Some((true, rusqlite::ffi::SQLITE_IOERR_FSYNC));
+    kit.engine().outbox.fault.opens = 2;
+    assert!(kit.try_give(&orders).is_err());
+    kit.now += 900;
+    assert!(kit.engine().mend().is_err());
+    let late = kit.engine().mend().unwrap().expect("the commit happened");
+    let _ = kit.take(late);
+    kit.run(10_000);
+    let left: Vec<u64> = kit.sent[before..].iter().map(|sent| sent.at - decided).collect();
+    assert_eq!((left.len(), left[0]), (6, 900), "{left:?}");
+    assert!(left.windows(3).all(|three| three[2] >= three[0] + 1_000), "more than two within a second: {left:?}");
+}
