@@ -196,13 +196,22 @@ impl Outbox {
     /// Forgets rows that are past their time, or for which the store has no room; whether there may be more. The record says of
     /// itself up to where it was forgotten, and which head it had there.
     pub(super) fn forget_audit(&mut self, now: BoxTime) -> Result<bool, StoreError> {
+        Ok(self.forget_pieces(now, self.settings.max_bytes / 4, now >= self.audit_looked)? == SLICE)
+    }
+
+    /// Where nothing else makes room for the outcomes of what leaves, the record has less of it; whether that made some.
+    pub(super) fn forget_audit_early(&mut self) -> Result<bool, StoreError> {
+        Ok(self.forget_pieces(BoxTime(self.row.boxed.0), self.settings.max_bytes / 8, false)? > 0)
+    }
+
+    /// Forgets the oldest rows beyond so many `bytes`, and those past their time; how many pieces.
+    fn forget_pieces(&mut self, now: BoxTime, bytes: u64, is_day: bool) -> Result<i64, StoreError> {
         let first: Option<i64> =
             self.db.prepare_cached("SELECT min(first) FROM audit")?.query_row([], |row| row.get(0))?;
-        let Some(first) = first else { return Ok(false) };
-        let (kept, room) = (self.row.audit.rows as i64 - first + 1, (self.settings.max_bytes / 4 / ROW) as i64);
-        let is_day = now >= self.audit_looked;
+        let Some(first) = first else { return Ok(0) };
+        let (kept, room) = (self.row.audit.rows as i64 - first + 1, (bytes / ROW) as i64);
         if kept <= room && !is_day {
-            return Ok(false);
+            return Ok(0);
         }
         // Not again with the next row.
         let surplus = if kept > room { first + kept - room + room / 8 } else { 0 };
@@ -219,11 +228,10 @@ impl Outbox {
         }
         drop(rows);
         drop(query);
-        let more = seen == SLICE;
-        if !more {
+        if seen < SLICE {
             self.audit_looked = now + LOOK;
         }
-        let Some((piece, last)) = last else { return Ok(more) };
+        let Some((piece, last)) = last else { return Ok(0) };
         self.write()?.prepare_cached("DELETE FROM audit WHERE first <= ?1")?.execute([piece])?;
         let head: Option<[u8; 32]> = self
             .db
@@ -232,6 +240,6 @@ impl Outbox {
             .optional()?;
         let head = head.unwrap_or(self.row.tail.before);
         self.acted(Acted { rows: Some((1, last as u64)), ..Acted::new(Act::Forgotten, &hex(&head)) });
-        Ok(more)
+        Ok(seen)
     }
 }

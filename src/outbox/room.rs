@@ -38,13 +38,13 @@ impl Outbox {
     }
 
     /// How many outcomes surely fit into what is left of the file's bound. Where `least` do not, contents of settled messages go
-    /// before their time.
+    /// before their time, and then what the audit record has beyond an eighth of the store.
     pub fn room_for_outcomes(&mut self, least: usize) -> Result<usize, StoreError> {
         loop {
             let pages: i64 = self.db.prepare_cached("PRAGMA max_page_count")?.query_row([], |row| row.get(0))?;
             let left = (pages as u64 * super::PAGE).saturating_sub(self.used_bytes()?);
             let fit = usize::try_from(left / limits::OUTCOME).unwrap_or(usize::MAX);
-            if fit >= least || self.forget_early()? == 0 {
+            if fit >= least || (self.forget_early()? == 0 && !self.forget_audit_early()?) {
                 return Ok(fit);
             }
         }
