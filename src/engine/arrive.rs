@@ -441,7 +441,7 @@ fn most_urgent(applied: &Applied) -> Priority {
     }
 }
 
-/// Rows that storing it adds: of each the disk may take `limits::MESSAGE_WRITES`, and the store what [`bytes`] says.
+/// Rows that storing it adds: of each the disk may take `limits::MESSAGE_WRITES`, and the store what `bytes` says.
 fn rows(applied: &Applied) -> u64 {
     let rows = match applied {
         Applied::Passed(_) => 0,
