@@ -66,7 +66,7 @@ impl Engine {
         self.outbox.record_consent(person, &policy::stop(), None, at, self.moment)?;
         let number = self.number_of(person, who)?;
         let shown = number.as_ref().map_or_else(|| "somebody without a number".to_owned(), Number::to_string);
-        let staff = number.as_ref().is_some_and(|number| self.contacts.contains(number));
+        let staff = number.as_ref().is_some_and(|number| self.members.iter().any(|member| member.number == *number));
         let detail = if staff {
             format!(
                 "{shown}, a contact of this configuration, wrote a stop word: gets no alarms either until writing a start word"
@@ -191,23 +191,5 @@ impl Engine {
             }
         }
         self.outbox.add_inbound(person, &inbound.kind, &payload.to_string(), self.moment)
-    }
-
-    /// Contacts of the configuration who opted out: looked up when the ledger has grown.
-    pub(super) fn look_for_stopped_staff(&mut self) -> Result<(), StoreError> {
-        let end = self.outbox.ledger_end()?;
-        if self.soft.stopped_staff.0 == end {
-            return Ok(());
-        }
-        let mut stopped = Vec::new();
-        for number in &self.contacts {
-            if let Some(person) = self.outbox.find_person(number)?
-                && matches!(self.outbox.last_word(person)?, Some((LedgerAction::Revoke, _)))
-            {
-                stopped.push(number.to_string());
-            }
-        }
-        self.soft.stopped_staff = (end, stopped);
-        Ok(())
     }
 }

@@ -134,9 +134,10 @@ impl Engine {
 
     /// To whom critical messages pass while a loss is held: to configured contacts, unless it is not known who said no. `None`
     /// where nothing is held.
-    pub(super) fn alarms_pass_to(&self) -> Option<&[Number]> {
+    pub(super) fn alarms_pass_to(&self) -> Option<Vec<Number>> {
         let loss = self.loss()?;
-        Some(if loss.lift == LIFT_ALL { &[] } else { &self.contacts })
+        let members = self.members.iter().filter(|_| loss.lift != LIFT_ALL);
+        Some(members.map(|member| member.number.clone()).collect())
     }
 
     /// The hold of a loss, where it stops such a message.
@@ -157,14 +158,4 @@ impl Engine {
         self.tell_box(Reason::Due, format!("the loss is accepted: {reason}"), true);
         Ok(Reply::data(&LossReport { note: loss.note, since: loss.since, messages: waiting + parked, unknown }))
     }
-}
-
-/// The numbers of all configured contacts.
-pub(super) fn contacts(rules: &crate::rules::Settings) -> Vec<Number> {
-    let member = |name: &String| rules.people.get(name).map(|person| person.number.clone());
-    rules
-        .contacts
-        .values()
-        .flat_map(|contact| contact.members.iter().filter_map(member).chain(contact.numbers.iter().cloned()))
-        .collect()
 }

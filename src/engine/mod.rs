@@ -38,7 +38,7 @@ mod turn;
 pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
 
-use crate::message::{Category, Country, Number, Outcome, PersonId, Reason};
+use crate::message::{Category, Country, Outcome, PersonId, Reason};
 use crate::operate::{ErasureReport, InForce};
 use crate::outbox::{OpenError, Outbox, StoreError};
 use crate::rules::Rules;
@@ -116,9 +116,7 @@ pub struct Engine {
     whatsapp: whatsapp::Settings,
     country: Country,
     timezone: jiff::tz::TimeZone,
-    /// The numbers of all configured contacts.
-    contacts: Vec<Number>,
-    /// The same, with their groups and purposes.
+    /// All configured contacts, with their groups and purposes.
     members: Vec<staff::Member>,
     in_force: InForce,
     outbox: Outbox,
@@ -185,7 +183,6 @@ impl Engine {
             pace: health::lowered(&rooms.pace, &soft.health),
             configured: rooms.pace,
             whatsapp: rooms.whatsapp,
-            contacts: loss::contacts(&rooms.rules),
             members: staff::members(&rooms.rules),
             in_force: InForce::new(moment.wall.reading(), rooms.fingerprint),
             country: rooms.rules.country,
@@ -232,10 +229,8 @@ impl Engine {
         self.soft.health.due = None;
         self.outbox.reconfigure(kept);
         self.soft.limits.reconfigured(self.moment.boxed);
-        self.contacts = loss::contacts(&rooms.rules);
         self.members = staff::members(&rooms.rules);
         (self.soft.stated_due, self.soft.staff_due) = (true, true);
-        self.soft.stopped_staff.0 = -1;
         self.in_force = InForce::new(self.soft.peek(now).wall.reading(), rooms.fingerprint);
         self.country = rooms.rules.country;
         self.timezone = rooms.rules.timezone;

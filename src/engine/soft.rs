@@ -71,14 +71,14 @@ pub(super) struct Soft {
     pub loss_told: bool,
     pub housekeeping: BoxTime,
     pub receipts_due: Option<BoxTime>,
-    /// Contacts of the configuration who opted out, masked; and where the ledger ended when that was looked up.
-    pub stopped_staff: (i64, Vec<String>),
     pub state_shown: String,
     /// The ledger is to be compared with what the configuration states.
     pub stated_due: bool,
-    /// It is to be looked at who of the contacts took consent back; and who did: contact, number masked.
+    /// It is to be looked at who of the contacts took consent back; who did: contact, number masked; and whose last word was a stop
+    /// word: number masked.
     pub staff_due: bool,
     pub refusing: Vec<(String, String)>,
+    pub opted_out: Vec<String>,
     /// Rows of the audit record that the state told of, and when it may tell of more.
     pub anchor_shown: u64,
     pub anchor_due: BoxTime,
@@ -192,11 +192,11 @@ impl Soft {
             loss_told: false,
             housekeeping: moment.boxed,
             receipts_due: None,
-            stopped_staff: (-1, Vec::new()),
             state_shown: String::new(),
             stated_due: true,
             staff_due: true,
             refusing: Vec::new(),
+            opted_out: Vec::new(),
             anchor_shown: 0,
             anchor_due: moment.boxed,
             wake: Some(moment.boxed),

@@ -221,7 +221,7 @@ impl Engine {
 
     fn resolve_due(&mut self) -> Result<bool, StoreError> {
         // What a loss made unknown is decided by whoever accepts it, and nothing leaves before; but for alarms, which go on.
-        let mut due = self.outbox.unknown_due(self.moment.boxed, self.alarms_pass_to(), limits::BATCH)?;
+        let mut due = self.outbox.unknown_due(self.moment.boxed, self.alarms_pass_to().as_deref(), limits::BATCH)?;
         let more = self.as_many_as_fit(&mut due)?;
         due.into_iter().try_for_each(|id| self.resolve_unknown(id))?;
         Ok(more)
@@ -350,7 +350,6 @@ impl Engine {
             .map(|hold| json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": hold.since.rfc3339()}))
             .chain(self.refusing_state())
             .collect();
-        self.look_for_stopped_staff()?;
         let mut state = json!({
             "state": if self.soft.stopping { "stopping" } else { "online" },
             "version": env!("CARGO_PKG_VERSION"),
@@ -359,7 +358,7 @@ impl Engine {
             "clock": if self.moment.wall.trusted().is_some() { "trusted" } else { "unsynced" },
             "store_full": !self.soft.held.is_empty() && !self.disk_is_short(),
             "holds": holds,
-            "opted_out": self.soft.stopped_staff.1,
+            "opted_out": self.soft.opted_out,
         });
         let anchor = self.outbox.anchor();
         let shown = state.to_string();
@@ -386,7 +385,7 @@ impl Engine {
             Ended::More => Some(now),
         };
         let cramped = if self.soft.cramped { now + CRAMPED_RETRY } else { now };
-        let deadline = self.outbox.next_deadline(self.alarms_pass_to())?.map(|at| at.max(cramped));
+        let deadline = self.outbox.next_deadline(self.alarms_pass_to().as_deref())?.map(|at| at.max(cramped));
         let candidates = [
             turn,
             deadline,

@@ -163,11 +163,6 @@ impl Outbox {
         Ok(last.filter(|last| last.2).and_then(|(action, at, _)| Some((action?, at))))
     }
 
-    /// The last place in the ledger: whoever keeps what follows from it knows whether there is more.
-    pub fn ledger_end(&self) -> Result<i64, StoreError> {
-        Ok(self.db.prepare_cached("SELECT coalesce(max(id), 0) FROM ledger")?.query_row([], |row| row.get(0))?)
-    }
-
     /// All lines of one person, oldest first.
     pub fn consent_of(&self, person: PersonId) -> Result<Vec<LedgerRow>, StoreError> {
         self.ledger_rows("ledger.person = ?1 AND ledger.id > ?2", person.0, 0, i64::MAX)
