@@ -4,6 +4,7 @@
 //! what a verdict says is applied by the engine.
 
 mod codes;
+mod envelope;
 pub mod health;
 mod news;
 mod notice;
@@ -17,7 +18,8 @@ mod tests;
 mod verdict;
 
 pub use codes::{Class, Row, row};
-pub use notice::{Unreadable, is_signature, notices, signed};
+pub use envelope::Unreadable;
+pub use notice::{is_signature, notices, signed};
 pub use read::{failed, read};
 pub use request::{Request, request};
 pub use route::{Routed, route};

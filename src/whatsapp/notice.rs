@@ -4,13 +4,13 @@
 //! body for one update that it does not understand: unknown kinds are counted and skipped (facts 4.1: one unknown id must
 //! not fail the whole batch), and a body that is refused comes again for seven days.
 
+use super::envelope::{Change, Entry, Unreadable, entries};
 use crate::limits;
-use crate::message::{Inbound, Notice, Notices, Progress, Status, Who};
+use crate::message::{Inbound, Notice, Notices, Progress, Status, Who, unhex};
 use crate::time::Wall;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 
 /// Whether `header`, the value of `X-Hub-Signature-256`, has the shape of a signature: known before a body is read.
 pub fn is_signature(header: &str) -> bool {
@@ -25,32 +25,14 @@ pub fn signed(app_secret: &[u8], header: &str, body: &[u8]) -> bool {
 }
 
 fn tag(header: &str) -> Option<[u8; 32]> {
-    let hex = header.trim().strip_prefix("sha256=")?.as_bytes();
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let mut tag = [0; 32];
-    if hex.len() != 2 * tag.len() {
-        return None;
-    }
-    for (byte, pair) in tag.iter_mut().zip(hex.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(tag)
+    unhex(header.trim().strip_prefix("sha256=")?)?.try_into().ok()
 }
-
-/// Not a body of the platform at all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("this is not a notice of a WhatsApp Business account")]
-pub struct Unreadable;
 
 /// Reads a body whose signature holds, for the sender number `phone_number_id`. One update is taken apart at a time: a body
 /// of 3 MB costs little more memory than itself.
 pub fn notices(body: &[u8], phone_number_id: &str) -> Result<Notices, Unreadable> {
-    let body: Body<'_> = serde_json::from_slice(body).map_err(|_| Unreadable)?;
-    if body.object != "whatsapp_business_account" {
-        return Err(Unreadable);
-    }
     let mut read = Read(Notices::default());
-    for entry in body.entry {
+    for entry in entries(body)? {
         let Some(entry) = read.part::<Entry<'_>>(entry) else { continue };
         for change in entry.changes {
             let Some(change) = read.part::<Change<'_>>(change) else { continue };
@@ -58,28 +40,6 @@ pub fn notices(body: &[u8], phone_number_id: &str) -> Result<Notices, Unreadable
         }
     }
     Ok(read.0)
-}
-
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow)]
-    object: Cow<'a, str>,
-    #[serde(borrow)]
-    entry: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(borrow)]
-    changes: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Change<'a> {
-    #[serde(borrow)]
-    field: Cow<'a, str>,
-    #[serde(borrow)]
-    value: &'a RawValue,
 }
 
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@
 //!
 //! Floor: rooms. Copies what it hands on byte by byte; reads no more of it than where it belongs.
 
-use super::Unreadable;
+use super::envelope::{Change, Entry, OBJECT, Unreadable, entries};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -25,12 +25,9 @@ pub struct Routed {
 /// # Errors
 /// It is not a body of the platform.
 pub fn route(body: &[u8], most: usize) -> Result<Vec<Routed>, Unreadable> {
-    let body: Body<'_> = serde_json::from_slice(body).map_err(|_| Unreadable)?;
-    if body.object != OBJECT {
-        return Err(Unreadable);
-    }
+    let entries = entries(body)?;
     let mut bodies = Bodies { most, done: Vec::new(), open: Vec::new() };
-    for raw in body.entry {
+    for raw in entries {
         match serde_json::from_str::<Entry<'_>>(raw.get()) {
             Ok(entry) => entry.changes.iter().for_each(|change| bodies.change(&entry, change)),
             // The boxes count what they do not understand.
@@ -38,34 +35,6 @@ pub fn route(body: &[u8], most: usize) -> Result<Vec<Routed>, Unreadable> {
         }
     }
     Ok(bodies.end())
-}
-
-const OBJECT: &str = "whatsapp_business_account";
-
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow)]
-    object: Cow<'a, str>,
-    #[serde(borrow)]
-    entry: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    time: Option<&'a RawValue>,
-    #[serde(borrow)]
-    changes: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Change<'a> {
-    #[serde(borrow)]
-    field: Cow<'a, str>,
-    #[serde(borrow)]
-    value: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -180,20 +149,19 @@ fn contact<'a>(
     contacts.iter().find(of).map(|(_, raw)| *raw)
 }
 
+/// A member of an object with its comma, where it is there.
+fn member(name: &str, value: Option<&RawValue>) -> String {
+    value.map_or_else(String::new, |value| format!(r#""{name}":{value},"#))
+}
+
 impl Entry<'_> {
     fn with(&self, change: &str) -> String {
-        let member = |name: &str, value: Option<&RawValue>| {
-            value.map_or_else(String::new, |value| format!(r#""{name}":{value},"#))
-        };
         format!(r#"{{{}{}"changes":[{change}]}}"#, member("id", self.id), member("time", self.time))
     }
 }
 
 impl Messages<'_> {
     fn with(&self, kind: &str, item: &RawValue, contact: Option<&RawValue>) -> String {
-        let member = |name: &str, value: Option<&RawValue>| {
-            value.map_or_else(String::new, |value| format!(r#""{name}":{value},"#))
-        };
         let contacts = contact.map_or_else(String::new, |contact| format!(r#""contacts":[{contact}],"#));
         format!(
             r#"{{"field":"messages","value":{{{}{}{contacts}"{kind}":[{item}]}}}}"#,
