@@ -114,6 +114,24 @@ impl Plan {
 
     /// A client that only publishes: a session that ends with the connection, no last will.
     pub(super) fn publisher(&self, target: String, waiting: usize) -> (AsyncClient, EventLoop) {
+        let mut options = self.passing(target);
+        options.set_outgoing_inflight_upper_limit(IN_FLIGHT);
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        options.set_network_options(network);
+        AsyncClient::new(options, waiting)
+    }
+
+    /// A client for a short look (`visit`): a session that ends with the connection, no last will.
+    pub(super) fn visitor(&self) -> (AsyncClient, EventLoop) {
+        let mut options = self.passing(self.settings.host.clone());
+        // What comes is not ours to acknowledge.
+        options.set_manual_acks(true).set_outgoing_inflight_upper_limit(1);
+        AsyncClient::new(options, ASKS)
+    }
+
+    /// Of a session that ends with the connection.
+    fn passing(&self, target: String) -> MqttOptions {
         let settings = &self.settings;
         let mut options = MqttOptions::new(&settings.client_id, target, settings.port);
         options
@@ -122,31 +140,9 @@ impl Plan {
             .set_clean_start(true)
             .set_receive_maximum(Some(1))
             .set_max_packet_size(Some(settings.max_packet))
-            .set_connection_timeout(CONNECT)
-            .set_outgoing_inflight_upper_limit(IN_FLIGHT);
-        let mut network = NetworkOptions::new();
-        network.set_tcp_nodelay(true);
-        options.set_network_options(network);
+            .set_connection_timeout(CONNECT);
         self.sign(&mut options);
-        AsyncClient::new(options, waiting)
-    }
-
-    /// A client for a short look (`visit`): a session that ends with the connection, no last will.
-    pub(super) fn visitor(&self) -> (AsyncClient, EventLoop) {
-        let settings = &self.settings;
-        let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
         options
-            .set_transport(self.transport.clone())
-            .set_keep_alive(self.keep_alive)
-            .set_clean_start(true)
-            .set_receive_maximum(Some(1))
-            .set_max_packet_size(Some(settings.max_packet))
-            // What comes is not ours to acknowledge.
-            .set_manual_acks(true)
-            .set_connection_timeout(CONNECT)
-            .set_outgoing_inflight_upper_limit(1);
-        self.sign(&mut options);
-        AsyncClient::new(options, ASKS)
     }
 
     /// User and password, where there are any.
