@@ -142,11 +142,7 @@ impl Engine {
     /// No place is free, `pending` of them for those who were admitted: when to count again.
     fn shut(&mut self, place: usize, limit: u64, pending: u64) -> Result<BoxTime, StoreError> {
         let now = self.moment.boxed;
-        let next = match limit.saturating_sub(pending) {
-            0 => None,
-            taken => self.outbox.reached_at(day_before(now), taken)?,
-        };
-        let until = pace::count_again(next, pace::DAY, now);
+        let until = self.place_again(limit.saturating_sub(pending))?;
         let gate = &mut self.soft.limits.gates[place];
         (gate.until, gate.more) = (Some(until), false);
         gate.since.get_or_insert(self.moment.wall.reading());
@@ -158,6 +154,20 @@ impl Engine {
             self.tell_box(Reason::DailyLimit, detail, true);
         }
         Ok(until)
+    }
+
+    /// When to count the day's people again, of whom `taken` leave no place.
+    fn place_again(&self, taken: u64) -> Result<BoxTime, StoreError> {
+        let now = self.moment.boxed;
+        let next = if taken == 0 { None } else { self.outbox.reached_at(day_before(now), taken)? };
+        Ok(pace::count_again(next, pace::DAY, now))
+    }
+
+    /// When to count the day's messages again, of which `limit` are used up.
+    fn message_again(&self, limit: u64) -> Result<BoxTime, StoreError> {
+        let now = self.moment.boxed;
+        let next = if limit == 0 { None } else { self.outbox.left_at(day_before(now), limit)? };
+        Ok(pace::count_again(next, pace::DAY, now))
     }
 
     /// Gives the places that became free, most urgent and oldest first.
@@ -250,11 +260,7 @@ impl Engine {
         if self.soft.limits.day.messages.fits(limit, || self.outbox.left(day_before(now)))? {
             return Ok(None);
         }
-        let next = match limit {
-            0 => None,
-            _ => self.outbox.left_at(day_before(now), limit)?,
-        };
-        let until = pace::count_again(next, pace::DAY, now);
+        let until = self.message_again(limit)?;
         if before.is_none() {
             let detail = format!("{limit} messages in 24 hours left (limits.daily_messages): only critical ones go");
             self.tell_box(Reason::DailyMessages, detail, true);
@@ -280,7 +286,7 @@ impl Engine {
             rules.len() - 1
         });
         for (cap, bound) in self.pace.caps.rule.iter().zip(&mut rules[place].1) {
-            let since = BoxTime(now.0 - crate::time::millis(cap.window)).max(anew);
+            let since = window_of(cap, now).max(anew);
             if bound.fits(u64::from(cap.count), || self.outbox.left_by_rule(rule, since))? {
                 continue;
             }
@@ -337,7 +343,7 @@ impl Engine {
         let now = self.moment.boxed;
         let waits = |reason, until: BoxTime| Some((Outcome::Stored, reason, Some(until)));
         for cap in self.pace.caps.rule.iter().filter(|_| !load.critical && rule != OPERATOR) {
-            let since = BoxTime(now.0 - crate::time::millis(cap.window)).max(self.counted_anew(rule));
+            let since = window_of(cap, now).max(self.counted_anew(rule));
             if self.outbox.left_by_rule(rule, since)? >= u64::from(cap.count) {
                 return Ok(Some((Outcome::Stored, Reason::RuleSurge, None)));
             }
@@ -356,14 +362,12 @@ impl Engine {
             if let Some(until) = shut {
                 return Ok(waits(Reason::DailyLimit, until));
             } else if self.outbox.reached(since)? >= limit {
-                let next = if limit == 0 { None } else { self.outbox.reached_at(since, limit)? };
-                return Ok(waits(Reason::DailyLimit, pace::count_again(next, pace::DAY, now)));
+                return Ok(waits(Reason::DailyLimit, self.place_again(limit)?));
             }
         }
         match self.pace.daily_messages.filter(|_| !load.critical) {
             Some(limit) if self.outbox.left(day_before(now))? >= limit => {
-                let next = if limit == 0 { None } else { self.outbox.left_at(day_before(now), limit)? };
-                Ok(waits(Reason::DailyMessages, pace::count_again(next, pace::DAY, now)))
+                Ok(waits(Reason::DailyMessages, self.message_again(limit)?))
             }
             _ => Ok(None),
         }
@@ -400,7 +404,7 @@ impl Engine {
             for (cap, bound) in self.pace.caps.rule.iter().zip(bounds) {
                 // The others are far from it, and counting them all would cost more than they tell.
                 if bound.is_worth_counting(u64::from(cap.count)) {
-                    let since = BoxTime(now.0 - crate::time::millis(cap.window)).max(self.counted_anew(rule));
+                    let since = window_of(cap, now).max(self.counted_anew(rule));
                     let taken = self.outbox.left_by_rule(rule, since)?;
                     let name = if self.pace.caps.rule.len() > 1 {
                         format!("rule:{rule} {cap}")
@@ -469,6 +473,11 @@ pub(super) fn kept_for_counts(
 
 /// The mark of a rule that an operator resumed: no hold of anything.
 pub(super) const RESUMED: &str = "resumed:";
+
+/// The beginning of the window that a cap looks back at.
+fn window_of(cap: &pace::Cap, now: BoxTime) -> BoxTime {
+    BoxTime(now.0 - crate::time::millis(cap.window))
+}
 
 fn day_before(now: BoxTime) -> BoxTime {
     BoxTime(now.0 - crate::time::millis(pace::DAY))
