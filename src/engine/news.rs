@@ -44,11 +44,13 @@ impl Engine {
         }
     }
 
-    /// The languages of a template in our own list that news are about: what we never send is none of our business.
-    fn ours(&self, template: &TemplateName) -> Vec<(String, Category)> {
-        let mut forms = self.rules.template_forms(&template.name);
-        forms.retain(|(language, _)| template.language.as_ref().is_none_or(|named| named == language));
-        forms
+    /// The holds of a kind that news about a template are about, with the category in our own list: of each of its languages there,
+    /// since what we never send is none of our business, and none that is newer than the news.
+    fn asked_of(&self, kind: &str, template: &TemplateName, newer: &[String]) -> Vec<(String, Category)> {
+        let forms = self.rules.template_forms(&template.name).into_iter();
+        let named = forms.filter(|(language, _)| template.language.as_ref().is_none_or(|named| named == language));
+        let keys = named.map(|(language, category)| (format!("{kind}:{}/{language}", template.name), category));
+        keys.filter(|(key, _)| !newer.contains(key)).collect()
     }
 
     fn template_news(
@@ -58,11 +60,7 @@ impl Engine {
         said: &str,
         newer: &[String],
     ) -> Result<(), StoreError> {
-        for (language, _) in self.ours(template) {
-            let key = format!("template:{}/{language}", template.name);
-            if newer.contains(&key) {
-                continue;
-            }
+        for (key, _) in self.asked_of("template", template, newer) {
             // What an answer found out and the platform's list does not say (other parameters, a Flow) stays what it is.
             let known = self.soft.hold(&key, self.moment.boxed).map(|hold| hold.reason);
             let of_list = known.is_none_or(is_of_list);
@@ -82,11 +80,7 @@ impl Engine {
         quality: Quality,
         newer: &[String],
     ) -> Result<(), StoreError> {
-        for (language, _) in self.ours(template) {
-            let key = format!("template-quality:{}/{language}", template.name);
-            if newer.contains(&key) {
-                continue;
-            }
+        for (key, _) in self.asked_of("template-quality", template, newer) {
             if quality == Quality::Red {
                 let said =
                     "the platform rates it RED: people block or report it; change what it says or to whom it goes";
@@ -105,11 +99,7 @@ impl Engine {
         category: Category,
         newer: &[String],
     ) -> Result<(), StoreError> {
-        for (language, ours) in self.ours(template) {
-            let key = format!("template-category:{}/{language}", template.name);
-            if newer.contains(&key) {
-                continue;
-            }
+        for (key, ours) in self.asked_of("template-category", template, newer) {
             if category == Category::Marketing && ours != Category::Marketing {
                 let said = format!(
                     "the platform counts it as marketing, templates.json as {}: fetch the list again",
