@@ -176,8 +176,8 @@ fn withheld(house: &House, number: &str) -> bool {
     report["now"].as_array().unwrap().iter().any(|now| now["withheld"] == json!("consent-revoked"))
 }
 
-#[test]
-fn a_stop_reaches_every_box_also_one_that_was_off() {
+/// Head office and two boxes, of which the second was there once and is off, its broker too.
+fn one_box_off() -> (HeadOffice, House, House) {
     let mut head = HeadOffice::new();
     head.start();
     let (mut sao_paulo, mut rio) = (branch("sp-042", &head), branch("rj-7", &head));
@@ -185,7 +185,12 @@ fn a_stop_reaches_every_box_also_one_that_was_off() {
     rio.start();
     rio.stop();
     rio.broker.pause();
+    (head, sao_paulo, rio)
+}
 
+#[test]
+fn a_stop_reaches_every_box_also_one_that_was_off() {
+    let (mut head, mut sao_paulo, mut rio) = one_box_off();
     sao_paulo.publish([order(1)]);
     sao_paulo.wait("the report of its delivery", |house| outcomes(house) == ["read"]);
 
@@ -218,14 +223,7 @@ fn a_stop_reaches_every_box_also_one_that_was_off() {
 
 #[test]
 fn a_report_reaches_its_own_box_and_news_every_one_also_one_that_was_off() {
-    let mut head = HeadOffice::new();
-    head.start();
-    let (mut sao_paulo, mut rio) = (branch("sp-042", &head), branch("rj-7", &head));
-    sao_paulo.start();
-    rio.start();
-    rio.stop();
-    rio.broker.pause();
-
+    let (mut head, mut sao_paulo, mut rio) = one_box_off();
     // What became of its message comes back to the box that sent it.
     sao_paulo.publish([order(1)]);
     sao_paulo.wait("the report of its delivery", |house| outcomes(house) == ["read"]);
