@@ -146,12 +146,13 @@ impl Outbox {
             .collect::<Result<_, _>>()?;
         let mut revoked = Vec::new();
         for purpose in purposes {
-            let line = [self.standing(into, &purpose)?, self.standing(from, &purpose)?]
-                .into_iter()
-                .filter_map(|standing| {
-                    standing.revoked.filter(|seq| standing.grant.is_none_or(|grant| grant.seq < *seq))
-                })
-                .max();
+            // What the list alone knows has no line; it goes on stopping both numbers by itself.
+            let standings = [
+                self.standing_in_ledger(&self.lane(into)?, &purpose)?,
+                self.standing_in_ledger(&self.lane(from)?, &purpose)?,
+            ];
+            let line =
+                standings.iter().filter(|standing| standing.is_revoked()).filter_map(|standing| standing.revoked).max();
             revoked.extend(line.map(|seq| (purpose, seq)));
         }
         Ok(revoked)

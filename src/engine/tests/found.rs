@@ -19,6 +19,29 @@ fn an_opt_in_by_one_number_lifts_no_revocation_by_another_of_the_same_person() {
     assert_eq!(kit.told_times(Outcome::Withheld, Reason::ConsentRevoked), 2);
 }
 
+/// Found by reading: what only the list knew was copied from whosever line stood behind the grant.
+#[test]
+fn a_stop_that_only_the_list_knows_copies_no_strangers_line_when_two_become_one_person() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "1");
+    kit.answer_last(taken());
+    kit.ask(Request::ConsentRevoke { number: BIA.into(), purpose: None });
+    kit.engine().outbox.raw().execute_batch("DELETE FROM ledger WHERE action = 'revoke'").unwrap();
+    kit.order("pos/1/ready", "+5521987650009", "a stranger's");
+    kit.answer_last(taken());
+    kit.order("pos/1/ready", CAIO, "2");
+    kit.answer_last(ok(&BIA[1..]));
+    let raw = kit.engine().outbox.raw();
+    let lines: i64 =
+        raw.query_row("SELECT count(*) FROM ledger WHERE event = 'a stranger''s'", [], |row| row.get(0)).unwrap();
+    assert_eq!(lines, 1, "a line stands in the ledger of the person who is named in it");
+    for number in [BIA, CAIO] {
+        kit.order("pos/1/ready", number, &format!("no more to {number}"));
+    }
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["1", "a stranger's", "2"], "and the stop holds for both numbers");
+}
+
 #[test]
 fn a_consent_that_an_operator_renewed_outlives_that_two_numbers_become_one_person() {
     let mut kit = Kit::new();
