@@ -80,3 +80,5 @@ pub const CALLBACK_DATA: usize = 512;
 const _: () = assert!(32 + 1 + 32 + 1 + EVENT_ID <= CALLBACK_DATA);
 /// Lines of "last events" that the status shows.
 pub const LAST_EVENTS: usize = 32;
+/// The longest window of an own cap: for so long it is kept when a person was written to.
+pub const CAP_WINDOW: std::time::Duration = std::time::Duration::from_secs(31 * 24 * 60 * 60);

@@ -75,11 +75,6 @@ impl Verifier {
         Verifier { anchor, ..Verifier::default() }
     }
 
-    /// The last row that was looked at.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// The next piece: `count` rows from `first` on, behind the head `before`. Each good row goes to `each`.
     pub fn piece(
         &mut self,
@@ -112,13 +107,11 @@ impl Verifier {
             }
         };
         let start = Anchor { rows: first - 1, head: start };
-        let mut read = Vec::new();
-        let (good, length, end) = whole(&start, rows, &mut |at, row| read.push((*at, row.clone())));
-        for (at, row) in &read {
+        let (good, length, end) = whole(&start, rows, &mut |at, row| {
             self.passing(at);
             self.heard(row);
             each(at, row);
-        }
+        });
         let last = first + count.max(1) - 1;
         if length < rows.len() || good < count {
             let at = first + good;

@@ -61,9 +61,9 @@ impl Limits {
     pub fn start(outbox: &outbox::Outbox, now: BoxTime) -> Result<Limits, StoreError> {
         let mut limits = Limits::default();
         for (gate, hold) in limits.gates.iter_mut().zip(GATES) {
-            let (waiting, critical) = outbox.parked(hold)?;
-            if waiting > 0 {
-                *gate = Gate { until: Some(now), critical, ..Gate::default() };
+            let first = outbox.next_parked(hold)?;
+            if first.is_some() {
+                *gate = Gate { until: Some(now), critical: is_critical(first), ..Gate::default() };
             }
         }
         Ok(limits)
@@ -215,7 +215,7 @@ impl Engine {
         let pending = admitted.len() as u64;
         let gate = &mut self.soft.limits.gates[place];
         (gate.admitted, gate.more) = (admitted, free > released.len() as u64);
-        gate.critical = self.outbox.parked(GATES[place])?.1;
+        gate.critical = is_critical(self.outbox.next_parked(GATES[place])?);
         if gate.more {
             gate.until = Some(pace::count_again(None, pace::DAY, now));
             return Ok(());
@@ -473,6 +473,11 @@ pub(super) fn kept_for_counts(
 
 /// The mark of a rule that an operator resumed: no hold of anything.
 pub(super) const RESUMED: &str = "resumed:";
+
+/// Whether the first of what is parked without a time is critical: it stands by its rank.
+fn is_critical(first: Option<BoxTime>) -> bool {
+    first == Some(BoxTime(Priority::Critical.rank()))
+}
 
 /// The beginning of the window that a cap looks back at.
 fn window_of(cap: &pace::Cap, now: BoxTime) -> BoxTime {

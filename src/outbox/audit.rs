@@ -25,8 +25,9 @@ const SLICE: i64 = 256;
 /// Between two looks for rows that are past their time.
 const LOOK: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// By what a person is known first: somebody without a number by the platform's id.
-const NAME: &str = "SELECT coalesce(nullif(number, ''), (SELECT value FROM alias WHERE alias.person = person.id)) FROM person WHERE id = ?1";
+/// By what a person, or else a message's, is known first: somebody without a number by the platform's id.
+const NAME: &str = "SELECT coalesce(nullif(number, ''), (SELECT value FROM alias WHERE alias.person = person.id))
+     FROM person WHERE id = coalesce(?1, (SELECT person FROM message WHERE id = ?2))";
 
 /// Some rows of the record, one behind the other.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -120,22 +121,16 @@ impl Outbox {
         if acted.digits.is_some() {
             return Ok(acted.digits.clone());
         }
-        let (query, id) = match (acted.person, acted.message) {
-            (Some(person), _) => (NAME, person.0),
-            (None, Some(message)) => (
-                "SELECT coalesce(nullif(number, ''), (SELECT value FROM alias WHERE alias.person = person.id))
-                 FROM message JOIN person ON person.id = message.person WHERE message.id = ?1",
-                message.0,
-            ),
-            (None, None) => return Ok(None),
-        };
-        Ok(self.db.prepare_cached(query)?.query_row([id], |row| row.get(0)).optional()?)
+        let (person, message) = (acted.person.map(|id| id.0), acted.message.map(|id| id.0));
+        if person.is_none() && message.is_none() {
+            return Ok(None);
+        }
+        Ok(self.db.prepare_cached(NAME)?.query_row(params![person, message], |row| row.get(0)).optional()?)
     }
 
     /// Adds `count` rows behind the last one; the record ends at `end` then.
     pub fn record(&mut self, end: Anchor, count: u64, rows: &[u8]) -> Result<(), StoreError> {
         let filters: usize = self.row.filters.iter().map(|filter| filter.len() + 3).sum();
-        let boxed = self.row.boxed.0;
         self.write()?;
         let tail = &mut self.row.tail;
         tail.count += count;
@@ -144,12 +139,13 @@ impl Outbox {
         if self.row.tail.rows.len() + 32 + filters > TAIL {
             let empty = Piece { first: end.rows + 1, count: 0, before: end.head, rows: Vec::new() };
             let piece = std::mem::replace(&mut self.row.tail, empty);
-            self.keep_piece(&piece, boxed)?;
+            self.keep_piece(&piece)?;
         }
         Ok(())
     }
 
-    fn keep_piece(&mut self, piece: &Piece, boxed: i64) -> Result<(), StoreError> {
+    fn keep_piece(&mut self, piece: &Piece) -> Result<(), StoreError> {
+        let boxed = self.row.boxed.0;
         self.write()?
             .prepare_cached(
                 "INSERT OR REPLACE INTO audit (first, count, boxed, before, rows) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -182,13 +178,12 @@ impl Outbox {
 
     /// Of a piece only `count` rows are whole, the first `length` bytes of it: the rest is given up.
     pub fn cut_piece(&mut self, piece: &Piece, count: u64, length: usize) -> Result<(), StoreError> {
-        let boxed = self.row.boxed.0;
         if piece.first == self.row.tail.first && piece.count == self.row.tail.count {
             self.row.tail = Piece { first: self.row.audit.rows + 1, before: self.row.audit.head, ..Piece::default() };
         }
         self.write()?.execute("DELETE FROM audit WHERE first = ?1", [piece.first as i64])?;
         if count > 0 {
-            self.keep_piece(&Piece { count, rows: piece.rows[..length].to_vec(), ..piece.clone() }, boxed)?;
+            self.keep_piece(&Piece { count, rows: piece.rows[..length].to_vec(), ..piece.clone() })?;
         }
         Ok(())
     }

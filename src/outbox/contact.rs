@@ -10,7 +10,7 @@ use super::{Outbox, StoreError, salvage};
 use crate::message::{Content, MessageId, Number, PersonId, hex};
 use crate::time::Wall;
 use rusqlite::types::ValueRef;
-use rusqlite::{Row, params};
+use rusqlite::{Row, ToSql, params};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -72,7 +72,7 @@ impl Outbox {
         held.insert("known".to_owned(), json!(!people.is_empty()));
         for table in salvage::tables() {
             let key = if table.name == "person" { "id" } else { "person" };
-            if table.name == "message" || !has(table, key) || (key == "id" && table.name != "person") {
+            if table.name == "message" || !has(table, key) {
                 continue;
             }
             let mut rows = Vec::new();
@@ -83,7 +83,7 @@ impl Outbox {
         }
         let holds: Vec<Value> = people
             .iter()
-            .map(|person| self.texts_of(&tables_hold(), &format!("person:{person}")))
+            .map(|person| self.rows_of(table("hold"), "key", format!("person:{person}")))
             .collect::<Result<Vec<_>, _>>()?
             .concat();
         held.insert("hold".to_owned(), json!(holds));
@@ -129,19 +129,11 @@ impl Outbox {
         Ok((messages, next))
     }
 
-    fn rows_of(&self, table: &Table, key: &str, id: i64) -> Result<Vec<Value>, StoreError> {
-        let columns = names(table);
-        let sql = format!("SELECT {} FROM {} WHERE {key} = ?1", columns.join(", "), table.name);
+    fn rows_of(&self, table: &Table, key: &str, value: impl ToSql) -> Result<Vec<Value>, StoreError> {
+        let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+        let sql = format!("SELECT {} FROM {} WHERE \"{key}\" = ?1", salvage::quoted(&columns), table.name);
         let mut query = self.db.prepare_cached(&sql)?;
-        let rows = query.query_map([id], |row| object(&columns, row))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    fn texts_of(&self, columns: &[&str], key: &str) -> Result<Vec<Value>, StoreError> {
-        let quoted: Vec<String> = columns.iter().map(|name| format!("\"{name}\"")).collect();
-        let sql = format!("SELECT {} FROM hold WHERE \"key\" = ?1", quoted.join(", "));
-        let mut query = self.db.prepare_cached(&sql)?;
-        let rows = query.query_map([key], |row| object(columns, row))?;
+        let rows = query.query_map([value], |row| object(&columns, row))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -169,15 +161,9 @@ impl Outbox {
         let db = self.write()?;
         let id = person.0;
         let ledger: i64 = db.query_row("SELECT count(*) FROM ledger WHERE person = ?1", [id], |row| row.get(0))?;
-        for table in ["content", "receipt"] {
-            let sql = match table {
-                "receipt" => {
-                    "UPDATE receipt SET masked = NULL WHERE message IN (SELECT id FROM message WHERE person = ?1)"
-                }
-                _ => "DELETE FROM content WHERE message IN (SELECT id FROM message WHERE person = ?1)",
-            };
-            db.execute(sql, [id])?;
-        }
+        let theirs = "message IN (SELECT id FROM message WHERE person = ?1)";
+        db.execute(&format!("DELETE FROM content WHERE {theirs}"), [id])?;
+        db.execute(&format!("UPDATE receipt SET masked = NULL WHERE {theirs}"), [id])?;
         let messages = db.execute(
             "UPDATE message SET person = NULL, event = NULL, topic = '', dedupe = NULL, subject = NULL, detail = '', wamid = NULL,
                  wamid_hash = NULL
@@ -192,21 +178,12 @@ impl Outbox {
         db.execute("DELETE FROM hold WHERE \"key\" = ?1", [format!("person:{id}")])?;
         db.execute("DELETE FROM person WHERE id = ?1", [id])?;
         self.forget_found();
-        self.turns.forget();
         Ok((messages as u64, ledger as u64))
     }
 }
 
 fn table(name: &str) -> &'static Table {
     salvage::tables().into_iter().find(|table| table.name == name).expect("a table of the schema")
-}
-
-fn tables_hold() -> Vec<&'static str> {
-    names(table("hold"))
-}
-
-fn names(table: &Table) -> Vec<&'static str> {
-    table.columns.iter().map(|(name, _)| *name).collect()
 }
 
 fn has(table: &Table, column: &str) -> bool {

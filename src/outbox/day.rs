@@ -3,7 +3,7 @@
 //! Floor: rooms. It counts; what a count means is `pace`'s to say.
 
 use super::{Outbox, StoreError, schema::state};
-use crate::message::{MessageId, PersonId, Priority};
+use crate::message::{MessageId, PersonId};
 use crate::time::BoxTime;
 use rusqlite::{OptionalExtension, params};
 
@@ -84,19 +84,11 @@ impl Outbox {
 
     /// Takes back at most `most` messages that are parked for `hold`, most urgent and oldest first, and names them.
     pub fn release_best(&mut self, hold: &str, most: usize) -> Result<Vec<(MessageId, PersonId)>, StoreError> {
-        let found: Vec<(MessageId, PersonId)> = self
-            .db
-            .prepare_cached(
-                "SELECT id, person FROM message INDEXED BY message_parked WHERE state = 3 AND hold = ?1 ORDER BY due, id LIMIT ?2",
-            )?
-            .query_map(params![hold, most as i64], |row| Ok((MessageId(row.get(0)?), PersonId(row.get(1)?))))?
-            .collect::<Result<_, _>>()?;
-        self.unpark(found.iter().map(|(id, _)| *id))?;
-        Ok(found)
+        self.release(hold, BoxTime(i64::MAX), most)
     }
 
-    /// Takes back all that is parked for `hold` of one person; whether there was any.
-    pub fn release_of(&mut self, person: PersonId, hold: &str) -> Result<bool, StoreError> {
+    /// Takes back all that is parked for `hold` of one person.
+    pub fn release_of(&mut self, person: PersonId, hold: &str) -> Result<(), StoreError> {
         let found: Vec<MessageId> = self
             .db
             .prepare_cached(
@@ -104,8 +96,7 @@ impl Outbox {
             )?
             .query_map(params![person.0, hold], |row| row.get(0).map(MessageId))?
             .collect::<Result<_, _>>()?;
-        self.unpark(found.iter().copied())?;
-        Ok(!found.is_empty())
+        self.unpark(found.into_iter())
     }
 
     /// Back into the queues of their people.
@@ -127,17 +118,6 @@ impl Outbox {
             .query_row([id.0], |row| row.get(0))
             .optional()?;
         Ok(found == Some(state::WAITING))
-    }
-
-    /// How many messages are parked for `hold`, and whether one of them is critical.
-    pub fn parked(&self, hold: &str) -> Result<(u64, bool), StoreError> {
-        let (count, first): (i64, Option<i64>) = self
-            .db
-            .prepare_cached(
-                "SELECT count(*), min(due) FROM message INDEXED BY message_parked WHERE state = 3 AND hold = ?1",
-            )?
-            .query_row([hold], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok((count.max(0) as u64, first == Some(Priority::Critical.rank())))
     }
 
     /// The rate that a refusal taught, in messages a second, and when.

@@ -3,6 +3,7 @@
 //! Floor: rooms. Which key stops which message is the engine's to ask; a held message is parked, so that it stands in nobody's way.
 
 use super::{Outbox, StoreError, schema::state};
+use crate::limits;
 use crate::message::{MessageId, PersonId, Reason};
 use crate::time::{BoxTime, Moment, Wall};
 use rusqlite::params;
@@ -92,21 +93,32 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes back at most 256 messages that are parked for `hold` and due by `until`, and names their people.
+    /// Takes back at most [`limits::BATCH`] messages that are parked for `hold` and due by `until`, and names their people.
     pub fn release_parked(&mut self, hold: &str, until: BoxTime) -> Result<Vec<PersonId>, StoreError> {
-        let found: Vec<(MessageId, PersonId)> = self
-            .db
-            .prepare_cached(
-                "SELECT id, person FROM message INDEXED BY message_parked WHERE state = 3 AND hold = ?1 AND due <= ?2
-                 ORDER BY due, id LIMIT 256",
-            )?
-            .query_map(params![hold, until.0], |row| Ok((MessageId(row.get(0)?), PersonId(row.get(1)?))))?
-            .collect::<Result<_, _>>()?;
-        self.unpark(found.iter().map(|(id, _)| *id))?;
+        let found = self.release(hold, until, limits::BATCH)?;
         let mut people: Vec<_> = found.into_iter().map(|(_, person)| person).collect();
         people.sort_unstable();
         people.dedup();
         Ok(people)
+    }
+
+    /// Takes back what is parked for `hold` and due by `until`, the first `most` of it, and names it with its people.
+    pub(super) fn release(
+        &mut self,
+        hold: &str,
+        until: BoxTime,
+        most: usize,
+    ) -> Result<Vec<(MessageId, PersonId)>, StoreError> {
+        let found: Vec<(MessageId, PersonId)> = self
+            .db
+            .prepare_cached(
+                "SELECT id, person FROM message INDEXED BY message_parked WHERE state = 3 AND hold = ?1 AND due <= ?2
+                 ORDER BY due, id LIMIT ?3",
+            )?
+            .query_map(params![hold, until.0, most as i64], |row| Ok((MessageId(row.get(0)?), PersonId(row.get(1)?))))?
+            .collect::<Result<_, _>>()?;
+        self.unpark(found.iter().map(|(id, _)| *id))?;
+        Ok(found)
     }
 
     /// The holds that messages are parked for.
@@ -116,7 +128,7 @@ impl Outbox {
         Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
-    /// When the next message that is parked for a time comes back.
+    /// When the next message that is parked for `hold` comes back; of one that waits without a time, its rank.
     pub fn next_parked(&self, hold: &str) -> Result<Option<BoxTime>, StoreError> {
         let due: Option<i64> = self
             .db

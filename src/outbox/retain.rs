@@ -3,6 +3,7 @@
 //! Floor: rooms.
 
 use super::{Outbox, StoreError, schema::state};
+use crate::limits;
 use crate::message::MessageId;
 use crate::time::{BoxTime, millis};
 use rusqlite::params;
@@ -12,8 +13,6 @@ use std::time::Duration;
 const SLICE: i64 = 256;
 /// The platform sends what it got no 200 for again for 7 days (facts 4.1); a day more for its clocks.
 const HEARD: Duration = Duration::from_secs(8 * 24 * 60 * 60);
-/// A cap counts no further back than 31 days (`pace::WINDOW_MAX`).
-const CAPS: i64 = 31 * 86_400_000;
 const OLD_CONTENTS: &str = "SELECT content.message, state, changed, arrived FROM content
      CROSS JOIN message ON message.id = content.message ORDER BY content.message";
 /// The platform's id holds the digits of the number (facts 1.5): it goes with the content.
@@ -35,9 +34,12 @@ impl Outbox {
         self.forget_heard(now, settled)?;
         self.forget_people(settled, now)?;
         self.forget_aside(now)?;
-        // Whatever it missed: read anew once in a while.
-        self.turns.forget();
-        Ok(self.forget_audit(now)? || more)
+        let more = self.forget_audit(now)? || more;
+        if !more {
+            // Whatever it missed: read anew once in a while.
+            self.turns.forget();
+        }
+        Ok(more)
     }
 
     /// Deletes people to whom nothing happened since `before`: their messages are forgotten by then. Whom a cap may still count
@@ -51,9 +53,10 @@ impl Outbox {
              FROM lane WHERE sender = ?1 AND lane.person > ?2 ORDER BY lane.person LIMIT ?5",
         )?;
         let looked: Vec<(i64, bool)> = query
-            .query_map(params![self.sender.0, self.people_looked_at, before, now.0, SLICE, now.0 - CAPS], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?
+            .query_map(
+                params![self.sender.0, self.people_looked_at, before, now.0, SLICE, now.0 - millis(limits::CAP_WINDOW)],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?
             .collect::<Result<_, _>>()?;
         drop(query);
         self.people_looked_at = if looked.len() as i64 == SLICE { looked.last().map_or(0, |last| last.0) } else { 0 };
@@ -79,7 +82,7 @@ impl Outbox {
         )?;
         self.write_if(
             "SELECT EXISTS (SELECT 1 FROM receipt WHERE message IS NULL AND boxed < ?1)",
-            "DELETE FROM receipt WHERE message IS NULL AND boxed < ?1",
+            &format!("DELETE FROM receipt WHERE id IN (SELECT id FROM receipt WHERE message IS NULL AND boxed < ?1 LIMIT {SLICE})"),
             settled,
         )
     }

@@ -21,6 +21,7 @@ use super::{OpenError, PAGE, Settings, StoreError, aside, schema, stopped, table
 use crate::message::{Anchor, Reason};
 use crate::time::BoxTime;
 use copy::Work;
+pub(super) use copy::quoted;
 use report::Salvage;
 use rusqlite::{Connection, params};
 use std::path::Path;

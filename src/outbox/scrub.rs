@@ -16,8 +16,18 @@ use std::path::{Path, PathBuf};
 /// Beyond the pages in use: the copy's own log and headers.
 const MARGIN: u64 = 1 << 20;
 /// What else lies beside the store and is ours: none of it holds a name, a number or an id.
-const OURS: &[&str] =
-    &["-wal", "-shm", ".lock", ".stops", ".stops.key", ".stops.new", ".stops.key.new", ".audit.key", ".audit.key.new"];
+const OURS: &[&str] = &[
+    "-wal",
+    "-shm",
+    ".lock",
+    ".stops",
+    ".stops.key",
+    ".stops.new",
+    ".stops.key.new",
+    ".audit.key",
+    ".audit.key.new",
+    ".erasing",
+];
 
 /// The file that says so.
 pub(super) fn marker(path: &Path) -> PathBuf {
@@ -83,7 +93,6 @@ impl Outbox {
         let names = files.filter_map(|file| Some(file.ok()?.file_name().to_string_lossy().into_owned()));
         let mut foreign: Vec<String> = names
             .filter(|name| name.strip_prefix(&own).is_some_and(|rest| !rest.is_empty() && !OURS.contains(&rest)))
-            .filter(|name| *name != format!("{own}.erasing"))
             .collect();
         foreign.sort();
         foreign

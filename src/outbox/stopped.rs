@@ -77,7 +77,8 @@ impl Outbox {
             return Ok(());
         }
         let purposes = if entry.purpose == ALL { purposes_of(&self.db, person.0)? } else { Vec::new() };
-        let said = Said::of(&self.db, person.0)?;
+        let starts = entry.action == LedgerAction::Grant && entry.purpose == ALL;
+        let said = if starts { Said::of(&self.db, person.0)? } else { Said::default() };
         for digits in digits_and_forms(&self.db, person.0)? {
             match (entry.action, entry.purpose.as_str()) {
                 (LedgerAction::Revoke, ALL) => {

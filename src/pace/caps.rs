@@ -23,7 +23,7 @@ pub struct Cap {
 /// window needs no cap.
 pub const COUNT_MAX: u32 = 64;
 /// The longest window of a cap: older instants are forgotten.
-pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+pub const WINDOW_MAX: Duration = crate::limits::CAP_WINDOW;
 
 /// What a cap per person counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

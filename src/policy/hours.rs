@@ -85,17 +85,10 @@ impl Quiet {
         let next = |date: jiff::civil::Date| date.checked_add(1.day()).ok();
         match self {
             Quiet::Daily { from, to } if from < to => (from <= time && time < to).then(|| date.to_datetime(to)),
-            Quiet::Daily { from, .. } if time >= from => next(date).map(|date| date.to_datetime(self.until())),
+            Quiet::Daily { from, to } if time >= from => next(date).map(|date| date.to_datetime(to)),
             Quiet::Daily { to, .. } => (time < to).then(|| date.to_datetime(to)),
             Quiet::Day(day) if date.weekday() == day => next(date).map(|date| date.to_datetime(Time::midnight())),
             Quiet::Day(_) => None,
-        }
-    }
-
-    fn until(self) -> Time {
-        match self {
-            Quiet::Daily { to, .. } => to,
-            Quiet::Day(_) => Time::midnight(),
         }
     }
 }

@@ -251,7 +251,7 @@ impl Work<'_> {
 }
 
 /// Names as SQL takes them: `key` is a word of its own there.
-fn quoted(names: &[&str]) -> String {
+pub(in crate::outbox) fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
