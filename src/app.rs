@@ -82,7 +82,6 @@ pub struct Daemon {
     desk: Desk<Request, Reply>,
     clock: SystemClock,
     page: Option<std::net::SocketAddr>,
-    webhook: Option<std::net::SocketAddr>,
     engine: JoinHandle<()>,
     ended: oneshot::Receiver<()>,
     reloads: crossbeam_channel::Sender<Reload>,
@@ -130,7 +129,6 @@ impl Daemon {
             Some(settings) => Some(Webhook::open(settings).await?),
             None => None,
         };
-        let webhook_address = webhook.as_ref().and_then(|door| door.address().ok());
         let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());
         let uplink = Uplink::open(&config.uplink, &clock, &Handle::current(), sink.clone())?;
         let notice = match &config.notice {
@@ -171,8 +169,8 @@ impl Daemon {
             })
             .map_err(StartError::Thread)?;
         info!(version = env!("CARGO_PKG_VERSION"), branch = config.rooms.branch, "started");
-        let (page, webhook) = (page_address, webhook_address);
-        Ok(Daemon { inbox, mqtt, notice, desk, clock, page, webhook, engine, ended, reloads, started: config, tasks })
+        let page = page_address;
+        Ok(Daemon { inbox, mqtt, notice, desk, clock, page, engine, ended, reloads, started: config, tasks })
     }
 
     /// Where requests of operators go, for whoever lives in the same process.
@@ -183,11 +181,6 @@ impl Daemon {
     /// Where the status page listens.
     pub fn page(&self) -> Option<std::net::SocketAddr> {
         self.page
-    }
-
-    /// Where the platform's notices are taken.
-    pub fn webhook(&self) -> Option<std::net::SocketAddr> {
-        self.webhook
     }
 
     /// The clock that everything runs on.

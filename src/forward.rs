@@ -124,8 +124,7 @@ impl Hub {
     async fn forward(&self, routed: Vec<whatsapp::Routed>) -> Result<(), String> {
         let (mut under_way, mut updates) = (Vec::new(), 0);
         for part in routed {
-            let topic =
-                part.branch.as_ref().map_or(notice::ALL.to_owned(), |branch| format!("branchline/{branch}/notice"));
+            let topic = notice::topic(part.branch.as_deref());
             let payload = whatsapp::seal(self.key.reveal().as_bytes(), &part.body);
             if payload.len() + HEADER > limits::NOTICE_PACKET {
                 // No box would take it, today or in seven days.

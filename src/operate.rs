@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
+/// What waits for one commit waits so long: twice what an SD card was seen to stall is 10 s.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest [`Request::patience`].
 pub const PATIENCE_MAX: Duration = Duration::from_secs(15 * 60);
 
@@ -275,12 +277,12 @@ impl Request {
         }
     }
 
-    /// How long an answer may take. Most wait for one commit, and twice what an SD card was seen to stall is 10 s; an erasure
-    /// writes the whole store anew: 15 minutes are 256 MiB, twice, at 600 KiB a second.
+    /// How long an answer may take. Most wait for one commit; an erasure writes the whole store anew: 15 minutes are 256 MiB, twice,
+    /// at 600 KiB a second.
     pub fn patience(&self) -> Duration {
         match self {
             Request::ContactErase { .. } => PATIENCE_MAX,
-            _ => Duration::from_secs(30),
+            _ => PATIENCE,
         }
     }
 }

@@ -29,6 +29,12 @@ impl Sink {
             self.clock.confirm(date);
         }
     }
+
+    fn dated(&self, answer: &Answer) {
+        if let Answer::Http { date, .. } = answer {
+            self.verified(*date);
+        }
+    }
 }
 
 impl mqtt::Arrivals for Sink {
@@ -56,15 +62,11 @@ impl notice::Tell for Sink {
 
 impl uplink::Answers for Sink {
     fn answered(&self, attempt: AttemptId, answer: Answer) {
-        if let Answer::Http { date, .. } = &answer {
-            self.verified(*date);
-        }
+        self.dated(&answer);
         self.tell(Input::Answered(attempt, answer));
     }
     fn looked(&self, answer: Answer) {
-        if let Answer::Http { date, .. } = &answer {
-            self.verified(*date);
-        }
+        self.dated(&answer);
         self.tell(Input::Looked(answer));
     }
     fn link(&self, link: Link) {

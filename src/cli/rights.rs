@@ -14,7 +14,7 @@ use crate::operate::{
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
-/// Times that a record is read again because its beginning was forgotten meanwhile.
+/// Times that a record is read because its beginning may have been forgotten meanwhile; what is found twice stands.
 const AGAIN: usize = 3;
 
 impl<W: Write> Session<'_, W> {
@@ -26,7 +26,12 @@ impl<W: Write> Session<'_, W> {
                     if verdict.is_good() {
                         break;
                     }
-                    verdict = self.read_record(anchor, |_, _, _| Ok(()))?;
+                    let again = self.read_record(anchor, |_, _, _| Ok(()))?;
+                    let stands = again == verdict;
+                    verdict = again;
+                    if stands {
+                        break;
+                    }
                 }
                 let report = report(verdict);
                 if output.json {

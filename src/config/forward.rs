@@ -34,11 +34,7 @@ pub fn load(file: &Path, env: &[(String, String)]) -> LoadedForward {
     let forward = Reader::root(&root, &mut account, check::forward);
     let problems = tidy(account.problems);
     match forward {
-        Some(forward) if problems.is_empty() => {
-            let values = account.values.into_iter();
-            let effective = values.map(|(key, (value, origin))| Effective { key, value, origin }).collect();
-            Ok((forward, effective, tidy(account.warnings)))
-        }
+        Some(forward) if problems.is_empty() => Ok((forward, Effective::all(account.values), tidy(account.warnings))),
         _ => Err(problems),
     }
 }

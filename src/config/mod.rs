@@ -89,6 +89,12 @@ pub struct Effective {
     pub origin: Origin,
 }
 
+impl Effective {
+    fn all(values: BTreeMap<String, (String, Origin)>) -> Vec<Effective> {
+        values.into_iter().map(|(key, (value, origin))| Effective { key, value, origin }).collect()
+    }
+}
+
 /// Reads all layers and checks them.
 ///
 /// `env` is the environment: `BRANCHLINE__TABLE__KEY` sets keys, `CREDENTIALS_DIRECTORY` is where bare names of secret
@@ -104,10 +110,8 @@ pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Resul
     let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
     let problems = tidy(account.problems);
     match config {
-        Some((mut config, rules)) if problems.is_empty() => {
-            config.rooms.fingerprint = fingerprint(&root, &config.rooms.rules);
-            let values = account.values.into_iter();
-            let effective = values.map(|(key, (value, origin))| Effective { key, value, origin }).collect();
+        Some((config, rules)) if problems.is_empty() => {
+            let effective = Effective::all(account.values);
             Ok(Loaded { config, rules, effective, warnings: tidy(account.warnings) })
         }
         _ => Err(problems),

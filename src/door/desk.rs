@@ -7,9 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Longer than any commit: twice what an SD card was seen to stall is 10 s.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// Why there is no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Busy {
@@ -17,7 +14,7 @@ pub enum Busy {
     #[error("too many requests wait already: nothing was done, try again")]
     Full,
     /// The engine has not answered in time.
-    #[error("no answer within 30 s: the order may still be carried out, look before repeating it")]
+    #[error("no answer in time: the order may still be carried out, look before repeating it")]
     Late,
     /// The engine ended.
     #[error("the daemon is ending: nothing was done")]
@@ -63,19 +60,11 @@ impl<Q, A> Desk<Q, A> {
         }
     }
 
-    /// One question, one answer.
+    /// One question, one answer, which may take so long.
     ///
     /// # Errors
     /// [`Busy`] instead of a queue.
-    pub async fn put(&self, question: Q) -> Result<A, Busy> {
-        self.put_for(question, PATIENCE).await
-    }
-
-    /// The same, of which the answer may take so long.
-    ///
-    /// # Errors
-    /// [`Busy`] instead of a queue.
-    pub async fn put_for(&self, question: Q, patience: Duration) -> Result<A, Busy> {
+    pub async fn put(&self, question: Q, patience: Duration) -> Result<A, Busy> {
         let (ticket, answered) = self.take_ticket()?;
         if let Err(busy) = (self.send)(ticket, question) {
             self.waiting().tickets.remove(&ticket);

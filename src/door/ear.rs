@@ -5,6 +5,7 @@
 use super::desk::Desk;
 use super::webhook::{Hear, NotKept};
 use crate::message::Notices;
+use crate::operate::PATIENCE;
 use crate::whatsapp;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl Ear {
         // Vouched for, and about something else: to refuse it would bring it back for seven days (facts 4.1).
         let read = whatsapp::notices(body, &self.phone_number_id);
         let notices = read.unwrap_or(Notices { skipped: 1, ..Notices::default() });
-        match self.desk.put(Notices { to_all, ..notices }).await {
+        match self.desk.put(Notices { to_all, ..notices }, PATIENCE).await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(NotKept),
         }

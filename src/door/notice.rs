@@ -71,13 +71,17 @@ impl Session {
 
 /// What the session hears.
 pub fn filters(settings: &Settings) -> Vec<Filter> {
-    let own = format!("branchline/{}/notice", settings.branch);
     let filter = |(filter, identifier)| Filter { filter, identifier, retained: false };
-    [(own, 1), (ALL.to_owned(), 2)].into_iter().map(filter).collect()
+    [(topic(Some(&settings.branch)), 1), (topic(None), 2)].into_iter().map(filter).collect()
 }
 
 /// The topic of notices for every branch.
 pub const ALL: &str = "branchline/all/notice";
+
+/// The topic of notices for one branch, or for every one.
+pub fn topic(branch: Option<&str>) -> String {
+    branch.map_or_else(|| ALL.to_owned(), |branch| format!("branchline/{branch}/notice"))
+}
 
 enum Event {
     Came(Arrival),

@@ -3,7 +3,7 @@
 //! Floor: words. The store says what it wrote in [`Acted`], in the transaction that writes it; `audit` makes a row of it; nothing
 //! here is a name, a text, an id or a number once it is a row.
 
-use super::{MessageId, Outcome, PersonId, hex};
+use super::{MessageId, Outcome, PersonId, hex, unhex};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -102,9 +102,7 @@ impl Act {
             Outcome::Unreadable => Act::Unreadable,
         }
     }
-}
 
-impl Act {
     /// Whether somebody's consent is not what it was.
     pub fn changes_consent(self) -> bool {
         matches!(self, Act::Granted | Act::Revoked | Act::Erased)
@@ -190,14 +188,6 @@ impl<'de> Deserialize<'de> for Anchor {
         let Written { rows, head } = Written::deserialize(deserializer)?;
         format!("{rows}:{head}").parse().map_err(serde::de::Error::custom)
     }
-}
-
-/// Bytes of hexadecimal digits; `None` if they are none.
-pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let whole = digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit);
-    let byte = |place: usize| u8::from_str_radix(text.get(place..place + 2)?, 16).ok();
-    whole.then(|| (0..text.len()).step_by(2).map(byte).collect()).flatten()
 }
 
 #[cfg(test)]

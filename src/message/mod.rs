@@ -21,7 +21,7 @@ mod outcome;
 mod standing;
 mod wire;
 
-pub use act::{Act, Acted, Anchor, unhex};
+pub use act::{Act, Acted, Anchor};
 pub use arrival::{Arrival, Delivery, Epoch, Payload};
 pub use content::{Body, Button, Content, Header, Template};
 pub use draft::{Cleared, Confirmed, Draft, Permitted, Source, Stored, Terms, Token};
@@ -39,6 +39,14 @@ use std::fmt;
 /// Bytes as small hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Bytes of hexadecimal digits; `None` if they are none.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    let whole = digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit);
+    let byte = |place: usize| u8::from_str_radix(text.get(place..place + 2)?, 16).ok();
+    whole.then(|| (0..text.len()).step_by(2).map(byte).collect()).flatten()
 }
 
 macro_rules! row_id {

@@ -103,7 +103,7 @@ fn can_send(body: &Value, status: &str) -> Option<News> {
         "BLOCKED" => CanSend::Blocked,
         _ => return None,
     };
-    let said: String = advice(&body["health_status"]).join(" ").chars().take(256).collect();
+    let said = super::notice::cut(&advice(&body["health_status"]).join(" "), 256);
     Some(News::CanSend { can, said })
 }
 

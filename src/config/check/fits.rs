@@ -121,7 +121,6 @@ pub(super) fn store(settings: &Settings, max_bytes: u64, root: &Table, account: 
         return;
     }
     let key = "outbox.max_bytes".to_owned();
-    let origin = tree::origin_of(root, &key).unwrap_or_else(|| Origin::file(&account.file));
     let found = format!(
         "{} has no room for one event of rules.{}: {most} messages of up to {} each",
         units::show_size(max_bytes),
@@ -129,7 +128,8 @@ pub(super) fn store(settings: &Settings, max_bytes: u64, root: &Table, account: 
         units::show_size(limits::MESSAGE_ROWS)
     );
     let wanted = format!("{} or more", units::show_size(least.next_multiple_of(1 << 20)));
-    account.problems.push(Problem::new(key, origin, found).wanted(wanted).fix("Or name fewer people in the rule."));
+    let problem = problem(account, root, key, found, "Or name fewer people in the rule.".to_owned());
+    account.problems.push(problem.wanted(wanted));
 }
 
 /// The people whom a rule names by name or group, once.

@@ -63,12 +63,12 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         branch: branch.id.clone(),
         health_every: uplink.health_every,
     };
+    let rules = rules?;
     let rooms = Rooms {
-        // Of the whole: see `config::load`.
-        fingerprint: String::new(),
+        fingerprint: super::fingerprint(root, &rules),
         branch: branch.id,
         inbound_full: inbound_full?,
-        rules: rules?,
+        rules,
         policy: policy?.settings,
         pace: limits.pace,
         outbox: outbox?,

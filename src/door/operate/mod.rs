@@ -30,7 +30,7 @@ pub trait Ask: Clone + Send + Sync + 'static {
 impl Ask for Desk<Request, Reply> {
     async fn ask(&self, request: Request) -> Result<Reply, Busy> {
         let patience = request.patience();
-        self.put_for(request, patience).await
+        self.put(request, patience).await
     }
 }
 

@@ -129,9 +129,7 @@ impl<A: Answers> Uplink<A> {
             answers.link(reached(answer));
         });
     }
-}
 
-impl<A: Answers> Uplink<A> {
     /// Asks, once; ends in [`Answers::looked`].
     pub fn look(&self, look: Look) {
         let (exchange, tokens, answers) = (self.exchange.clone(), self.tokens.clone(), self.answers.clone());
