@@ -1,0 +1,171 @@
+//! The boards are files of facts: each says what it must, nothing else, and what is built and packaged agrees with them.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use toml::{Table, Value};
+
+/// What a box can say with its lights, as `boards/generic.toml` lists it.
+const STATES: [&str; 8] =
+    ["number-stopped", "no-uplink", "no-broker", "clock-unsynced", "backlog", "healthy", "stick-read", "stick-refused"];
+
+/// The targets of the issue, in the words of the compiler.
+const TARGETS: [&str; 4] = [
+    "aarch64-unknown-linux-musl",
+    "arm-unknown-linux-musleabihf",
+    "armv7-unknown-linux-musleabihf",
+    "x86_64-unknown-linux-musl",
+];
+
+/// Every board by its name, as written.
+fn written() -> BTreeMap<String, Table> {
+    let files = fs::read_dir("boards").unwrap().map(|entry| entry.unwrap().path());
+    let boards = files.filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let read = |path: &std::path::Path| fs::read_to_string(path).unwrap().parse().unwrap();
+    boards.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), read(&path))).collect()
+}
+
+fn facts(board: &Table) -> &Table {
+    board["board"].as_table().unwrap()
+}
+
+fn merge(below: &mut Table, above: &Table) {
+    for (key, value) in above {
+        match (below.get_mut(key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
+            _ => drop(below.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
+/// Every board with what it inherits.
+fn whole() -> BTreeMap<String, Table> {
+    let written = written();
+    let resolved = written.iter().map(|(name, own)| {
+        let mut board = match facts(own).get("inherit") {
+            Some(from) => written[from.as_str().unwrap()].clone(),
+            None => Table::new(),
+        };
+        merge(&mut board, own);
+        (name.clone(), board)
+    });
+    resolved.collect()
+}
+
+/// What is wrong with `board`, as a person would tell it.
+fn wrong(name: &str, board: &Table, generic: &Table) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let board = facts(board);
+    same_keys(name, board, facts(generic), &mut wrong);
+    let target = board.get("target").and_then(Value::as_str).unwrap_or_default();
+    if !TARGETS.contains(&target) {
+        wrong.push(format!("{name}: {target:?} is none of the targets"));
+    }
+    for (state, lights) in board.get("leds").and_then(Value::as_table).into_iter().flatten() {
+        if !STATES.contains(&state.as_str()) {
+            wrong.push(format!("{name}: no state is called {state:?}"));
+        }
+        for (led, light) in lights.as_table().into_iter().flatten() {
+            let light = light.as_str().unwrap_or_default();
+            let blinks = light.split_once('/').is_some_and(|(on, off)| {
+                [on, off].into_iter().all(|part| part.parse::<u16>().is_ok_and(|milliseconds| milliseconds > 0))
+            });
+            if !blinks && !["on", "off"].contains(&light) {
+                wrong.push(format!(
+                    "{name}: {state} makes {led} {light:?}: \"on\", \"off\" or \"ON/OFF\" in milliseconds"
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// `board` has every key of `like` and no other, with values of the same kind; `[board.leds]` holds states, not keys.
+fn same_keys(name: &str, board: &Table, like: &Table, wrong: &mut Vec<String>) {
+    for key in like.keys().filter(|key| !board.contains_key(*key)) {
+        wrong.push(format!("{name}: {key} is missing"));
+    }
+    for (key, value) in board {
+        match (like.get(key), value) {
+            (None, _) if key == "inherit" => {}
+            (None, _) => wrong.push(format!("{name}: {key} is no fact of boards/generic.toml")),
+            (Some(Value::Table(_)), Value::Table(_)) if key == "leds" => {}
+            (Some(Value::Table(like)), Value::Table(table)) => same_keys(name, table, like, wrong),
+            (Some(like), value) if like.type_str() != value.type_str() => {
+                wrong.push(format!("{name}: {key} is a {}, here a {}", like.type_str(), value.type_str()));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_board_says_what_it_must_and_nothing_else() {
+    let boards = whole();
+    let generic = &boards["generic"];
+    let wrong: Vec<_> = boards.iter().flat_map(|(name, board)| wrong(name, board, generic)).collect();
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+    for asked in [
+        "raspberrypi-zero",
+        "raspberrypi-4",
+        "beaglebone-black",
+        "armv7-gateway",
+        "aarch64-gateway",
+        "openwrt-router",
+        "qemu-virt",
+    ] {
+        assert!(boards.contains_key(asked), "{asked}");
+    }
+}
+
+#[test]
+fn a_spoiled_board_is_found() {
+    let boards = whole();
+    let spoiled = |change: &str| {
+        let mut board = boards["raspberrypi-zero"].clone();
+        merge(&mut board, &change.parse().unwrap());
+        wrong("x", &board, &boards["generic"]).join("\n")
+    };
+    assert_eq!(spoiled(""), "");
+    assert!(spoiled("board.watchdgo = 1").contains("watchdgo is no fact"));
+    assert!(spoiled("board.target = 'sparc'").contains("none of the targets"));
+    assert!(spoiled("board.memory = 512").contains("memory is a string, here a integer"));
+    assert!(spoiled("board.leds.haelthy = { ACT = 'on' }").contains("no state is called"));
+    assert!(spoiled("board.leds.healthy = { ACT = '100/0' }").contains("milliseconds"));
+}
+
+#[test]
+fn a_board_inherits_one_level_deep() {
+    let boards = written();
+    for (name, board) in &boards {
+        let from = facts(board).get("inherit").map(|from| from.as_str().unwrap());
+        assert_eq!(from.is_none(), name == "generic", "{name} inherits");
+        let further = from.and_then(|from| facts(&boards[from]).get("inherit"));
+        assert!(further.is_none(), "{name} inherits from a board that inherits");
+    }
+}
+
+/// Two kinds of board that are recognised by the same word would be chosen by chance.
+#[test]
+fn a_board_is_recognised_by_its_own_words() {
+    let mut seen = BTreeMap::new();
+    for (name, board) in whole() {
+        for word in facts(&board)["compatible"].as_array().unwrap() {
+            let word = word.as_str().unwrap().to_owned();
+            let before = seen.insert(word.clone(), name.clone());
+            assert_eq!(before, None, "{word} is {name} too");
+        }
+    }
+    assert!(seen.len() >= 4);
+}
+
+#[test]
+fn cross_builds_what_the_boards_need() {
+    let cross: Table = fs::read_to_string("cross.toml").unwrap().parse().unwrap();
+    let there: BTreeSet<_> = cross["target"].as_table().unwrap().keys().cloned().collect();
+    let boards = whole();
+    let needed: BTreeSet<_> =
+        boards.values().map(|board| facts(board)["target"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(there, needed, "cross.toml and boards/*.toml name other targets");
+    assert_eq!(there, TARGETS.map(str::to_owned).into());
+}
