@@ -5,9 +5,7 @@
 use super::soft::{Held, Owed};
 use super::{Action, Engine, Tally, Told};
 use crate::limits;
-use crate::message::{
-    Arrival, Delivery, Draft, MessageId, Outcome, Payload, PersonId, Priority, Reason, Source, Standing,
-};
+use crate::message::{Arrival, Delivery, Draft, MessageId, Outcome, PersonId, Priority, Reason, Source, Standing};
 use crate::outbox::{Found, Outbox, Settling, StoreError, draft_bytes, row_bytes};
 use crate::policy;
 use crate::rules::{Applied, Effect};
@@ -146,7 +144,7 @@ impl Engine {
             return Ok(None);
         }
         if applied.iter().all(|(_, applied)| matches!(applied, Applied::Passed(_))) {
-            applied.into_iter().try_for_each(|(rule, applied)| self.take(rule, applied, arrival))?;
+            applied.into_iter().try_for_each(|(rule, applied)| self.take(rule, applied, arrival, again))?;
             return Ok(None);
         }
         let urgent = applied.iter().map(|(_, applied)| most_urgent(applied)).min().unwrap_or_default();
@@ -154,11 +152,11 @@ impl Engine {
         let rows = applied.iter().map(|(_, applied)| rows(applied)).sum();
         let bytes = || applied.iter().map(|(_, applied)| bytes(applied)).sum();
         let fits = !barred && self.outbox.has_room(urgent, rows, bytes)?;
-        if !fits && !self.all_known(&applied)? && (barred || !self.make_room(urgent, rows, bytes)?) {
+        if !fits && !self.all_known(&applied, again)? && (barred || !self.make_room(urgent, rows, bytes)?) {
             return Ok(Some(urgent));
         }
         self.soft.claimed += rows * limits::MESSAGE_WRITES;
-        let print = repeat_print(arrival);
+        let print = arrival.print();
         let redelivered = match &print {
             Some(print) if again => self.outbox.is_repeat(print)?,
             _ => false,
@@ -166,12 +164,12 @@ impl Engine {
         let mut remember = false;
         for (rule, applied) in applied {
             if matches!(applied, Applied::Passed(_)) || has_dedupe_key(&applied) {
-                self.take(rule, applied, arrival)?;
+                self.take(rule, applied, arrival, again)?;
             } else if redelivered {
                 self.tally.push(Tally::Event(rule, Reason::Redelivered.code()));
             } else {
                 remember = true;
-                self.take(rule, applied, arrival)?;
+                self.take(rule, applied, arrival, again)?;
             }
         }
         match print {
@@ -182,7 +180,7 @@ impl Engine {
     }
 
     /// Whether nothing would be stored because everything came before: repeats need no room.
-    fn all_known(&self, applied: &[(Arc<str>, Applied)]) -> Result<bool, StoreError> {
+    fn all_known(&self, applied: &[(Arc<str>, Applied)], again: bool) -> Result<bool, StoreError> {
         for (_, applied) in applied {
             let Applied::Made { effects, drafts, failed, .. } = applied else { continue };
             if !effects.is_empty() || !failed.is_empty() {
@@ -190,7 +188,7 @@ impl Engine {
             }
             for draft in drafts {
                 let person = self.outbox.find_person(draft.to())?;
-                if !self.is_duplicate(draft, person)? {
+                if !self.is_duplicate(draft, person, again)? {
                     return Ok(false);
                 }
             }
@@ -198,15 +196,21 @@ impl Engine {
         Ok(!applied.iter().any(|(_, applied)| matches!(applied, Applied::Unreadable { .. })))
     }
 
-    /// Whether the same event made the same rule tell the same person within the rule's window.
-    pub(super) fn is_duplicate(&self, draft: &Draft, person: Option<PersonId>) -> Result<bool, StoreError> {
+    /// Whether the same event made the same rule tell the same person within the rule's window; or before it, if the broker marks
+    /// it as sent before and this very delivery did: the box may have been away for longer than the window.
+    pub(super) fn is_duplicate(
+        &self,
+        draft: &Draft,
+        person: Option<PersonId>,
+        again: bool,
+    ) -> Result<bool, StoreError> {
         let Some(key) = person.and_then(|person| Outbox::dedupe_key(draft.source(), person)) else { return Ok(false) };
         let since = BoxTime(self.moment.boxed.0 - millis(draft.terms().dedupe_window));
-        Ok(self.outbox.seen(&key, since)?.is_some())
+        Ok(self.outbox.seen(&key, since, draft.source().print.filter(|_| again))?.is_some())
     }
 
     /// What one rule made of one event.
-    fn take(&mut self, rule: Arc<str>, applied: Applied, arrival: &Arrival) -> Result<(), StoreError> {
+    fn take(&mut self, rule: Arc<str>, applied: Applied, arrival: &Arrival, again: bool) -> Result<(), StoreError> {
         let topic: Arc<str> = arrival.topic.as_str().into();
         match applied {
             Applied::Passed(reason) => {
@@ -215,7 +219,7 @@ impl Engine {
             }
             Applied::Unreadable { event, reason, detail } => {
                 self.tally.push(Tally::Event(rule.clone(), reason.code()));
-                self.unreadable(&Source { rule, event, topic }, reason, &detail)
+                self.unreadable(&Source { rule, event, topic, print: None }, reason, &detail)
             }
             Applied::Made { event, effects, drafts, failed } => {
                 let said_nothing = drafts.is_empty() && failed.is_empty();
@@ -224,11 +228,11 @@ impl Engine {
                 for effect in effects {
                     self.effect(&rule, event.as_deref(), effect)?;
                 }
-                let source = Source { rule, event, topic };
+                let source = Source { rule, event, topic, print: None };
                 for (reason, detail) in failed {
                     self.unreadable(&source, reason, &detail)?;
                 }
-                drafts.into_iter().try_for_each(|draft| self.draft(draft).map(|_| ()))
+                drafts.into_iter().try_for_each(|draft| self.draft(draft, again).map(|_| ()))
             }
         }
     }
@@ -285,10 +289,15 @@ impl Engine {
         }
     }
 
-    /// One recipient of one event, or an operator's message: a repeat (`None`), withheld, or stored.
-    pub(super) fn draft(&mut self, draft: Draft) -> Result<Option<(MessageId, Outcome, Reason)>, StoreError> {
+    /// One recipient of one event, or an operator's message: a repeat (`None`), withheld, or stored. `again`: the broker marks it
+    /// as sent before.
+    pub(super) fn draft(
+        &mut self,
+        draft: Draft,
+        again: bool,
+    ) -> Result<Option<(MessageId, Outcome, Reason)>, StoreError> {
         let person = self.outbox.person(draft.to())?;
-        if self.is_duplicate(&draft, Some(person))? {
+        if self.is_duplicate(&draft, Some(person), again)? {
             self.tally.push(Tally::Event(draft.source().rule.clone(), Reason::Duplicate.code()));
             return Ok(None);
         }
@@ -466,20 +475,4 @@ fn bytes(applied: &Applied) -> u64 {
 /// Whether a repeat is recognised by the event's id: only messages are kept by it.
 fn has_dedupe_key(applied: &Applied) -> bool {
     matches!(applied, Applied::Made { event: Some(_), drafts, .. } if !drafts.is_empty())
-}
-
-/// What a redelivery is recognised by where events have no id: packet id, topic and payload.
-fn repeat_print(arrival: &Arrival) -> Option<[u8; 16]> {
-    let Delivery::AtLeastOnce { packet, .. } = arrival.delivery else { return None };
-    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-    digest.update(&packet.to_le_bytes());
-    digest.update(&(arrival.topic.len() as u64).to_le_bytes());
-    digest.update(arrival.topic.as_bytes());
-    match &arrival.payload {
-        Payload::Whole(payload) => digest.update(payload),
-        Payload::TooLarge { sha256, .. } => digest.update(sha256),
-    }
-    let mut print = [0; 16];
-    print.copy_from_slice(&digest.finish().as_ref()[..16]);
-    Some(print)
 }

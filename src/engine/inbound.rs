@@ -83,7 +83,7 @@ impl Engine {
         let languages: Vec<String> = lately.into_iter().chain(self.rules.languages_of(&number)).collect();
         if let Some(text) = policy::farewell(&self.policy, &languages) {
             let draft = self.rules.farewell(number, text);
-            self.draft(draft)?;
+            self.draft(draft, false)?;
         }
         Ok(())
     }

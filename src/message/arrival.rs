@@ -57,3 +57,22 @@ pub struct Arrival {
     /// What is left of the MQTT 5 message expiry interval.
     pub expiry: Option<Duration>,
 }
+
+impl Arrival {
+    /// By what a delivery is known when the broker sends it again: packet identifier, topic and payload, hashed. `None` at QoS 0,
+    /// where nothing comes again.
+    pub fn print(&self) -> Option<[u8; 16]> {
+        let Delivery::AtLeastOnce { packet, .. } = self.delivery else { return None };
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        digest.update(&packet.to_le_bytes());
+        digest.update(&(self.topic.len() as u64).to_le_bytes());
+        digest.update(self.topic.as_bytes());
+        match &self.payload {
+            Payload::Whole(payload) => digest.update(payload),
+            Payload::TooLarge { sha256, .. } => digest.update(sha256),
+        }
+        let mut print = [0; 16];
+        print.copy_from_slice(&digest.finish().as_ref()[..16]);
+        Some(print)
+    }
+}

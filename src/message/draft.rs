@@ -16,6 +16,9 @@ pub struct Source {
     pub event: Option<Arc<str>>,
     /// The topic the event came on.
     pub topic: Arc<str>,
+    /// The beginning of [`Arrival::print`](super::Arrival::print), kept with an event's id: how a delivery is known that comes again
+    /// after `dedupe_window`. 32 bits are enough beside the key, and say nothing of the payload to who guesses.
+    pub print: Option<u32>,
 }
 
 /// What a rule wants said to one recipient. Made by `rules`.

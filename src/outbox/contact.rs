@@ -165,7 +165,7 @@ impl Outbox {
         db.execute(&format!("DELETE FROM content WHERE {theirs}"), [id])?;
         db.execute(&format!("UPDATE receipt SET masked = NULL WHERE {theirs}"), [id])?;
         let messages = db.execute(
-            "UPDATE message SET person = NULL, event = NULL, topic = '', dedupe = NULL, subject = NULL, detail = '', wamid = NULL,
+            "UPDATE message SET person = NULL, event = NULL, topic = '', dedupe = NULL, print = NULL, subject = NULL, detail = '', wamid = NULL,
                  wamid_hash = NULL
              WHERE person = ?1",
             [id],

@@ -155,12 +155,12 @@ impl Outbox {
         Some(key)
     }
 
-    /// The message of the same rule, event and person within the window, if there is one.
-    pub fn seen(&self, key: &[u8; 16], since: BoxTime) -> Result<Option<MessageId>, StoreError> {
+    /// The message of the same rule, event and person within the window, or that the same delivery made (`again`), if there is one.
+    pub fn seen(&self, key: &[u8; 16], since: BoxTime, again: Option<u32>) -> Result<Option<MessageId>, StoreError> {
         Ok(self
             .db
-            .prepare_cached("SELECT id FROM message WHERE dedupe = ?1 AND arrived >= ?2 LIMIT 1")?
-            .query_row(params![key, since.0], |row| row.get(0).map(MessageId))
+            .prepare_cached("SELECT id FROM message WHERE dedupe = ?1 AND (arrived >= ?2 OR print = ?3) LIMIT 1")?
+            .query_row(params![key, since.0, again], |row| row.get(0).map(MessageId))
             .optional()?)
     }
 
@@ -258,9 +258,9 @@ impl Outbox {
         let db = self.write()?;
         db.prepare_cached(
             "INSERT INTO message (state, sender, person, rank, due, tries, expires, expires_wall, rule, event, topic, dedupe,
-                 subject, purpose, category, template, arrived, arrived_wall, at_wall, cut, outcome, reason, detail,
+                 print, subject, purpose, category, template, arrived, arrived_wall, at_wall, cut, outcome, reason, detail,
                  changed, changed_wall)
-             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?15, ?16)",
+             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?16, ?17)",
         )?
         .execute(params![
             state,
@@ -273,6 +273,7 @@ impl Outbox {
             source.event.as_deref(),
             &*source.topic,
             Self::dedupe_key(source, person),
+            source.print,
             terms.subject.as_deref(),
             &*terms.purpose,
             content.category().code(),

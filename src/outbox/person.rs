@@ -124,7 +124,10 @@ impl Outbox {
             .prepare("SELECT id, rule, event FROM message WHERE person = ?1 AND dedupe IS NOT NULL")?
             .query_map([from.0], |row| {
                 let (rule, event): (String, Option<String>) = (row.get(1)?, row.get(2)?);
-                Ok((row.get(0)?, Source { rule: rule.into(), event: event.map(Arc::from), topic: "".into() }))
+                Ok((
+                    row.get(0)?,
+                    Source { rule: rule.into(), event: event.map(Arc::from), topic: "".into(), print: None },
+                ))
             })?
             .collect::<Result<_, _>>()?;
         let mut update = self.write()?.prepare("UPDATE message SET dedupe = ?1 WHERE id = ?2")?;

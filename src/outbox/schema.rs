@@ -85,7 +85,9 @@ CREATE TABLE message (
     expires INTEGER NOT NULL, expires_wall INTEGER,
     hold TEXT,
     rule TEXT NOT NULL, event TEXT, topic TEXT NOT NULL,
-    dedupe BLOB, subject TEXT, purpose TEXT NOT NULL, category TEXT NOT NULL, template TEXT NOT NULL,
+    dedupe BLOB,
+    print INTEGER,                      -- beside it: the delivery, should the broker send it again after the window
+    subject TEXT, purpose TEXT NOT NULL, category TEXT NOT NULL, template TEXT NOT NULL,
     arrived INTEGER NOT NULL, arrived_wall INTEGER NOT NULL, at_wall INTEGER,
     outcome TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
     changed INTEGER NOT NULL, changed_wall INTEGER NOT NULL, wamid TEXT,

@@ -111,6 +111,7 @@ pub(super) const MESSAGE: Table = Table {
         ("event", TextOrNull),
         ("topic", Text),
         ("dedupe", BlobOrNull),
+        ("print", NumberOrNull),
         ("subject", TextOrNull),
         ("purpose", Text),
         ("category", Text),

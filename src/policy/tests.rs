@@ -48,7 +48,7 @@ fn number() -> Number {
 }
 
 fn draft(category: Category) -> Draft {
-    let source = Source { rule: "r".into(), event: None, topic: "t".into() };
+    let source = Source { rule: "r".into(), event: None, topic: "t".into(), print: None };
     let terms = Terms {
         purpose: "orders".into(),
         stated: false,

@@ -324,8 +324,13 @@ impl Event<'_> {
             trace.note("subject", subject);
         }
         let (content, cut) = say.render(texts, &scope, &language).map_err(|failure| named("message", failure))?;
-        let source =
-            Source { rule: self.rule.name.clone(), event: self.id.clone(), topic: self.arrival.topic.as_str().into() };
+        let delivery = self.id.as_ref().and_then(|_| self.arrival.print());
+        let source = Source {
+            rule: self.rule.name.clone(),
+            event: self.id.clone(),
+            topic: self.arrival.topic.as_str().into(),
+            print: delivery.map(|print| u32::from_le_bytes([print[0], print[1], print[2], print[3]])),
+        };
         let terms = Terms {
             purpose: to.stated.as_ref().unwrap_or(&self.rule.consent).clone(),
             stated: to.stated.is_some(),

@@ -59,7 +59,7 @@ impl Rules {
 
     /// The draft of the message that confirms a stop: free text, in the window that the person just opened.
     pub fn farewell(&self, to: Number, text: &str) -> Draft {
-        let source = Source { rule: OPT_OUT.into(), event: None, topic: "".into() };
+        let source = Source { rule: OPT_OUT.into(), event: None, topic: "".into(), print: None };
         let terms = Terms {
             purpose: FAREWELL.into(),
             stated: false,
@@ -122,7 +122,7 @@ impl Rules {
             let (option, _) = option(written.map_or("", |written| &written.key));
             vec![Problem::new(option, what, "write something that the platform takes")]
         })?;
-        let source = Source { rule: self.operator.clone(), event: None, topic: "".into() };
+        let source = Source { rule: self.operator.clone(), event: None, topic: "".into(), print: None };
         let terms = Terms {
             purpose: order.purpose.as_str().into(),
             stated,

@@ -259,6 +259,13 @@ impl Books {
         }
     }
 
+    /// Whether somebody's event that takes back consent was handed over, and is not acknowledged.
+    pub fn is_stop_on_its_way(&self, number: &str) -> bool {
+        let who = self.person(number);
+        let open = |event: &&Event| event.rule == "stop" && !event.versions.is_empty() && !event.acked;
+        self.events.values().filter(open).any(|event| self.person(&event.to) == who)
+    }
+
     /// Another configuration is in force, also for what is on its way.
     pub fn reloaded(&mut self, version: usize) {
         for event in self.events.values_mut().filter(|event| !event.acked && !event.versions.is_empty()) {

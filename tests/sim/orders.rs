@@ -165,9 +165,10 @@ impl World {
         self.order(Order::Send(label), Request::Send(order));
     }
 
-    /// Only with the words that lift a revocation does a grant lift one.
+    /// Only with the words that lift a revocation does a grant lift one. Not while a stop is on its way: the box may have it and
+    /// owe the acknowledgement, and then only the box knows which came first.
     fn grant(&mut self, number: String, purpose: &'static str) {
-        let after_revocation = self.random.bool();
+        let after_revocation = self.random.bool() && !self.books.is_stop_on_its_way(&number);
         if after_revocation {
             self.books.consent(&number, purpose, true);
         } else {

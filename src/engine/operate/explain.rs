@@ -122,7 +122,7 @@ impl Engine {
         now: Moment,
     ) -> Result<(Outcome, Reason, Option<BoxTime>), StoreError> {
         let terms = draft.terms();
-        if self.is_duplicate(draft, person)? {
+        if self.is_duplicate(draft, person, false)? {
             return Ok((Outcome::Withheld, Reason::Duplicate, None));
         }
         if let Err((_, reason)) = policy::permit(&self.policy, draft.clone(), standing, now) {

@@ -42,7 +42,7 @@ impl Engine {
             return Ok(Reply::Refused(FULL.to_owned()));
         }
         // An operator's message has no event id: it is never taken for a repeat.
-        if let Some((id, outcome, reason)) = self.draft(draft)? {
+        if let Some((id, outcome, reason)) = self.draft(draft, false)? {
             report.id = Some(self.outbox.shown(id));
             let waits = outcome == Outcome::Stored;
             if !waits {

@@ -22,7 +22,7 @@ impl Work<'_> {
              DELETE FROM person WHERE id NOT IN (SELECT person FROM alias);
              DELETE FROM lane WHERE person NOT IN (SELECT id FROM person);
              DELETE FROM ledger WHERE person NOT IN (SELECT id FROM person);
-             UPDATE message SET person = NULL, dedupe = NULL, subject = NULL WHERE person NOT IN (SELECT id FROM person);
+             UPDATE message SET person = NULL, dedupe = NULL, print = NULL, subject = NULL WHERE person NOT IN (SELECT id FROM person);
              DELETE FROM content WHERE message NOT IN (SELECT id FROM message);
              DELETE FROM attempt WHERE message NOT IN (SELECT id FROM message);
              DELETE FROM receipt WHERE message NOT IN (SELECT id FROM message);
