@@ -85,14 +85,13 @@ CREATE TABLE message (
     expires INTEGER NOT NULL, expires_wall INTEGER,
     hold TEXT,
     rule TEXT NOT NULL, event TEXT, topic TEXT NOT NULL,
-    dedupe BLOB,
-    print INTEGER,                      -- beside it: the delivery, should the broker send it again after the window
-    subject TEXT, purpose TEXT NOT NULL, category TEXT NOT NULL, template TEXT NOT NULL,
+    dedupe BLOB, subject TEXT, purpose TEXT NOT NULL, category TEXT NOT NULL, template TEXT NOT NULL,
     arrived INTEGER NOT NULL, arrived_wall INTEGER NOT NULL, at_wall INTEGER,
     outcome TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
     changed INTEGER NOT NULL, changed_wall INTEGER NOT NULL, wamid TEXT,
     wamid_hash INTEGER,                 -- of the latest attempt that the platform took: its reports, and answers to it, are found by it
-    cut INTEGER NOT NULL DEFAULT 0      -- something was cut to the platform's length
+    cut INTEGER NOT NULL DEFAULT 0,     -- something was cut to the platform's length
+    print INTEGER                       -- beside dedupe: the delivery, should the broker send it again after the window
 );
 CREATE INDEX message_waiting ON message (sender, person, rank, id) WHERE state = 0;
 CREATE INDEX message_expiry ON message (expires) WHERE state IN (0, 3);

@@ -111,7 +111,6 @@ pub(super) const MESSAGE: Table = Table {
         ("event", TextOrNull),
         ("topic", Text),
         ("dedupe", BlobOrNull),
-        ("print", NumberOrNull),
         ("subject", TextOrNull),
         ("purpose", Text),
         ("category", Text),
@@ -127,6 +126,7 @@ pub(super) const MESSAGE: Table = Table {
         ("wamid", TextOrNull),
         ("wamid_hash", NumberOrNull),
         ("cut", Number),
+        ("print", NumberOrNull),
     ],
 };
 

@@ -117,7 +117,7 @@ fn base() -> &'static Base {
         revoke(&mut kit, "+5511987654322", None);
         stopped.insert(("+5511987654322".into(), "staff"));
         // Events are called as their texts begin: by that it is judged what is said again.
-        kit.arrive("node/1/state", r#"{"n": 70, "id": "70"}"#);
+        kit.arrive("node/1/state", r#"{"n": 70, "event_id": "70"}"#);
         kit.answer_last(taken());
         let settled = kit.texts().into_iter().map(str::to_owned).collect();
         // What has not ended: on its way, unknown, held by its rule, waiting for the uplink.
