@@ -1,7 +1,7 @@
 //! Head office's part, for boxes that nothing can reach: the platform's webhooks come in here, and go as signed notices to the
 //! branches' brokers.
 //!
-//! Floor: roof. Wiring only. It keeps nothing: the platform is answered after head office's broker has acknowledged, and repeats
+//! Floor: roof. Wiring only. It keeps nothing but a hint, in memory, of who wrote to whom last: the platform is answered after head office's broker has acknowledged, and repeats
 //! what was not answered for seven days, so any number of it may run side by side and any of them may end at any time. It decides
 //! nothing about people, and logs no number, name or text.
 
@@ -13,10 +13,10 @@ use crate::door::secret::Secret;
 use crate::door::tls::TlsProblem;
 use crate::door::webhook::{self, Hear, NotKept, Webhook};
 use crate::limits;
-use crate::whatsapp;
+use crate::whatsapp::{self, Reached};
 use bytes::Bytes;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
@@ -54,7 +54,7 @@ pub async fn run(settings: Forward) -> Result<(), Trouble> {
     let webhook = Webhook::open(settings.webhook).await?;
     let address = webhook.address()?;
     let publisher = Publisher::open(&settings.mqtt, &clock)?;
-    let hub = Hub { publisher: publisher.clone(), key: settings.key, sums: Arc::default() };
+    let hub = Hub { publisher: publisher.clone(), key: settings.key, reached: Arc::default(), sums: Arc::default() };
     let sums = hub.sums.clone();
     let serving = webhook.serve(hub);
     tokio::pin!(serving);
@@ -100,12 +100,18 @@ impl Sums {
 struct Hub {
     publisher: Publisher,
     key: Secret,
+    /// Of this process alone: another one beside it knows what it heard itself.
+    reached: Arc<Mutex<Reached>>,
     sums: Arc<Sums>,
 }
 
 impl Hear for Hub {
     async fn hear(&self, body: Bytes) -> Result<(), NotKept> {
-        let Ok(routed) = whatsapp::route(&body, limits::FORWARDED) else {
+        let routed = {
+            let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+            whatsapp::route(&body, limits::FORWARDED, &mut reached)
+        };
+        let Ok(routed) = routed else {
             // Signed, and about something else: to refuse it would bring it back for seven days (facts 4.1).
             self.sums.foreign.fetch_add(1, Ordering::Relaxed);
             return Ok(());

@@ -44,7 +44,7 @@ impl Engine {
             self.refresh(person)?;
         }
         match wish {
-            Some(Wish::Stop) => self.stops(person, &inbound.who, at, to_all)?,
+            Some(Wish::Stop) => self.stops(person, inbound, at, to_all)?,
             Some(Wish::Start) => self.starts(person, at)?,
             None => {}
         }
@@ -54,9 +54,8 @@ impl Engine {
         Ok("inbound")
     }
 
-    /// Everything is taken back; and that is confirmed once, whatever the person writes after it. Of a stop that all branches hear,
-    /// by those that wrote to the person lately.
-    fn stops(&mut self, person: PersonId, who: &Who, at: Option<Wall>, to_all: bool) -> Result<(), StoreError> {
+    /// Everything is taken back; and that is confirmed once, whatever the person writes after it.
+    fn stops(&mut self, person: PersonId, stop: &Inbound, at: Option<Wall>, to_all: bool) -> Result<(), StoreError> {
         match self.outbox.last_word(person)? {
             Some((LedgerAction::Revoke, _)) => return Ok(()),
             // Written before what was heard already.
@@ -64,7 +63,7 @@ impl Engine {
             _ => {}
         }
         self.outbox.record_consent(person, &policy::stop(), None, at, self.moment)?;
-        let number = self.number_of(person, who)?;
+        let number = self.number_of(person, &stop.who)?;
         let shown = number.as_ref().map_or_else(|| "somebody without a number".to_owned(), Number::to_string);
         let staff = number.as_ref().is_some_and(|number| self.members.iter().any(|member| member.number == *number));
         let detail = if staff {
@@ -77,7 +76,7 @@ impl Engine {
         self.tell_box(Reason::ConsentRevoked, detail, staff);
         let Some(number) = number else { return Ok(()) };
         let lately = self.outbox.language_lately(person)?;
-        if to_all && lately.is_none() {
+        if to_all && !self.is_ours_to_answer(stop, lately.is_some())? {
             return Ok(());
         }
         let languages: Vec<String> = lately.into_iter().chain(self.rules.languages_of(&number)).collect();
@@ -86,6 +85,16 @@ impl Engine {
             self.draft(draft, false)?;
         }
         Ok(())
+    }
+
+    /// Whether this box answers what every branch hears: as head office says; else whoever's message it is about; and where nobody
+    /// knows that, each that wrote to the person lately.
+    fn is_ours_to_answer(&self, inbound: &Inbound, wrote_lately: bool) -> Result<bool, StoreError> {
+        match (&inbound.answers, &inbound.context) {
+            (Some(branch), _) => Ok(*branch == self.branch),
+            (None, Some(wamid)) => Ok(self.outbox.of_wamid(wamid)?.is_some()),
+            (None, None) => Ok(wrote_lately),
+        }
     }
 
     /// What a stop word took is given back. A stop of the same second, or a later one, stands.

@@ -118,6 +118,8 @@ pub struct Inbound {
     pub payload: Option<String>,
     /// The platform's id of the message that it answers.
     pub context: Option<String>,
+    /// The branch that answers it, where every branch hears it and head office could tell.
+    pub answers: Option<String>,
 }
 
 impl fmt::Debug for Inbound {

@@ -41,6 +41,9 @@ pub(super) struct Change<'a> {
     pub field: Cow<'a, str>,
     #[serde(borrow)]
     pub value: &'a RawValue,
+    /// The branch that answers what somebody wrote: head office's word, the platform says none.
+    #[serde(borrow, default)]
+    pub answers: Option<Cow<'a, str>>,
 }
 
 /// The entries of a body, each an [`Entry`] if all is well with it.

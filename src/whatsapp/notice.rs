@@ -78,7 +78,7 @@ impl Read {
                     return;
                 }
                 self.each(value.statuses, status);
-                self.each(value.messages, inbound);
+                self.each(value.messages, |message| inbound(message, change.answers.as_deref()));
             }
             "user_preferences" => match self.part::<Preferences<'_>>(change.value) {
                 // The reference shows a list; the facts (4.5) have the members alone.
@@ -131,7 +131,7 @@ fn status(value: &Value) -> Option<Notice> {
     }))
 }
 
-fn inbound(value: &Value) -> Option<Notice> {
+fn inbound(value: &Value, answers: Option<&str>) -> Option<Notice> {
     let kind = text(value, "type")?;
     let from = who(value, "from", "from_user_id");
     if kind == "system" {
@@ -169,6 +169,7 @@ fn inbound(value: &Value) -> Option<Notice> {
         // Four bytes a character at the most.
         payload: payload.map(|payload| cut(payload, limits::RENDERED / 4)),
         context: value.pointer("/context/id").and_then(Value::as_str).map(|id| cut(id, 512)),
+        answers: answers.map(str::to_owned),
     }))
 }
 
@@ -390,6 +391,7 @@ mod tests {
                 text: text.map(str::to_owned),
                 payload: payload.map(str::to_owned),
                 context: Some("wamid.A".into()),
+                answers: None,
             };
             assert_eq!(
                 one("messages", json!({"messages": [message.clone()]})),

@@ -3,7 +3,9 @@
 //! Floor: rooms. Copies what it hands on byte by byte; reads no more of it than where it belongs.
 
 use super::envelope::{Change, Entry, OBJECT, Unreadable, entries};
+use super::reached::Reached;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -19,14 +21,15 @@ pub struct Routed {
 }
 
 /// Takes a body apart: statuses go to the branch that their callback data names (`<branch>/<message>/<event>`), everything else
-/// (what people write and wish, news of account, number and templates) to all. The updates for one branch stay in their order; a
-/// body grows to `most` bytes, unless one update alone is larger.
+/// (what people write and wish, news of account, number and templates) to all; what people write with the branch that answers it,
+/// where `reached` knows whose message it is about, or who wrote to the person last. The updates for one branch stay in their order;
+/// a body grows to `most` bytes, unless one update alone is larger.
 ///
 /// # Errors
 /// It is not a body of the platform.
-pub fn route(body: &[u8], most: usize) -> Result<Vec<Routed>, Unreadable> {
+pub fn route(body: &[u8], most: usize, reached: &mut Reached) -> Result<Vec<Routed>, Unreadable> {
     let entries = entries(body)?;
-    let mut bodies = Bodies { most, done: Vec::new(), open: Vec::new() };
+    let mut bodies = Bodies { most, done: Vec::new(), open: Vec::new(), reached };
     for raw in entries {
         match serde_json::from_str::<Entry<'_>>(raw.get()) {
             Ok(entry) => entry.changes.iter().for_each(|change| bodies.change(&entry, change)),
@@ -55,6 +58,10 @@ struct Messages<'a> {
 #[derive(Deserialize, Default)]
 struct Head<'a> {
     #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    context: Value,
+    #[serde(borrow, default)]
     biz_opaque_callback_data: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     recipient_id: Option<Cow<'a, str>>,
@@ -75,14 +82,15 @@ struct Contact<'a> {
     user_id: Option<Cow<'a, str>>,
 }
 
-struct Bodies {
+struct Bodies<'r> {
     most: usize,
     done: Vec<Routed>,
     /// One for each branch.
     open: Vec<Routed>,
+    reached: &'r mut Reached,
 }
 
-impl Bodies {
+impl Bodies<'_> {
     fn change(&mut self, entry: &Entry<'_>, raw: &RawValue) {
         let messages = serde_json::from_str::<Change<'_>>(raw.get()).ok().filter(|change| change.field == "messages");
         let messages = messages.and_then(|change| serde_json::from_str::<Messages<'_>>(change.value.get()).ok());
@@ -96,12 +104,20 @@ impl Bodies {
             let head: Head<'_> = serde_json::from_str(status.get()).unwrap_or_default();
             let branch = head.biz_opaque_callback_data.as_deref().and_then(branch_of);
             let whom = contact(&contacts, &head.recipient_id, &head.recipient_user_id);
-            self.put(branch, entry.with(&value.with("statuses", status, whom)));
+            if let Some(branch) = branch {
+                let names = [&head.id, &head.recipient_id, &head.recipient_user_id];
+                names.into_iter().flatten().for_each(|name| self.reached.learn(name, branch));
+            }
+            self.put(branch, entry.with(&value.with("statuses", status, whom, None)));
         }
         for message in &value.messages {
             let head: Head<'_> = serde_json::from_str(message.get()).unwrap_or_default();
             let whom = contact(&contacts, &head.from, &head.from_user_id);
-            self.put(None, entry.with(&value.with("messages", message, whom)));
+            let context = head.context.get("id").and_then(Value::as_str);
+            let names = [context, head.from.as_deref(), head.from_user_id.as_deref()];
+            let answers = self.reached.by(names.into_iter().flatten());
+            let whole = entry.with(&value.with("messages", message, whom, answers));
+            self.put(None, whole);
         }
     }
 
@@ -161,10 +177,12 @@ impl Entry<'_> {
 }
 
 impl Messages<'_> {
-    fn with(&self, kind: &str, item: &RawValue, contact: Option<&RawValue>) -> String {
+    fn with(&self, kind: &str, item: &RawValue, contact: Option<&RawValue>, answers: Option<&str>) -> String {
         let contacts = contact.map_or_else(String::new, |contact| format!(r#""contacts":[{contact}],"#));
+        // The name of a branch has no character that JSON would write otherwise.
+        let answers = answers.map_or_else(String::new, |branch| format!(r#","answers":"{branch}""#));
         format!(
-            r#"{{"field":"messages","value":{{{}{}{contacts}"{kind}":[{item}]}}}}"#,
+            r#"{{"field":"messages"{answers},"value":{{{}{}{contacts}"{kind}":[{item}]}}}}"#,
             member("messaging_product", self.messaging_product),
             member("metadata", self.metadata)
         )
@@ -175,7 +193,7 @@ impl Messages<'_> {
 mod tests {
     use super::*;
     use crate::message::Notice;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const NUMBER: &str = "106540352242922";
 
@@ -228,7 +246,7 @@ mod tests {
             ("user_preferences", json!({ "wa_id": "556", "category": "marketing_messages", "value": "stop" })),
             ("account_update", json!({ "event": "ACCOUNT_DELETED" })),
         ]);
-        let routed = route(&whole, 64 * 1024).unwrap();
+        let routed = route(&whole, 64 * 1024, &mut Reached::default()).unwrap();
         let of = |branch: Option<&str>| routed.iter().find(|routed| routed.branch.as_deref() == branch).unwrap();
         assert_eq!(routed.len(), 3);
         let ids = |notices: &[Notice]| -> Vec<String> {
@@ -248,12 +266,51 @@ mod tests {
         assert_eq!(entry["entry"][0]["changes"][0]["value"]["contacts"], json!([contact("551")]));
     }
 
+    /// Every box hears what people write, and one of them answers it: whose message it answers, else who wrote last.
+    #[test]
+    fn what_somebody_writes_names_the_branch_that_answers_it() {
+        let mut reached = Reached::default();
+        let mut route =
+            |field: &str, value: Value| super::route(&body(&[(field, value)]), 64 * 1024, &mut reached).unwrap();
+        let mut answers = |says: Value| -> Option<String> {
+            let mut message = json!({ "id": "in1", "timestamp": "1", "type": "text", "text": { "body": "PARAR" } });
+            says.as_object().unwrap().iter().for_each(|(key, value)| message[key] = value.clone());
+            let routed = route(
+                "messages",
+                json!({ "messages": [message], "statuses": [
+                status("w1", "sp-042/k3f9-1/e1", "551"),
+                status("w2", "rj-7/zzzz-9/e2", "551"),
+                status("w3", "not/a box's", "551"),
+                status("w4", "sp-042/k3f9-2/e3", "552"),
+                { "id": "w5", "status": "sent", "timestamp": 1, "recipient_user_id": "BR.1",
+                    "biz_opaque_callback_data": "rj-7/zzzz-8/e" },
+            ] }),
+            );
+            let [Notice::Inbound(inbound)] = &read(routed.iter().find(|routed| routed.branch.is_none()).unwrap())[1..]
+            else {
+                panic!("{routed:?}")
+            };
+            inbound.answers.clone()
+        };
+        for (says, branch) in [
+            (json!({ "from": "551" }), Some("rj-7")),
+            (json!({ "from": "552" }), Some("sp-042")),
+            (json!({ "from": "551", "context": { "from": "558", "id": "w1" } }), Some("sp-042")),
+            (json!({ "from": "551", "context": { "id": "of nobody" } }), Some("rj-7")),
+            (json!({ "from": "551", "context": { "forwarded": true } }), Some("rj-7")),
+            (json!({ "from_user_id": "BR.1" }), Some("rj-7")),
+            (json!({ "from": "553" }), None),
+        ] {
+            assert_eq!(answers(says.clone()).as_deref(), branch, "{says}");
+        }
+    }
+
     #[test]
     fn bodies_stay_below_the_bound_and_keep_their_order() {
         let statuses: Vec<Value> =
             (0..1000).map(|n| status(&format!("w{n}"), &format!("sp-042/k3f9-{n}/e"), "551")).collect();
         let whole = body(&[("messages", json!({ "statuses": statuses }))]);
-        let routed = route(&whole, 16 * 1024).unwrap();
+        let routed = route(&whole, 16 * 1024, &mut Reached::default()).unwrap();
         assert!(routed.len() > 5 && routed.iter().all(|routed| routed.body.len() <= 16 * 1024 + 2));
         let mut at = 0;
         for notice in routed.iter().flat_map(read) {
@@ -286,12 +343,15 @@ mod tests {
     #[test]
     fn what_nobody_understands_goes_to_all_and_what_is_not_the_platforms_nowhere() {
         let odd = json!({ "object": OBJECT, "entry": [7, { "changes": [4, { "field": "messages", "value": { "errors": [] } }] }] });
-        let routed = route(odd.to_string().as_bytes(), 1024).unwrap();
+        let routed = route(odd.to_string().as_bytes(), 1024, &mut Reached::default()).unwrap();
         assert_eq!((routed.len(), routed[0].branch.as_deref(), routed[0].updates), (1, None, 3));
         assert!(super::super::notices(routed[0].body.as_bytes(), NUMBER).is_ok());
         for wrong in ["", "{}", "[]", "null", r#"{"object":"page","entry":[]}"#] {
-            assert_eq!(route(wrong.as_bytes(), 1024), Err(Unreadable), "{wrong:?}");
+            assert_eq!(route(wrong.as_bytes(), 1024, &mut Reached::default()), Err(Unreadable), "{wrong:?}");
         }
-        assert_eq!(route(format!(r#"{{"object":"{OBJECT}","entry":[]}}"#).as_bytes(), 1024), Ok(vec![]));
+        assert_eq!(
+            route(format!(r#"{{"object":"{OBJECT}","entry":[]}}"#).as_bytes(), 1024, &mut Reached::default()),
+            Ok(vec![])
+        );
     }
 }

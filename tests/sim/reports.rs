@@ -133,6 +133,7 @@ impl World {
             text: Some(text.to_owned()),
             payload: None,
             context: None,
+            answers: None,
         };
         self.reports.push(Report { notice: Notice::Inbound(inbound), follows });
         self.reach.did("messages of people");

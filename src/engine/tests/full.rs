@@ -195,6 +195,7 @@ fn answers_are_kept_though_the_news_beside_them_find_no_room() {
             text: None,
             payload: None,
             context: None,
+            answers: None,
         };
         let body = Notices { notices: vec![Notice::Inbound(inbound)], ..Notices::default() };
         assert!(it.inbox.tell(Input::Notice(n, body)));

@@ -398,6 +398,43 @@ fn what_every_branch_hears_concerns_strangers_by_their_stops_alone() {
     assert_eq!(kit.told_times(Outcome::Withheld, Reason::MarketingStopped), 1);
 }
 
+/// Each box hears a stop and honours it; one of them confirms it, wherever that can be known.
+#[test]
+fn of_the_boxes_that_wrote_lately_one_confirms_a_stop() {
+    let of = |answers: Option<&str>, context: Option<&str>, wrote_lately: bool| {
+        let mut kit = branch();
+        if wrote_lately {
+            kit.order("pos/1/ready", BIA, "first");
+            kit.answer_last(ok_as("wamid.A"));
+        }
+        let Notice::Inbound(stop) = wrote(BIA_DIGITS, MONDAY + 1_000, "Parar") else { panic!() };
+        let stop = Inbound { answers: answers.map(str::to_owned), context: context.map(str::to_owned), ..stop };
+        kit.give(vec![Input::Notice(
+            1,
+            Notices { notices: vec![Notice::Inbound(stop)], to_all: true, ..Notices::default() },
+        )]);
+        minutes(&mut kit, 1);
+        let confirmed = kit.texts().iter().filter(|text| text.contains("enviaremos")).count();
+        kit.order("pos/1/ready", BIA, "no");
+        assert_eq!(kit.told_times(Outcome::Withheld, Reason::ConsentRevoked), 1, "honoured by all");
+        confirmed
+    };
+    for (answers, context, wrote, confirmed) in [
+        (None, None, true, 1),
+        (None, None, false, 0),
+        (None, Some("wamid.A"), true, 1),
+        (None, Some("wamid.of another box"), true, 0),
+        (None, Some("wamid.A"), false, 0),
+        (Some("sp-042"), None, true, 1),
+        (Some("sp-042"), Some("wamid.of nobody"), true, 1),
+        (Some("sp-042"), None, false, 1),
+        (Some("rj-7"), None, true, 0),
+        (Some("rj-7"), Some("wamid.A"), true, 0),
+    ] {
+        assert_eq!(of(answers, context, wrote), confirmed, "{answers:?} {context:?} wrote: {wrote}");
+    }
+}
+
 /// The list of stops is what a damaged store leaves: a start word must take the stop off it, and only its own.
 #[test]
 fn the_list_of_stops_follows_words() {

@@ -350,6 +350,7 @@ pub fn wrote(digits: &str, at: i64, text: &str) -> Notice {
         text: Some(text.into()),
         payload: None,
         context: None,
+        answers: None,
     })
 }
 
