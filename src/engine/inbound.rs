@@ -65,15 +65,7 @@ impl Engine {
         self.outbox.record_consent(person, &policy::stop(), None, at, self.moment)?;
         let number = self.number_of(person, &stop.who)?;
         let shown = number.as_ref().map_or_else(|| "somebody without a number".to_owned(), Number::to_string);
-        let staff = number.as_ref().is_some_and(|number| self.members.iter().any(|member| member.number == *number));
-        let detail = if staff {
-            format!(
-                "{shown}, a contact of this configuration, wrote a stop word: gets no alarms either until writing a start word"
-            )
-        } else {
-            format!("{shown} wrote a stop word: gets no more messages")
-        };
-        self.tell_box(Reason::ConsentRevoked, detail, staff);
+        self.tell_box(Reason::ConsentRevoked, format!("{shown} wrote a stop word: gets no more messages"), false);
         let Some(number) = number else { return Ok(()) };
         let lately = self.outbox.language_lately(person)?;
         if to_all && !self.is_ours_to_answer(stop, lately.is_some())? {

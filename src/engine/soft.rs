@@ -74,11 +74,9 @@ pub(super) struct Soft {
     pub state_shown: String,
     /// The ledger is to be compared with what the configuration states.
     pub stated_due: bool,
-    /// It is to be looked at who of the contacts took consent back; who did: contact, number masked; and whose last word was a stop
-    /// word: number masked.
+    /// It is to be looked at who of the contacts took consent back; who did: contact, number masked.
     pub staff_due: bool,
     pub refusing: Vec<(String, String)>,
-    pub opted_out: Vec<String>,
     /// Rows of the audit record that the state told of, and when it may tell of more.
     pub anchor_shown: u64,
     pub anchor_due: BoxTime,
@@ -196,7 +194,6 @@ impl Soft {
             stated_due: true,
             staff_due: true,
             refusing: Vec::new(),
-            opted_out: Vec::new(),
             anchor_shown: 0,
             anchor_due: moment.boxed,
             wake: Some(moment.boxed),

@@ -5,7 +5,7 @@
 //! more gets no revocation, which would be the person's own word and hold against a later membership, but an end of the grant.
 
 use super::Engine;
-use crate::message::{Acted, LedgerAction, Number, Reason};
+use crate::message::{Acted, Number, Reason};
 use crate::operate::Hold;
 use crate::outbox::StoreError;
 use crate::policy;
@@ -51,13 +51,8 @@ impl Engine {
         if !std::mem::take(&mut self.soft.staff_due) {
             return Ok(());
         }
-        let (mut refusing, mut opted_out) = (Vec::new(), Vec::new());
+        let mut refusing = Vec::new();
         for member in &self.members {
-            if let Some(person) = self.outbox.find_person(&member.number)?
-                && matches!(self.outbox.last_word(person)?, Some((LedgerAction::Revoke, _)))
-            {
-                opted_out.push(member.number.to_string());
-            }
             if self.standing_of(&member.number, &member.purpose)?.is_revoked() {
                 refusing.push((member.contact.clone(), member.number.to_string()));
             }
@@ -67,7 +62,7 @@ impl Engine {
                 self.tell_box(Reason::ConsentRevoked, format!("contact {contact}: {number} {REFUSES}"), true);
             }
         }
-        (self.soft.refusing, self.soft.opted_out) = (refusing, opted_out);
+        self.soft.refusing = refusing;
         Ok(())
     }
 

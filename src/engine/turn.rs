@@ -358,7 +358,6 @@ impl Engine {
             "clock": if self.moment.wall.trusted().is_some() { "trusted" } else { "unsynced" },
             "store_full": !self.soft.held.is_empty() && !self.disk_is_short(),
             "holds": holds,
-            "opted_out": self.soft.opted_out,
         });
         let anchor = self.outbox.anchor();
         let shown = state.to_string();

@@ -127,7 +127,8 @@ fn a_message_is_followed_to_the_phone_and_people_are_heard() {
     heard.says("+5511987654321", "STOP");
     heard.wait("the state says so", |_, heard| {
         heard.iter().any(|(topic, told)| {
-            topic.ends_with("/state") && told["opted_out"].as_array().is_some_and(|out| out.len() == 1)
+            let refuses = |hold: &Value| hold["what"] == "contact:oncall" && hold["reason"] == "consent-revoked";
+            topic.ends_with("/state") && told["holds"].as_array().is_some_and(|holds| holds.iter().any(refuses))
         })
     });
     let metrics = heard.house.status().unwrap();
