@@ -21,7 +21,8 @@ const AGAIN: Duration = Duration::from_secs(15 * 60);
 /// Pages of templates that are asked for: 2,000 templates. What is beyond is told by webhook or by the refusal of a message.
 const PAGES: u32 = 20;
 
-/// Our limits, lowered to what the platform told. `told` is about the whole number: this box has its share of it.
+/// Our limits, lowered to what the platform told, also one that is off: that is no limit of our own, and by which code the platform
+/// would refuse too many people is documented nowhere (facts 2.3). `told` is about the whole number: this box has its share of it.
 pub(super) fn lowered(configured: &pace::Settings, told: &Health) -> pace::Settings {
     let per_second = told.per_second.map(|all| configured.share_of(all).max(1));
     let sender_per_second = configured.sender_per_second.into_iter().chain(per_second).min();

@@ -43,11 +43,11 @@ impl Daily {
 #[rustfmt::skip] // one limit, one line: a table
 const OFF: [(&str, &str, &str); 9] = [
     // Facts 2.1.
-    ("sender_per_second", "nothing keeps this box below the messages a second that the platform takes (80 for most numbers, all boxes together); it refuses what is over them", "Set it to 20, or to what the number may do."),
+    ("sender_per_second", "until the platform tells how many messages a second it takes, nothing keeps this box below that (80 for most numbers, all boxes together); it refuses what is over them", "Set it to 20, or to what the number may do."),
     // Facts 2.2.
     ("pair_interval", "nothing keeps this box to one message in 6 seconds to the same person, which is what the platform takes; it refuses what is over that", "Set it to \"6s\"."),
     // Facts 2.3.
-    ("daily_recipients", "nothing keeps this box below the people that the number may reach in 24 hours (250 for a new one, all boxes together)", "Set it to the limit that the platform shows for the number."),
+    ("daily_recipients", "until the platform tells how many people the number may reach in 24 hours, nothing keeps this box below that (250 for a new one, all boxes together)", "Set it to the limit that the platform shows for the number."),
     ("daily_reserve", "nothing of the day is kept for staff and critical messages: ordinary ones can use it up before an alarm comes", "Set it to the people that alarms must still reach."),
     ("daily_messages", "nothing brakes the cost when events come without end", "Set it to what a busy day needs, twice."),
     ("marketing", "nothing keeps one person from getting offer after offer; people who block the number lower its quality", "Set it to [\"1 per 2d\", \"4 per 30d\"]."),
@@ -87,8 +87,6 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         };
         let (recipients, reserve) = (daily("daily_recipients"), daily("daily_reserve"));
         let messages = daily("daily_messages");
-        let all_off = [sender, recipients, messages].iter().all(|limit| *limit == Some(Limit::Off));
-        without_effect(r, "share", "sender_per_second", all_off && share != Some((1, 1)));
         let daily = match (recipients, reserve, share) {
             (Some(Limit::At(recipients)), Some(reserve), Some(share)) => {
                 Some(Daily { recipients, reserve: reserve.value().unwrap_or(0), share })
