@@ -3,6 +3,7 @@
 //! Floor: engine. What a word means is read by `policy`; here it is recorded, confirmed and told.
 
 use super::Engine;
+use super::news::RED;
 use crate::message::{Inbound, LedgerAction, Number, PersonId, Reason, Who};
 use crate::outbox::StoreError;
 use crate::policy::{self, Wish};
@@ -41,6 +42,8 @@ impl Engine {
             let at = now.map_or(at, |now| at.min(now));
             self.outbox.open_window(person, at + WINDOW)?;
             self.needs_no_place(person)?;
+            // Who wrote is answered: what it was held for is judged anew when it leaves.
+            self.outbox.release_of(person, RED)?;
             self.refresh(person)?;
         }
         match wish {

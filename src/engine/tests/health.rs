@@ -46,6 +46,13 @@ impl Kit {
         self.give(vec![Input::Woke]);
     }
 
+    /// The platform takes whatever left and is not answered yet.
+    fn take_all(&mut self) {
+        while let Some(flight) = self.engine().soft.in_flight.first().copied() {
+            self.answer(flight.attempt, taken());
+        }
+    }
+
     fn offer(&mut self, to: &str, n: &str) {
         let payload = format!(r#"{{"to": "{to}", "opt_in": true, "id": "{n}", "n": "{n}"}}"#);
         self.arrive("pos/1/offer", &payload);
@@ -152,6 +159,26 @@ fn yellow_holds_marketing_and_red_all_but_critical_and_answers() {
     let mut offers = kit.texts().split_off(4);
     offers.sort_unstable();
     assert_eq!(offers, ["offer", "offer 2"]);
+}
+
+/// What waited before she wrote is an answer as well as what comes after it.
+#[test]
+fn what_red_holds_goes_when_the_person_writes() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", ANA, "ana's");
+    kit.answer_last(taken());
+    kit.news(News::Quality(Quality::Red));
+    kit.order("pos/1/ready", BIA, "bia's");
+    kit.order("pos/1/ready", CAIO, "caio's");
+    kit.offer(BIA, "offer");
+    assert_eq!(kit.texts(), ["ana's"]);
+    kit.hear(vec![wrote(&BIA[1..], MONDAY + kit.now as i64, "E o meu pedido?")]);
+    kit.run(20_000);
+    assert_eq!(kit.texts(), ["ana's", "bia's"], "no offer is one, and nobody else wrote");
+    kit.answer_last(taken());
+    kit.news(News::Quality(Quality::Green));
+    kit.run(20_000);
+    assert_eq!(kit.texts().len(), 4);
 }
 
 #[test]
@@ -308,6 +335,30 @@ fn a_lower_speed_lowers_ours_and_a_higher_one_never_raises_it() {
     assert_eq!(kit.engine().pace.sender_per_second, Some(50));
     kit.news(News::People(UNLIMITED));
     assert!(kit.status().gauges.number.unlimited);
+}
+
+/// "off" is no limit of our own: what the platform tells is one.
+#[test]
+fn a_limit_that_is_off_is_what_the_platform_tells() {
+    let mut kit = Kit::new();
+    kit.extra =
+        "\n[limits]\nsender_per_second = \"off\"\ndaily_recipients = \"off\"\ndaily_messages = \"off\"\nshare = \"1/4\"\n".into();
+    kit.restart();
+    assert_eq!((kit.engine().pace.sender_per_second, kit.engine().pace.daily), (None, None));
+    kit.news(News::Speed(80));
+    kit.news(News::People(8));
+    for n in 0..4 {
+        kit.arrive("pos/1/ready", &format!(r#"{{"to": "+552198765000{n}", "opt_in": true, "id": "{n}", "n": "{n}"}}"#));
+        kit.take_all();
+    }
+    assert_eq!((kit.texts().len(), kit.engine().pace.sender_per_second), (2, Some(20)));
+    kit.restart();
+    kit.run(60_000);
+    assert_eq!(kit.texts().len(), 2, "kept");
+    kit.news(News::People(UNLIMITED));
+    kit.run(60_000);
+    kit.take_all();
+    assert_eq!(kit.texts().len(), 4);
 }
 
 #[test]
