@@ -446,6 +446,11 @@ impl Engine {
         gates.chain(brake).collect()
     }
 
+    /// What the limits hold by this key.
+    pub(super) fn limit_hold(&self, key: &str) -> Option<Hold> {
+        self.limit_holds().into_iter().find(|hold| hold.key == key)
+    }
+
     /// The platform refused what left as too fast: once for all that was on its way.
     pub(super) fn slow_down(&mut self) -> Result<(), StoreError> {
         let now = self.moment.boxed;

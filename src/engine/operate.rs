@@ -9,9 +9,10 @@ mod gauges;
 mod send;
 
 use super::hold::{BY_OPERATOR, stopped_words};
+use super::limit::BRAKE;
 use super::soft::UNTIL;
 use super::{Action, Engine};
-use crate::message::{Act, Acted, Number, Outcome, PersonId, Reason};
+use crate::message::{Act, Acted, Number, Outcome, PersonId, Priority, Reason};
 use crate::operate::{OutboxPage, PauseReport, Reply, Request, Target, Wait};
 use crate::outbox::{self, StoreError};
 use crate::pace;
@@ -117,12 +118,21 @@ impl Engine {
         if let (Some(wait), Some(key)) = (&mut detail.waits, &looked.hold) {
             let until = match key.as_str() {
                 UNTIL => Some(looked.due),
-                key => self.soft.hold(key, self.moment.boxed).and_then(|hold| hold.until),
+                key => {
+                    let own = self.soft.hold(key, self.moment.boxed).cloned();
+                    own.or_else(|| self.limit_hold(key)).and_then(|hold| hold.until)
+                }
             };
             wait.until = until.map(|until| wall_of(until, self.moment));
         }
         if let (true, Some(person)) = (looked.waiting, looked.person) {
-            let (reason, until) = self.waits_for(person, looked.due, detail.row.reason)?;
+            let (mut reason, mut until) = self.waits_for(person, looked.due, detail.row.reason)?;
+            if reason == Reason::Due
+                && detail.row.priority != Priority::Critical
+                && let Some(brake) = self.limit_hold(BRAKE)
+            {
+                (reason, until) = (brake.reason, brake.until);
+            }
             detail.waits =
                 (reason != Reason::Due).then(|| Wait { reason, until: until.map(|until| wall_of(until, self.moment)) });
         }

@@ -221,7 +221,8 @@ fn a_stop_of_staff_is_honoured_and_shouted() {
     let mut kit = branch();
     let refusing = |kit: &Kit| -> Vec<String> {
         let holds = state(kit)["holds"].as_array().unwrap().clone();
-        let of = |hold: &Value| (hold["reason"] == "consent-revoked").then(|| hold["note"].as_str().unwrap().to_owned());
+        let of =
+            |hold: &Value| (hold["reason"] == "consent-revoked").then(|| hold["note"].as_str().unwrap().to_owned());
         holds.iter().filter_map(of).collect()
     };
     assert_eq!(refusing(&kit), [""; 0]);

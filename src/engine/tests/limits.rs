@@ -202,6 +202,26 @@ fn a_day_has_so_many_people_and_the_reserve_is_for_staff_and_alarms() {
     assert_eq!(holds(&mut kit), []);
 }
 
+/// `outbox show` of what a limit of the day holds: until when, as the hold itself says.
+#[test]
+fn a_message_that_a_limit_of_the_day_holds_is_shown_with_its_end() {
+    for (limits, reason) in
+        [("daily_recipients = 1\ndaily_reserve = \"off\"\n", "daily-limit"), ("daily_messages = 1\n", "daily-messages")]
+    {
+        let mut kit = kit(limits);
+        order(&mut kit, "ready", BIA, "1");
+        let left = kit.now;
+        order(&mut kit, "ready", CAIO, "2");
+        for _ in 0..2 {
+            let Reply::Data(shown) = kit.ask(Request::OutboxShow { id: "2".into() }) else { panic!() };
+            let until = (MONDAY as u64 + left + DAY) as i64;
+            assert_eq!(shown["waits"], serde_json::json!({ "reason": reason, "until": until }));
+            kit.restart();
+            kit.give(vec![Input::Woke]);
+        }
+    }
+}
+
 #[test]
 fn an_alarm_that_the_platforms_limit_holds_says_so_in_state_at_once() {
     let mut kit = daily(1, 1);
