@@ -3,6 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
 use toml::{Table, Value};
 
 /// What a box can say with its lights, as `boards/generic.toml` lists it.
@@ -168,4 +171,79 @@ fn cross_builds_what_the_boards_need() {
         boards.values().map(|board| facts(board)["target"].as_str().unwrap().to_owned()).collect();
     assert_eq!(there, needed, "cross.toml and boards/*.toml name other targets");
     assert_eq!(there, TARGETS.map(str::to_owned).into());
+}
+
+/// `systemd-analyze security` of what is shipped, where the tool is: 0 is no way out, 10 none shut. tests/packages asks it too, in a
+/// Debian of its own.
+#[test]
+fn the_services_are_hardened() {
+    for unit in ["boards/branchline.service", "boards/branchline-forward.service"] {
+        let asked =
+            Command::new("systemd-analyze").args(["security", "--offline=true", "--threshold=20", unit]).output();
+        match asked {
+            Ok(said) => assert!(said.status.success(), "{unit}: {}", String::from_utf8_lossy(&said.stdout)),
+            Err(error) => println!("not asked: systemd-analyze: {error}"),
+        }
+    }
+}
+
+fn sh(script: &str, arguments: &[&str], set: &[(&str, &Path)]) -> Output {
+    Command::new("sh").arg(script).args(arguments).envs(set.iter().copied()).output().unwrap()
+}
+
+#[test]
+fn the_old_program_comes_back_after_three_starts_in_vain() {
+    let root = tempfile::tempdir().unwrap();
+    let program = root.path().join("usr/bin/branchline");
+    let trial = |word: &str| {
+        let output = sh("boards/trial", &[word], &[("BRANCHLINE_ROOT", root.path())]);
+        assert!(output.status.success(), "{word}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    let write = |text: &str| {
+        fs::write(&program, text).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let is = || fs::read_to_string(&program).unwrap();
+    write("old");
+    // No trial: starts are not counted.
+    (0..5).for_each(|_| trial("starting"));
+    trial("keep");
+    write("new");
+    trial("begin");
+    (0..3).for_each(|_| trial("starting"));
+    assert_eq!(is(), "new");
+    trial("starting");
+    assert_eq!(is(), "old");
+    // One that has started is not sent back, however often it starts.
+    write("new");
+    trial("begin");
+    trial("starting");
+    trial("started");
+    (0..5).for_each(|_| trial("starting"));
+    assert_eq!(is(), "new");
+}
+
+#[test]
+fn a_board_is_recognised_by_its_device_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let (words, drop_in) = (folder.path().join("compatible"), folder.path().join("service.d/board.conf"));
+    let set = [
+        ("BRANCHLINE_BOARDS", Path::new("boards")),
+        ("BRANCHLINE_COMPATIBLE", words.as_path()),
+        ("BRANCHLINE_DROP_IN", drop_in.as_path()),
+    ];
+    let recognised = || String::from_utf8(sh("boards/board", &[], &set).stdout).unwrap();
+    assert_eq!(recognised(), "", "no device tree, as on a PC");
+    fs::write(&words, "raspberrypi,model-zero-w\0brcm,bcm2835\0").unwrap();
+    assert_eq!(recognised(), "raspberrypi-zero\n");
+    fs::write(&words, "somebody,else\0").unwrap();
+    assert_eq!(recognised(), "");
+    fs::write(&words, "raspberrypi,4-model-b\0brcm,bcm2711\0").unwrap();
+    assert!(sh("boards/board", &["apply"], &set).status.success());
+    let written = fs::read_to_string(&drop_in).unwrap();
+    assert!(written.contains("Environment=BRANCHLINE_BOARD=raspberrypi-4\nMemoryMax=96M\n"), "{written}");
+    fs::write(&drop_in, "mine").unwrap();
+    assert!(sh("boards/board", &["apply"], &set).status.success());
+    assert_eq!(fs::read_to_string(&drop_in).unwrap(), "mine", "what somebody wrote stays");
 }

@@ -15,6 +15,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cargo nextest", "these are its tests"),
     ("cargo deny", "needs the network"),
     ("tests/", "minutes; its --help is asked for"),
+    ("boards/", "minutes; its --help is asked for"),
     ("branchline check --online", "needs a broker and the platform: tests/branch/check.rs has both"),
     ("curl -sSH @authorization", "needs an account of the platform"),
     ("curl", "needs a server that the lines before start"),
@@ -125,7 +126,7 @@ pub fn known(files: &[File]) -> Vec<String> {
             let ours = line.strip_prefix("sudo -u branchline ").unwrap_or(&line).starts_with("branchline ");
             if ours {
                 broken.extend(carry_out(&line, &branch).err().map(|why| format!("{}: {why}", file.path)));
-            } else if first.starts_with("tests/") {
+            } else if ["tests/", "boards/"].iter().any(|folder| first.starts_with(folder)) {
                 let output = Command::new(root.join(first)).arg("--help").output();
                 let helps = output.is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"Usage: "));
                 if !helps {
