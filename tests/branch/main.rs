@@ -10,6 +10,7 @@ mod house;
 mod limits;
 mod mosquitto;
 mod mqtt;
+mod power;
 mod relay;
 mod shapes;
 mod soak;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Which instants: printed, so that a failure can be tried again (`BRANCHLINE_SEED=…`). The instants are as exact as the machine's
 /// scheduling.
-fn seeded() -> fastrand::Rng {
+pub fn seeded() -> fastrand::Rng {
     let seed =
         std::env::var("BRANCHLINE_SEED").ok().map(|seed| seed.parse().unwrap()).unwrap_or_else(|| fastrand::u64(..));
     println!("BRANCHLINE_SEED={seed}");

@@ -1,12 +1,14 @@
 //! The faults that a branch box meets, with the built binary, mosquitto and the simulated Cloud API: after each, nothing that was
 //! acknowledged is lost, nothing is repeated but after `unknown`, and those repeats are counted (see `books`); memory is bounded (see `House::stop`).
 
-mod books;
+pub mod books;
 mod broker;
 mod kill;
 mod platform;
 mod storm;
 mod uplink;
+
+pub use kill::seeded;
 
 use crate::house::House;
 use branchline::demo::api::{Account, Settings};
@@ -14,16 +16,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Limits so high that the number of events decides how long a test takes; the simulated API's own is put out of the way too.
-const FAST: &str = "[limits]\nsender_per_second = 1000\ndaily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n";
+pub const FAST: &str = "[limits]\nsender_per_second = 1000\ndaily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n";
 
 /// A house whose API takes any number of messages per second, and to any number of people.
-fn fast_house(more: &str) -> House {
+pub fn fast_house(more: &str) -> House {
     let account = Account::unlimited();
     House::with_api(more, |settings| Settings { sender_per_second: 1_000_000, account, ..settings })
 }
 
 /// Publishes while the test does something else.
-fn publish_beside(port: u16, events: Vec<(String, String)>) -> JoinHandle<()> {
+pub fn publish_beside(port: u16, events: Vec<(String, String)>) -> JoinHandle<()> {
     std::thread::spawn(move || crate::house::runtime().block_on(crate::house::publish(port, events)))
 }
 
@@ -50,6 +52,6 @@ fn wait_until_heard(house: &mut House, number: u32, within: Duration) {
 }
 
 /// The ids of `orders`.
-fn ids(orders: std::ops::Range<u32>) -> Vec<String> {
+pub fn ids(orders: std::ops::Range<u32>) -> Vec<String> {
     orders.map(|number| format!("e{number}")).collect()
 }
