@@ -5,7 +5,7 @@ use branchline::config;
 use branchline::engine::{Action, BrokerLink, Engine, Input, Link, Rooms};
 use branchline::limits;
 use branchline::message::{Answer, Arrival, Delivery, Epoch, Payload, Priority, ReceiptId};
-use branchline::outbox::Outbox;
+use branchline::outbox::{Outbox, Seal};
 use branchline::rules::{Applied, Rules};
 use branchline::time::{BoxTime, Clock, Mono, Now, Wall};
 use std::fmt::Write;
@@ -19,6 +19,8 @@ pub const CROWD: u32 = 100_000;
 const FREE: i64 = 10;
 
 const EPOCH: Epoch = Epoch(1);
+/// As `openssl rand -hex 32` makes them.
+const KEY: &str = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
 
 /// One hot path.
 pub struct Case {
@@ -66,7 +68,8 @@ pub const CASES: &[Case] = &[
     case("step: an event, 64 a commit", 64, Kind::Again, |_| arrivals(64)),
     case("step: its answer, one commit", 1, Kind::Again, |_| answers(1)),
     case("step: its answer, 64 a commit", 64, Kind::Again, |_| answers(64)),
-    case("an event from arrival to its last receipt, 32 a commit", 32, Kind::Again, |_| through(32)),
+    case("an event from arrival to its last receipt, 32 a commit", 32, Kind::Again, |_| through(32, Seal::default())),
+    case("the same with outbox.key_file", 32, Kind::Again, |_| through(32, Seal::of(KEY).unwrap())),
     case("next due of 100,000, 10 free", 1, Kind::Again, |crowd| next_due(crowd)),
     case("a turn among 100,000, all held", 1, Kind::Again, |crowd| turn(crowd)),
     case("recovery with 100,000 stored", 1, Kind::Once, |crowd| recovery(crowd)),
@@ -119,8 +122,9 @@ fn rooms(folder: &Path, more: &str) -> Rooms {
 }
 
 impl Inside {
-    fn open(folder: TempDir) -> Inside {
-        let rooms = rooms(folder.path(), "");
+    fn open(folder: TempDir, seal: Seal) -> Inside {
+        let mut rooms = rooms(folder.path(), "");
+        rooms.outbox.seal = seal;
         let outbox = Outbox::open(rooms.outbox.clone(), 1).unwrap();
         let rules = Rules::compile(&rooms.rules).unwrap_or_else(|_| panic!("the configuration was checked"));
         let mut ticks = Ticks(outbox.row().mono.0);
@@ -129,8 +133,8 @@ impl Inside {
     }
 
     /// Broker and uplink are there; answers one post, which closes the circuit.
-    fn connected() -> Inside {
-        let mut inside = Inside::open(folder());
+    fn connected(seal: Seal) -> Inside {
+        let mut inside = Inside::open(folder(), seal);
         inside.batch(&[Input::Link(Link::Broker(BrokerLink::Connected { epoch: EPOCH, session_present: true }))]);
         inside.batch(&[Input::Link(Link::Broker(BrokerLink::Subscribed { epoch: EPOCH, refused: Vec::new() }))]);
         inside.batch(&[Input::Link(Link::UplinkUp(None))]);
@@ -240,7 +244,7 @@ fn apply(half: Half) -> Prepared {
 }
 
 fn arrivals(count: u32) -> Prepared {
-    let mut inside = Inside::connected();
+    let mut inside = Inside::connected(Seal::default());
     Box::new(move || {
         let (arrivals, now) = (inside.arrivals(count), inside.ticks.now());
         let actions = measured(|| inside.engine.batch(now, &arrivals).unwrap());
@@ -253,7 +257,7 @@ fn arrivals(count: u32) -> Prepared {
 }
 
 fn answers(count: u32) -> Prepared {
-    let mut inside = Inside::connected();
+    let mut inside = Inside::connected(Seal::default());
     Box::new(move || {
         let arrivals = inside.arrivals(count);
         let mut answers = answered(&inside.batch(&arrivals));
@@ -267,8 +271,8 @@ fn answers(count: u32) -> Prepared {
     })
 }
 
-fn through(count: u32) -> Prepared {
-    let mut inside = Inside::connected();
+fn through(count: u32, seal: Seal) -> Prepared {
+    let mut inside = Inside::connected(seal);
     Box::new(move || {
         let mut inputs = inside.arrivals(count);
         while !inputs.is_empty() {
@@ -295,7 +299,7 @@ impl Crowd {
         if held.exists() {
             return;
         }
-        let mut inside = Inside::open(folder());
+        let mut inside = Inside::open(folder(), Seal::default());
         for _ in 0..CROWD / limits::BATCH as u32 {
             let arrivals = inside.arrivals(limits::BATCH as u32);
             inside.batch(&arrivals);
@@ -360,7 +364,7 @@ fn next_due(crowd: &Crowd) -> Prepared {
 
 /// Everything that the engine asks of the store in a batch that brings nothing: the few that may go have left.
 fn turn(crowd: &Crowd) -> Prepared {
-    let mut inside = Inside::open(crowd.copied("held"));
+    let mut inside = Inside::open(crowd.copied("held"), Seal::default());
     let mut answers = answered(&inside.batch(&[Input::Link(Link::UplinkUp(None))]));
     let mut left = 0;
     while !answers.is_empty() {

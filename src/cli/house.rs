@@ -9,6 +9,7 @@ use crate::door::clock::SystemClock;
 use crate::engine::Engine;
 use crate::forward;
 use crate::operate::{Reply, Request};
+use crate::outbox::OpenError;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -191,6 +192,7 @@ pub(super) fn start_failure(error: StartError) -> Failure {
     let exit = match &error {
         StartError::Store(error) if error.is_bug() => Exit::Bug,
         StartError::Engine(failure) if failure.is_bug() => Exit::Bug,
+        StartError::Store(OpenError::Key { .. }) => Exit::Config,
         StartError::Store(_) | StartError::Engine(_) => Exit::Storage,
         StartError::Socket(_) | StartError::Listen(_) | StartError::Webhook(_) | StartError::Thread(_) => {
             Exit::Unavailable

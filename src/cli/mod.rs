@@ -113,10 +113,12 @@ pub fn execute(
         Command::Demo { serve } => commands.demo(*serve),
         Command::Sandbox(sandbox) => commands.sandbox(sandbox),
         Command::Outbox(Outbox::Check { file, output }) => {
-            let path = store::path(file.as_deref(), &cli, commands)?;
-            store::check(&path, *output, out)
+            let (path, seal) = store::path(file.as_deref(), &cli, commands)?;
+            store::check((&path, &seal), *output, out)
         }
-        Command::Outbox(Outbox::Export { all, file: Some(file) }) => store::export(file, *all, out),
+        Command::Outbox(Outbox::Export { all, file: Some(file) }) => {
+            store::export((file, &store::seal(&cli, commands)), *all, out)
+        }
         _ => Session::open(&cli, commands, out)?.carry_out(cli.command, input),
     }
 }

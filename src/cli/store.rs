@@ -6,21 +6,30 @@ use super::args::{Cli, Output};
 use super::failure::{Exit, Failure};
 use super::{Commands, print_json, render, unwritten};
 use crate::operate::StoreCheck;
-use crate::outbox::{OpenError, offline};
+use crate::outbox::{OpenError, Seal, offline};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The file that was named, or the configuration's.
-pub fn path(file: Option<&Path>, cli: &Cli, commands: &impl Commands) -> Result<PathBuf, Failure> {
+pub fn path(file: Option<&Path>, cli: &Cli, commands: &impl Commands) -> Result<(PathBuf, Seal), Failure> {
     match file {
-        Some(file) => Ok(file.to_owned()),
-        None => Ok(commands.load(&cli.config, cli.board.as_deref())?.config.rooms.outbox.path),
+        Some(file) => Ok((file.to_owned(), seal(cli, commands))),
+        None => {
+            let outbox = commands.load(&cli.config, cli.board.as_deref())?.config.rooms.outbox;
+            Ok((outbox.path, outbox.seal))
+        }
     }
 }
 
+/// The configuration's key, for a file that was named: it may be this box's, and may be looked at where there is no configuration.
+pub fn seal(cli: &Cli, commands: &impl Commands) -> Seal {
+    let loaded = commands.load(&cli.config, cli.board.as_deref());
+    loaded.map(|loaded| loaded.config.rooms.outbox.seal).unwrap_or_default()
+}
+
 /// `branchline outbox check`
-pub fn check(path: &Path, output: Output, out: &mut impl Write) -> Result<(), Failure> {
-    let report: StoreCheck = offline::check(path).map_err(failure)?;
+pub fn check((path, seal): (&Path, &Seal), output: Output, out: &mut impl Write) -> Result<(), Failure> {
+    let report: StoreCheck = offline::check(path, seal).map_err(failure)?;
     if output.json {
         print_json(out, &report)?;
     } else {
@@ -31,8 +40,8 @@ pub fn check(path: &Path, output: Output, out: &mut impl Write) -> Result<(), Fa
 }
 
 /// `branchline outbox export --file`
-pub fn export(path: &Path, all: bool, out: &mut impl Write) -> Result<(), Failure> {
-    let done = offline::export(path, all, &mut |row| line(out, &row)).map_err(failure)?;
+pub fn export((path, seal): (&Path, &Seal), all: bool, out: &mut impl Write) -> Result<(), Failure> {
+    let done = offline::export(path, seal, all, &mut |row| line(out, &row)).map_err(failure)?;
     let missing = done.map_err(|error| unwritten(&error))?;
     if missing.is_empty() {
         return Ok(());
@@ -55,5 +64,6 @@ fn failure(error: OpenError) -> Failure {
         ),
         error => error.to_string(),
     };
-    Failure::new(Exit::Storage, text)
+    let exit = if matches!(error, OpenError::Key { .. }) { Exit::Config } else { Exit::Storage };
+    Failure::new(exit, text)
 }

@@ -174,6 +174,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("uplink.connect_timeout", ou.connect_timeout != nu.connect_timeout),
         ("uplink.max_in_flight", ou.max_in_flight != nu.max_in_flight),
         ("outbox.path", old.rooms.outbox.path != new.rooms.outbox.path),
+        ("outbox.key_file", old.rooms.outbox.seal != new.rooms.outbox.seal),
         ("webhook.listen", listens(old) != listens(new)),
         ("webhook.cert_file", cert(&webhook_identity(old)) != cert(&webhook_identity(new))),
         ("webhook.key_file", key(&webhook_identity(old)) != key(&webhook_identity(new))),

@@ -27,6 +27,7 @@ fn folder() -> tempfile::TempDir {
         "relay.key",
         "whatsapp-token",
         "app-secret",
+        "store-key",
         "box.pem",
         "box.key",
         "corporate-ca.pem",
@@ -38,6 +39,7 @@ fn folder() -> tempfile::TempDir {
         let text = match name.rsplit('.').next() {
             Some("pem") => &pem,
             Some("key") => &key,
+            _ if name == "store-key" => "0123456789abcdef0123456789abcdef\n",
             _ if name == "notice-key" => "0123456789abcdef-of-head-office\n",
             _ => "x\n",
         };

@@ -87,6 +87,16 @@ impl Engine {
             );
             self.tell_box(Reason::StoreDamaged, detail, true);
         }
+        if let Some(aside) = self.outbox.newly_sealed()? {
+            let detail = match aside {
+                0 => "the store was encrypted with the key in outbox.key_file".to_owned(),
+                aside => format!(
+                    "the store was encrypted with the key in outbox.key_file; {aside} damaged ones that were set aside before are not, and \
+                     lie beside it: delete them"
+                ),
+            };
+            self.tell_box(Reason::Due, detail, aside > 0);
+        }
         if !std::mem::replace(&mut self.soft.loss_told, true)
             && let Some(loss) = self.loss()
         {

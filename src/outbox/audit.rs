@@ -26,7 +26,8 @@ const SLICE: i64 = 256;
 const LOOK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// By what a person, or else a message's, is known first: somebody without a number by the platform's id.
-const NAME: &str = "SELECT coalesce(nullif(number, ''), (SELECT value FROM alias WHERE alias.person = person.id))
+const NAME: &str = "SELECT coalesce(nullif(opened('person', id, number), ''),
+         (SELECT named_as('alias', value) FROM alias WHERE alias.person = person.id))
      FROM person WHERE id = coalesce(?1, (SELECT person FROM message WHERE id = ?2))";
 
 /// Some rows of the record, one behind the other.

@@ -43,21 +43,21 @@ struct Step {
 #[rustfmt::skip]
 const STEPS: &[Step] = &[
     Step { name: "person", text: false, sql:
-        "SELECT id, (number = '' OR length(number) BETWEEN 5 AND 20)
+        "SELECT id, (opened('person', id, number) = '' OR length(opened('person', id, number)) BETWEEN 5 AND 20)
              AND EXISTS (SELECT 1 FROM alias INDEXED BY alias_person WHERE person = p.id)
              AND (SELECT count(*) = total(action IN ('grant', 'revoke')) FROM ledger INDEXED BY ledger_person
                   WHERE sender = 1 AND person = p.id)
-             AND (SELECT count(*) = total(length(topic) >= 0) FROM message INDEXED BY message_waiting
+             AND (SELECT count(*) = total(length(named_as('topic', topic)) >= 0) FROM message INDEXED BY message_waiting
                   WHERE state = 0 AND sender = 1 AND person = p.id)
          FROM person AS p WHERE id > ?1 AND ?3 >= 0 ORDER BY id LIMIT ?2" },
     Step { name: "alias", text: true, sql:
-        "SELECT value, EXISTS (SELECT 1 FROM person WHERE id = a.person)
+        "SELECT value, length(named_as('alias', value)) > 0 AND EXISTS (SELECT 1 FROM person WHERE id = a.person)
              AND EXISTS (SELECT 1 FROM alias AS i INDEXED BY alias_person
                          WHERE i.person = a.person AND i.value = a.value AND i.kind = a.kind)
          FROM alias AS a NOT INDEXED WHERE value > ?1 AND ?3 >= 0 ORDER BY value LIMIT ?2" },
     Step { name: "ledger", text: false, sql:
         "SELECT id, sender = 1 AND action IN ('grant', 'revoke') AND boxed BETWEEN 0 AND ?3
-             AND length(purpose) + length(source) + length(wording) + length(coalesce(event, '')) >= 0
+             AND length(purpose) + length(source) + length(wording) + length(coalesce(named_as('event', event), '')) >= 0
              AND EXISTS (SELECT 1 FROM person WHERE id = l.person)
              AND EXISTS (SELECT 1 FROM ledger AS i INDEXED BY ledger_person
                          WHERE i.sender = l.sender AND i.person = l.person AND i.id = l.id)
@@ -76,7 +76,9 @@ const STEPS: &[Step] = &[
          FROM lane AS l WHERE sender = 1 AND person > ?1 ORDER BY person LIMIT ?2" },
     Step { name: "message", text: false, sql:
         "SELECT id, state BETWEEN 0 AND 4 AND rank BETWEEN 0 AND 3 AND arrived BETWEEN 0 AND ?3 AND changed BETWEEN 0 AND ?3
-             AND length(rule) + length(coalesce(event, '')) + length(topic) + length(detail) + length(coalesce(subject, '')) >= 0
+             AND length(rule) + length(coalesce(named_as('event', event), '')) + length(named_as('topic', topic))
+                 + length(named_as('detail', detail))
+                 + length(coalesce(named_as('subject', subject), '')) + length(coalesce(opened('wamid', id, wamid), '')) >= 0
              AND (person IS NULL OR EXISTS (SELECT 1 FROM person WHERE id = m.person))
              AND (dedupe IS NULL OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_dedupe
                  WHERE i.dedupe = m.dedupe AND i.id = m.id))
@@ -103,7 +105,7 @@ const STEPS: &[Step] = &[
                  ELSE outcome <> 'stored' END
          FROM message AS m WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "content", text: false, sql:
-        "SELECT message, json_valid(body) AND length(number) BETWEEN 5 AND 20
+        "SELECT message, json_valid(opened('body', message, body)) AND length(opened('number', message, number)) BETWEEN 5 AND 20
              AND EXISTS (SELECT 1 FROM message WHERE id = c.message)
          FROM content AS c WHERE message > ?1 AND ?3 >= 0 ORDER BY message LIMIT ?2" },
     Step { name: "attempt", text: false, sql:
@@ -112,7 +114,7 @@ const STEPS: &[Step] = &[
              AND EXISTS (SELECT 1 FROM attempt AS i INDEXED BY attempt_message WHERE i.message = a.message AND i.id = a.id)
          FROM attempt AS a WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "receipt", text: false, sql:
-        "SELECT id, CASE WHEN message IS NULL THEN length(kind) > 0 AND json_valid(payload) AND boxed BETWEEN 0 AND ?3
+        "SELECT id, CASE WHEN message IS NULL THEN length(kind) > 0 AND json_valid(opened('payload', id, payload)) AND boxed BETWEEN 0 AND ?3
              ELSE length(outcome) > 0 AND length(reason) > 0 END FROM receipt WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "heard", text: false, sql:
         "SELECT print, boxed BETWEEN 0 AND ?3 AND EXISTS (SELECT 1 FROM heard AS i INDEXED BY heard_boxed
@@ -262,7 +264,7 @@ mod tests {
     use crate::outbox::schema;
 
     const ROWS: &str = "
-        INSERT INTO box VALUES (1, 'k3f9', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32));
+        INSERT INTO box VALUES (1, 'k3f9', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32), NULL);
         INSERT INTO audit VALUES (1, 1, 0, zeroblob(32), x'01');
         INSERT INTO sender (id, phone_number_id) VALUES (1, '106540352242922');
         INSERT INTO person VALUES (1, '5521987650001');
@@ -280,6 +282,7 @@ mod tests {
 
     fn wrong(index: &str, change: &str) -> Vec<String> {
         let db = Connection::open_in_memory().unwrap();
+        super::super::Seal::default().teach(&db).unwrap();
         db.execute_batch(&schema::STEPS.concat()).unwrap();
         db.execute_batch(&format!(
             "CREATE TEMP TABLE kept AS SELECT * FROM main.sqlite_schema WHERE name = '{index}';
@@ -335,6 +338,7 @@ mod tests {
             assert!(wrong[0].starts_with(&format!("table {table}:")), "{change}: {wrong:?}");
         }
         let db = Connection::open_in_memory().unwrap();
+        super::super::Seal::default().teach(&db).unwrap();
         db.execute_batch(&schema::STEPS.concat()).unwrap();
         let mut query = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1").unwrap();
         let tables: Vec<String> = query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();

@@ -131,7 +131,7 @@ impl Outbox {
 
     fn rows_of(&self, table: &Table, key: &str, value: impl ToSql) -> Result<Vec<Value>, StoreError> {
         let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
-        let sql = format!("SELECT {} FROM {} WHERE \"{key}\" = ?1", salvage::quoted(&columns), table.name);
+        let sql = format!("SELECT {} FROM {} WHERE \"{key}\" = ?1", table.opened(false), table.name);
         let mut query = self.db.prepare_cached(&sql)?;
         let rows = query.query_map([value], |row| object(&columns, row))?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -6,6 +6,7 @@ use super::audit::KeyFile;
 use super::mark::Mark;
 use super::open::{self, Evidence, Opened, Trouble, leave_as_it_is};
 use super::salvage::{self, Known};
+use super::seal::{self, Fits};
 use super::stops::{Found, Stops};
 use super::{LIFT_ALL, LOSS, OpenError, Outbox, Settings, StoreError, aside, schema, scrub, stopped};
 use crate::message::Reason;
@@ -45,15 +46,34 @@ impl fmt::Display for Damage {
 pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbox, OpenError> {
     let path = settings.path.clone();
     open::finish_swap(&path)?;
-    salvage::forget_unfinished(&path).map_err(|why| OpenError::File { path: path.clone(), why: why.to_string() })?;
+    let forgotten = salvage::forget_unfinished(&path).and_then(|()| seal::forget_unfinished(&path));
+    forgotten.map_err(|why| OpenError::File { path: path.clone(), why: why.to_string() })?;
     let mark = Mark::read(&lock);
     let (mut stops, mut list) = Stops::load(&path)?;
     let audit_key = KeyFile::load(&path)?;
     let evidence = Evidence { mark: mark.clone(), list: (list == Found::Intact).then_some(stops.commits) };
+    let mut newly_sealed = false;
     let opened = match open::open(&settings, letters, &evidence) {
-        Ok(opened) => opened,
+        Ok(opened) => match seal::judge(&opened.db, &settings.seal, &path) {
+            Ok(Fits::Yes) => opened,
+            Ok(Fits::Unsealed) => {
+                seal::seal(opened.db, &settings.seal, &path)?;
+                open::finish_swap(&path)?;
+                newly_sealed = true;
+                again(&settings, letters)?
+            }
+            Err(error) => {
+                // Not even the log goes into the file.
+                leave_as_it_is(&opened.db);
+                return Err(error);
+            }
+        },
         Err(Trouble::Open(error)) => return Err(error),
         Err(Trouble::Damage(what)) => {
+            // What is read with the wrong key would be taken for lost.
+            if let (Some(db), _) = salvage::damaged(&path, &settings.seal) {
+                seal::judge(&db, &settings.seal, &path)?;
+            }
             let known = Known::default();
             salvage::salvage(&settings, letters, &what, &evidence, (&mut stops, list), known)?;
             list = Found::Intact;
@@ -66,6 +86,7 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
     }
     let ids = mark.map_or([0, 0], |mark| [mark.message, mark.attempt]);
     let mut outbox = Outbox::of(settings, opened, stops, audit_key, lock);
+    outbox.newly_sealed = newly_sealed;
     match outbox.settle_in(ids, list).map_err(|error| outbox.judged(error)) {
         Err(error) if error.is_damage() => {
             outbox.listed = list;
@@ -112,6 +133,7 @@ impl Outbox {
             checked: super::check::Progress::default(),
             found_sound: None,
             listed_again: None,
+            newly_sealed: false,
             scrub_due,
             acted: Vec::new(),
             audit_key,
@@ -231,6 +253,15 @@ impl Outbox {
     /// How many entries the list of stops got when it had to be made again; told once.
     pub fn listed_again(&mut self) -> Option<usize> {
         self.listed_again.take()
+    }
+
+    /// Whether the store was encrypted at this start; told once. With the files that were set aside before, and are not.
+    pub fn newly_sealed(&mut self) -> Result<Option<usize>, StoreError> {
+        if !std::mem::take(&mut self.newly_sealed) {
+            return Ok(None);
+        }
+        let aside = aside::set_aside(&self.settings.path).map_err(|error| StoreError::of_file(&error))?;
+        Ok(Some(aside.len()))
     }
 
     /// Deletes stores that were set aside longer ago than settled messages are kept.

@@ -137,6 +137,14 @@ pub enum OpenError {
     /// Some other program's database.
     #[error("{0} is a database of another program: set outbox.path to a file of its own")]
     Foreign(PathBuf),
+    /// It is encrypted, and there is no key, or another one. Nothing in it was changed.
+    #[error("{path}: {why}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What to do.
+        why: String,
+    },
     /// The folder or file cannot be used.
     #[error("{path} cannot be opened: {why}")]
     File {

@@ -81,8 +81,11 @@ fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> Value {
     }
     let whole = matches!(name, "ledger" | "limits");
     let number = match name {
-        "message" => row.get("id").and_then(Value::as_i64).and_then(|id| text(db, "content WHERE message", id)),
-        _ => person.and_then(|person| text(db, "person WHERE id", person)),
+        "message" => {
+            let place = "opened('number', message, number) FROM content WHERE message";
+            row.get("id").and_then(Value::as_i64).and_then(|id| text(db, place, id))
+        }
+        _ => person.and_then(|person| text(db, "opened('person', id, number) FROM person WHERE id", person)),
     };
     if let Some(number) = number.and_then(|digits| Number::of_digits(&digits).ok()) {
         row.insert("number".to_owned(), json!(if whole { number.e164() } else { number.to_string() }));
@@ -92,5 +95,5 @@ fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> Value {
 
 /// Its number, if that can be read.
 fn text(db: &Connection, place: &str, id: i64) -> Option<String> {
-    db.prepare_cached(&format!("SELECT number FROM {place} = ?1")).ok()?.query_row([id], |row| row.get(0)).ok()
+    db.prepare_cached(&format!("SELECT {place} = ?1")).ok()?.query_row([id], |row| row.get(0)).ok()
 }

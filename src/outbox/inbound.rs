@@ -46,7 +46,7 @@ impl Outbox {
         let body: Option<String> = self
             .db
             .prepare_cached(
-                "SELECT body FROM message NOT INDEXED JOIN content ON content.message = message.id
+                "SELECT opened('body', message.id, body) FROM message NOT INDEXED JOIN content ON content.message = message.id
                  WHERE message.id > (SELECT max(id) FROM message) - ?2 AND person = ?1 AND template <> ''
                  ORDER BY message.id DESC LIMIT 1",
             )?

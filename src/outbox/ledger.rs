@@ -53,7 +53,7 @@ impl Outbox {
         let db = self.write()?;
         db.prepare_cached(
             "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, named('event', ?7), ?8, ?9, ?10)",
         )?
         .execute(params![
             sender,
@@ -170,13 +170,14 @@ impl Outbox {
 
     /// At most 500 lines after `after`, oldest first.
     pub fn consent_page(&self, after: i64) -> Result<Vec<LedgerRow>, StoreError> {
-        self.ledger_rows("ledger.sender = ?1 AND ledger.id > ?2 AND number <> ''", self.sender.0, after, 500)
+        let which = "ledger.sender = ?1 AND ledger.id > ?2 AND opened('person', person.id, number) <> ''";
+        self.ledger_rows(which, self.sender.0, after, 500)
     }
 
     fn ledger_rows(&self, which: &str, key: i64, after: i64, limit: i64) -> Result<Vec<LedgerRow>, StoreError> {
         let mut query = self.db.prepare_cached(&format!(
-            "SELECT ledger.id, number, purpose, action, source, wording, event, at_wall, expires_wall
-             FROM ledger JOIN person ON person.id = ledger.person WHERE {which} ORDER BY ledger.id LIMIT ?3"
+            "SELECT ledger.id, opened('person', person.id, number), purpose, action, source, wording, named_as('event', event),
+                 at_wall, expires_wall FROM ledger JOIN person ON person.id = ledger.person WHERE {which} ORDER BY ledger.id LIMIT ?3"
         ))?;
         let rows = query.query_map(params![key, after, limit], |row| {
             let action = LedgerAction::of_code(row.get_ref(3)?.as_str().unwrap_or_default());

@@ -9,8 +9,10 @@ use crate::time::{BoxTime, Moment, Wall};
 use rusqlite::{OptionalExtension, Row, params};
 
 const COLUMNS: &str =
-    "message.id, arrived_wall, rule, number, rank, category, outcome, reason, tries, person, event, topic, purpose, subject,
-     template, body, expires, due, state, wamid, detail, hold, cut";
+    "message.id, arrived_wall, rule, opened('number', message.id, number), rank, category, outcome, reason, tries, person,
+     named_as('event', event), named_as('topic', topic), purpose, named_as('subject', subject), template,
+     opened('body', message.id, body), expires, due, state, opened('wamid', message.id, wamid), named_as('detail', detail),
+     hold, cut";
 
 /// A message with what only the engine can complete.
 pub struct Looked {
@@ -119,12 +121,12 @@ impl Outbox {
         let detail = OutboxDetail {
             row: self.row_of(row)?,
             event: row.get(10)?,
-            topic: masked(row.get_ref(11)?.as_str()?),
+            topic: masked(&row.get::<_, String>(11)?),
             purpose: row.get(12)?,
             subject: row.get::<_, Option<String>>(13)?.map(|subject| masked(&subject)),
             template,
             text: content.as_ref().map(|content| masked(content.preview())),
-            detail: masked(row.get_ref(20)?.as_str()?),
+            detail: masked(&row.get::<_, String>(20)?),
             expires: (expires > 0).then(|| Wall(now.wall.reading().0 + expires - now.boxed.0)),
             waits: wait.flatten().map(|reason| crate::operate::Wait { reason, until: None }),
             platform_id: row.get::<_, Option<String>>(19)?.map(|id| without_middle(&id)),

@@ -14,12 +14,13 @@ use std::sync::Arc;
 /// The latest about one subject and person. A subject that is used for ever ("rack") must not make each event dearer; of what
 /// is older than these all but the one on its way was withdrawn already.
 const ABOUT: &str = "SELECT id, state, outcome, at_wall FROM message INDEXED BY message_subject
-     WHERE person = ?1 AND subject = ?2 ORDER BY id DESC LIMIT 64";
+     WHERE person = ?1 AND subject = named('subject', ?2) ORDER BY id DESC LIMIT 64";
 
 /// Messages of which nobody knows; with ?1, a list of numbers as JSON, only critical ones to those.
 const UNKNOWN: &str = "FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2
      AND (?1 IS NULL OR rank = 0 AND EXISTS (
-         SELECT 1 FROM content JOIN json_each(?1) ON json_each.value = content.number WHERE content.message = message.id))";
+         SELECT 1 FROM content JOIN json_each(?1) ON json_each.value = opened('number', content.message, content.number)
+         WHERE content.message = message.id))";
 
 /// Milliseconds by which box time and wall clock may drift apart before an expiry is worth writing again.
 const SLACK: i64 = 60_000;
@@ -216,7 +217,7 @@ impl Outbox {
         db.prepare_cached(
             "INSERT INTO message (state, sender, rank, due, tries, expires, rule, event, topic, purpose, category, template,
                  arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
-             VALUES (4, ?1, ?2, 0, 0, 0, ?3, ?4, ?5, '', '', '', ?6, ?7, ?8, ?9, ?10, ?6, ?7)",
+             VALUES (4, ?1, ?2, 0, 0, 0, ?3, named('event', ?4), named('topic', ?5), '', '', '', ?6, ?7, ?8, ?9, named('detail', ?10), ?6, ?7)",
         )?
         .execute(params![
             sender,
@@ -260,7 +261,8 @@ impl Outbox {
             "INSERT INTO message (state, sender, person, rank, due, tries, expires, expires_wall, rule, event, topic, dedupe,
                  print, subject, purpose, category, template, arrived, arrived_wall, at_wall, cut, outcome, reason, detail,
                  changed, changed_wall)
-             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?16, ?17)",
+             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7, named('event', ?8), named('topic', ?9), ?10, ?11,
+                 named('subject', ?12), ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, named('detail', ?22), ?16, ?17)",
         )?
         .execute(params![
             state,
@@ -287,11 +289,10 @@ impl Outbox {
             told.detail,
         ])?;
         let id = db.last_insert_rowid();
-        db.prepare_cached("INSERT INTO content (message, number, body) VALUES (?1, ?2, ?3)")?.execute(params![
-            id,
-            draft.to().digits(),
-            body
-        ])?;
+        db.prepare_cached(
+            "INSERT INTO content (message, number, body) VALUES (?1, sealed('number', ?1, ?2), sealed('body', ?1, ?3))",
+        )?
+        .execute(params![id, draft.to().digits(), body])?;
         self.last_message = self.last_message.max(id);
         if state == state::SETTLED {
             self.forgettable(id);
@@ -311,7 +312,8 @@ impl Outbox {
         let found = self
             .db
             .prepare_cached(
-                "SELECT message.id, person, rule, event, purpose, rank, arrived, expires, expires_wall, tries, number, body
+                "SELECT message.id, person, rule, named_as('event', event), purpose, rank, arrived, expires, expires_wall, tries,
+                     opened('number', message.id, number), opened('body', message.id, body)
                  FROM message JOIN content ON content.message = message.id WHERE message.id = ?1 AND person IS NOT NULL",
             )?
             .query_row([id.0], |row| Ok((stored(row)?, row.get::<_, String>(11)?)))
@@ -324,7 +326,8 @@ impl Outbox {
         let found = self
             .db
             .prepare_cached(
-                "SELECT message.id, person, rule, event, purpose, rank, arrived, expires, expires_wall, tries, number, body, due
+                "SELECT message.id, person, rule, named_as('event', event), purpose, rank, arrived, expires, expires_wall, tries,
+                     opened('number', message.id, number), opened('body', message.id, body), due
                  FROM message INDEXED BY message_waiting JOIN content ON content.message = message.id
                  WHERE state = 0 AND sender = ?1 AND person = ?2 ORDER BY rank, message.id LIMIT 1",
             )?
@@ -340,8 +343,8 @@ impl Outbox {
         Ok(self
             .db
             .prepare_cached(
-                "SELECT message.id, person, rule, event, number, rank, category FROM message
-                 LEFT JOIN content ON content.message = message.id WHERE message.id = ?1",
+                "SELECT message.id, person, rule, named_as('event', event), opened('number', message.id, number), rank, category
+                 FROM message LEFT JOIN content ON content.message = message.id WHERE message.id = ?1",
             )?
             .query_row([id.0], |row| {
                 let digits: Option<String> = row.get(4)?;
@@ -468,7 +471,7 @@ impl Outbox {
         self.forgettable.retain(|known| *known != id.0);
         self.write()?
             .prepare_cached(
-                "UPDATE message SET state = 0, hold = NULL, due = ?1, outcome = 'stored', reason = ?2, detail = ?3,
+                "UPDATE message SET state = 0, hold = NULL, due = ?1, outcome = 'stored', reason = ?2, detail = named('detail', ?3),
                      tries = tries - ?4, wamid = NULL, wamid_hash = NULL WHERE id = ?5",
             )?
             .execute(params![due.0, reason.code(), detail, i64::from(!counted), id.0])?;
@@ -502,8 +505,9 @@ impl Outbox {
         }
         self.write()?
             .prepare_cached(
-                "UPDATE message SET state = ?1, hold = NULL, outcome = ?2, reason = ?3, detail = ?4,
-                     wamid = coalesce(?5, wamid), wamid_hash = coalesce(?9, wamid_hash), changed = ?6, changed_wall = ?7
+                "UPDATE message SET state = ?1, hold = NULL, outcome = ?2, reason = ?3, detail = named('detail', ?4),
+                     wamid = coalesce(sealed('wamid', ?8, ?5), wamid), wamid_hash = coalesce(?9, wamid_hash),
+                     changed = ?6, changed_wall = ?7
                  WHERE id = ?8",
             )?
             .execute(params![
@@ -542,7 +546,9 @@ impl Outbox {
     pub fn has_newer(&self, id: MessageId) -> Result<bool, StoreError> {
         let own = self
             .db
-            .prepare_cached("SELECT person, subject, at_wall FROM message WHERE id = ?1 AND subject IS NOT NULL")?
+            .prepare_cached(
+                "SELECT person, named_as('subject', subject), at_wall FROM message WHERE id = ?1 AND subject IS NOT NULL",
+            )?
             .query_row([id.0], |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
             })

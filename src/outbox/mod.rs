@@ -46,6 +46,7 @@ mod rows;
 mod salvage;
 mod schema;
 mod scrub;
+mod seal;
 mod settings;
 mod stopped;
 mod stops;
@@ -66,6 +67,7 @@ pub use open::{folder, free_space};
 pub use receipt::{Receipt, Report};
 pub use room::{draft_bytes, row_bytes};
 pub use salvage::{LIFT_ALL, LOSS, REACHED_UNKNOWN};
+pub use seal::{SHORTEST, Seal};
 pub use settings::*;
 
 use crate::message::{Acted, Anchor, SenderId};
@@ -165,6 +167,8 @@ pub struct Outbox {
     found_sound: Option<i64>,
     /// Entries of a list of stops that had to be made again, until that is told.
     listed_again: Option<usize>,
+    /// The store was encrypted at this start, until that is told.
+    newly_sealed: bool,
     /// What shall go wrong.
     #[cfg(test)]
     pub(crate) fault: Fault,
@@ -198,7 +202,7 @@ impl Outbox {
         if std::fs::metadata(&path).map_or(0, |found| found.len()) == 0 {
             return Err(failed(StoreError::contradiction("the file is gone or empty")));
         }
-        self.db = connect(&path, self.settings.max_bytes)?;
+        self.db = connect(&path, self.settings.max_bytes, &self.settings.seal)?;
         open::schema_is_ours(&self.db).map_err(failed)?;
         let known = std::mem::replace(&mut self.row, read_box(&self.db).map_err(failed)?);
         if let Err(error) = self.forget_caches() {
@@ -303,9 +307,14 @@ impl Outbox {
         &self.settings
     }
 
-    /// Takes new settings at a reload; the path stays.
+    /// Takes new settings at a reload; path and key stay.
     pub fn reconfigure(&mut self, settings: Settings) {
-        self.settings = Settings { path: self.settings.path.clone(), sender: self.settings.sender.clone(), ..settings };
+        self.settings = Settings {
+            path: self.settings.path.clone(),
+            sender: self.settings.sender.clone(),
+            seal: self.settings.seal.clone(),
+            ..settings
+        };
         // Below what is in use SQLite keeps the old bound, and above it there is nothing that could fail.
         let _ = self.db.execute_batch(&format!("PRAGMA max_page_count = {}", page_count(self.settings.max_bytes)));
     }

@@ -5,7 +5,7 @@
 use super::mark::Mark;
 use super::open::{Evidence, beside, contradiction, read_box, suffixed};
 use super::stops::{Found, Stops};
-use super::{OpenError, aside, check, export, pages, salvage};
+use super::{OpenError, Seal, aside, check, export, pages, salvage, seal};
 use crate::operate::StoreCheck;
 use crate::operate::{EXPORTED, TableCheck};
 use crate::time::BoxTime;
@@ -17,7 +17,10 @@ use std::path::Path;
 const LINES: u32 = 50;
 
 /// Everything that is wrong with a store that no daemon works on.
-pub fn check(path: &Path) -> Result<StoreCheck, OpenError> {
+///
+/// # Errors
+/// It cannot be read, or not with this key.
+pub fn check(path: &Path, seal: &Seal) -> Result<StoreCheck, OpenError> {
     let io = |why: std::io::Error| OpenError::File { path: path.to_owned(), why: why.to_string() };
     let lock = locked(path)?;
     let mut report = StoreCheck { file: path.display().to_string(), ..StoreCheck::default() };
@@ -38,10 +41,11 @@ pub fn check(path: &Path) -> Result<StoreCheck, OpenError> {
     }
     let evidence =
         Evidence { mark: lock.as_ref().and_then(Mark::read), list: (list == Found::Intact).then_some(stops.commits) };
-    match salvage::damaged(path) {
+    match salvage::damaged(path, seal) {
         (None, true) => report.wrong.push("it is a database of another program".to_owned()),
         (None, false) => report.wrong.push("SQLite cannot open it: no row can be read".to_owned()),
         (Some(db), _) => {
+            seal::judge(&db, seal, path)?;
             let mut now = BoxTime(i64::MAX);
             match read_box(&db) {
                 Ok(row) => {
@@ -72,15 +76,17 @@ pub fn check(path: &Path) -> Result<StoreCheck, OpenError> {
 /// Every row that can be read of what `outbox export` gives: each to `each`. Returns what could not be read, in words.
 pub fn export(
     path: &Path,
+    seal: &Seal,
     all: bool,
     each: &mut impl FnMut(Value) -> std::io::Result<()>,
 ) -> Result<std::io::Result<Vec<String>>, OpenError> {
     let _lock = locked(path)?;
     File::open(path).map_err(|why| OpenError::File { path: path.to_owned(), why: why.to_string() })?;
-    let (Some(db), _) = salvage::damaged(path) else {
+    let (Some(db), _) = salvage::damaged(path, seal) else {
         let why = "SQLite cannot open it: no row can be read".to_owned();
         return Err(OpenError::File { path: path.to_owned(), why });
     };
+    seal::judge(&db, seal, path)?;
     let mut missing = Vec::new();
     for (table, people) in EXPORTED {
         if people && !all {

@@ -4,8 +4,8 @@
 
 use super::damage::Damage;
 use super::mark::Mark;
-use super::{BoxRow, OpenError, PAGE, Piece, Settings, StoreError, aside, check, pages, schema};
-use crate::message::{Anchor, SenderId};
+use super::{BoxRow, OpenError, PAGE, Piece, Seal, Settings, StoreError, aside, check, pages, schema};
+use crate::message::{Anchor, SenderId, hex};
 use crate::time::{BoxTime, Clock, Mono, Wall};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -75,11 +75,11 @@ pub(super) fn open(settings: &Settings, letters: u64, evidence: &Evidence) -> Re
     if bytes > 0 {
         look(path, evidence)?;
     }
-    let db = connect(path, settings.max_bytes).map_err(|error| not_ours(error, path, evidence))?;
+    let db = connect(path, settings.max_bytes, &settings.seal).map_err(|error| not_ours(error, path, evidence))?;
     let failed = |error: StoreError| OpenError::Store { path: path.clone(), error: check::judge(&db, error) };
     let read = || -> Result<(BoxRow, SenderId), Trouble> {
         let known = schema_is_ours(&db).map_err(failed)?;
-        migrate(&db, path, letters, known)?;
+        migrate(&db, settings, letters, known)?;
         let row = read_box(&db).map_err(failed)?;
         match contradiction(&row, evidence) {
             Some(what) => Err(Trouble::Damage(what)),
@@ -144,7 +144,7 @@ fn not_ours(error: OpenError, path: &Path, evidence: &Evidence) -> Trouble {
 
 /// Whether the tables are this version's, whatever the header says: a newer one has other tables.
 fn has_our_tables(path: &Path) -> bool {
-    let (Some(db), _) = super::salvage::damaged(path) else { return false };
+    let (Some(db), _) = super::salvage::damaged(path, &Seal::default()) else { return false };
     let compare = || -> Result<bool, StoreError> {
         let fresh = Connection::open_in_memory()?;
         schema::STEPS.iter().try_for_each(|step| fresh.execute_batch(step))?;
@@ -272,7 +272,7 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-pub(super) fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenError> {
+pub(super) fn connect(path: &Path, max_bytes: u64, seal: &Seal) -> Result<Connection, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
     let db = Connection::open(path).map_err(failed)?;
     // Until the file is believed: see `open`.
@@ -299,6 +299,7 @@ pub(super) fn connect(path: &Path, max_bytes: u64) -> Result<Connection, OpenErr
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
     db.set_limit(Limit::SQLITE_LIMIT_LENGTH, ROW).map_err(failed)?;
     db.set_prepared_statement_cache_capacity(128);
+    seal.teach(&db).map_err(failed)?;
     Ok(db)
 }
 
@@ -316,14 +317,14 @@ fn ours(db: &Connection, path: &Path) -> Result<(), OpenError> {
     if found > known { Err(OpenError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
 }
 
-pub(super) fn migrate(db: &Connection, path: &Path, letters: u64, found: usize) -> Result<(), OpenError> {
-    let failed = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), error: error.into() };
+fn migrate(db: &Connection, settings: &Settings, letters: u64, found: usize) -> Result<(), OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::Store { path: settings.path.clone(), error: error.into() };
     for (version, step) in schema::STEPS.iter().enumerate().skip(found) {
         db.execute_batch(&format!(
             "BEGIN IMMEDIATE; PRAGMA application_id = {}; {step}; PRAGMA user_version = {}; {}; COMMIT;",
             schema::APPLICATION,
             version + 1,
-            if version == 0 { first_row(letters) } else { String::new() },
+            if version == 0 { first_row(letters, &settings.seal) } else { String::new() },
         ))
         .map_err(failed)?;
     }
@@ -337,9 +338,12 @@ pub(super) fn store_name(letters: u64) -> String {
     (0..4).map(|place| char::from(ALPHABET[(letters >> (place * 8)) as usize % ALPHABET.len()])).collect()
 }
 
-fn first_row(letters: u64) -> String {
+fn first_row(letters: u64, seal: &Seal) -> String {
     let name = store_name(letters);
-    format!("INSERT INTO box VALUES (1, '{name}', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32))")
+    let print = seal.print().map_or_else(|| "NULL".to_owned(), |print| format!("x'{}'", hex(print)));
+    format!(
+        "INSERT INTO box VALUES (1, '{name}', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32), {print})"
+    )
 }
 
 /// The one sender of this box. Another `uplink.phone_number_id` means that the business changed its number: people, ledger, limits

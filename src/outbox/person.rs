@@ -11,6 +11,10 @@ use std::sync::Arc;
 const DIGITS: i64 = 0;
 const USER: i64 = 1;
 
+/// A row of its own, whose id is part of what its number is sealed with.
+const NEW_PERSON: &str = "INSERT INTO person (id, number) SELECT id, sealed('person', id, ?1)
+     FROM (SELECT coalesce(max(id), 0) + 1 AS id FROM person)";
+
 impl Outbox {
     /// The person of a number, if there is one.
     pub fn find_person(&self, number: &Number) -> Result<Option<PersonId>, StoreError> {
@@ -30,7 +34,7 @@ impl Outbox {
         }
         let digits = number.digits().to_owned();
         let db = self.write()?;
-        db.prepare_cached("INSERT INTO person (number) VALUES (?1)")?.execute([&digits])?;
+        db.prepare_cached(NEW_PERSON)?.execute([&digits])?;
         let person = PersonId(db.last_insert_rowid());
         self.add_alias(&digits, DIGITS, person)?;
         Ok(person)
@@ -44,7 +48,7 @@ impl Outbox {
     /// Somebody of whom nothing but the user id is known: a wish counts as soon as the number is learned.
     pub fn person_of_user(&mut self, user: &str) -> Result<PersonId, StoreError> {
         let db = self.write()?;
-        db.prepare_cached("INSERT INTO person (number) VALUES ('')")?.execute([])?;
+        db.prepare_cached(NEW_PERSON)?.execute([""])?;
         let person = PersonId(db.last_insert_rowid());
         self.add_alias(user, USER, person)?;
         Ok(person)
@@ -54,7 +58,7 @@ impl Outbox {
     pub fn number(&self, person: PersonId) -> Result<Option<Number>, StoreError> {
         let digits: Option<String> = self
             .db
-            .prepare_cached("SELECT number FROM person WHERE id = ?1")?
+            .prepare_cached("SELECT opened('person', id, number) FROM person WHERE id = ?1")?
             .query_row([person.0], |row| row.get(0))
             .optional()?;
         Ok(digits.and_then(|digits| Number::of_digits(&digits).ok()))
@@ -105,14 +109,14 @@ impl Outbox {
     fn alias(&self, value: &str, kind: i64) -> Result<Option<PersonId>, StoreError> {
         Ok(self
             .db
-            .prepare_cached("SELECT person FROM alias WHERE value = ?1 AND kind = ?2")?
+            .prepare_cached("SELECT person FROM alias WHERE value = named('alias', ?1) AND kind = ?2")?
             .query_row(params![value, kind], |row| row.get(0).map(PersonId))
             .optional()?)
     }
 
     fn add_alias(&mut self, value: &str, kind: i64, person: PersonId) -> Result<(), StoreError> {
         self.write()?
-            .prepare_cached("INSERT OR IGNORE INTO alias (value, kind, person) VALUES (?1, ?2, ?3)")?
+            .prepare_cached("INSERT OR IGNORE INTO alias (value, kind, person) VALUES (named('alias', ?1), ?2, ?3)")?
             .execute(params![value, kind, person.0])?;
         Ok(())
     }
@@ -121,7 +125,7 @@ impl Outbox {
     fn rekey(&mut self, into: PersonId, from: PersonId) -> Result<(), StoreError> {
         let known: Vec<(i64, Source)> = self
             .db
-            .prepare("SELECT id, rule, event FROM message WHERE person = ?1 AND dedupe IS NOT NULL")?
+            .prepare("SELECT id, rule, named_as('event', event) FROM message WHERE person = ?1 AND dedupe IS NOT NULL")?
             .query_map([from.0], |row| {
                 let (rule, event): (String, Option<String>) = (row.get(1)?, row.get(2)?);
                 Ok((
@@ -211,7 +215,8 @@ impl Outbox {
         }
         // One of them may be known by a user id alone.
         db.execute(
-            "UPDATE person SET number = (SELECT number FROM person WHERE id = ?2) WHERE id = ?1 AND number = ''",
+            "UPDATE person SET number = sealed('person', id, (SELECT opened('person', id, number) FROM person WHERE id = ?2))
+             WHERE id = ?1 AND opened('person', id, number) = ''",
             params![into.0, from.0],
         )?;
         db.execute("DELETE FROM lane WHERE person = ?1", [from.0])?;

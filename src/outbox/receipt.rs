@@ -66,7 +66,7 @@ impl Outbox {
         let id = self.next_receipt;
         let digits: Option<String> = self
             .db
-            .prepare_cached("SELECT number FROM content WHERE message = ?1")?
+            .prepare_cached("SELECT opened('number', message, number) FROM content WHERE message = ?1")?
             .query_row([message], |row| row.get(0))
             .optional()?;
         let masked = digits.and_then(|digits| Number::of_digits(&digits).ok()).map(|number| number.to_string());
@@ -84,7 +84,8 @@ impl Outbox {
         let id = self.next_receipt;
         self.write()?
             .prepare_cached(
-                "INSERT INTO receipt (id, outcome, reason, wall, person, kind, payload, boxed) VALUES (?1, '', '', ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO receipt (id, outcome, reason, wall, person, kind, payload, boxed)
+                 VALUES (?1, '', '', ?2, ?3, ?4, sealed('payload', ?1, ?5), ?6)",
             )?
             .execute(params![id, now.wall.reading().0, person.0, kind, payload, now.boxed.0])?;
         self.next_receipt += 1;
@@ -94,7 +95,8 @@ impl Outbox {
     /// What is to be told after `after`, at most `limit`.
     pub fn reports(&self, after: ReceiptId, limit: usize) -> Result<Vec<Report>, StoreError> {
         let mut query = self.db.prepare_cached(
-            "SELECT receipt.id, rule, event, message.id, masked, receipt.outcome, receipt.reason, receipt.wall, kind, payload
+            "SELECT receipt.id, rule, named_as('event', event), message.id, masked, receipt.outcome, receipt.reason, receipt.wall, kind,
+                 opened('payload', receipt.id, payload)
              FROM receipt LEFT JOIN message ON message.id = receipt.message
              WHERE receipt.id > ?1 AND (message.id IS NOT NULL OR payload IS NOT NULL) ORDER BY receipt.id LIMIT ?2",
         )?;

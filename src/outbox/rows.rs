@@ -23,6 +23,12 @@ pub(super) enum Is {
     BlobOrNull,
 }
 
+/// How a column is sealed where the store has a key, and under which name (`seal`).
+enum Sealed {
+    Value(&'static str),
+    Name(&'static str),
+}
+
 /// A table of the store, as it is read when nothing about it is certain.
 pub(super) struct Table {
     pub name: &'static str,
@@ -51,6 +57,51 @@ impl Read {
 }
 
 impl Table {
+    /// Its columns as SQL takes them, for a list: `key` is a word of its own there.
+    pub fn names(&self) -> String {
+        self.listed(|column| format!("\"{column}\""))
+    }
+
+    /// Its columns as they are read, opened where they are sealed. `salvaged`: of a store of which nothing is certain.
+    pub fn opened(&self, salvaged: bool) -> String {
+        let (value, name) = if salvaged { ("salvaged", "salvaged_name") } else { ("opened", "named_as") };
+        self.listed(|column| match self.sealed(column) {
+            Some(Sealed::Value(place)) => format!("{value}('{place}', {}, {column})", self.columns[0].0),
+            Some(Sealed::Name(place)) => format!("{name}('{place}', {column})"),
+            None => format!("\"{column}\""),
+        })
+    }
+
+    /// `values` as they are written, sealed where they must be: one for each column, the first of them the id of the row.
+    pub fn written(&self, value: impl Fn(&str) -> String) -> String {
+        let row = value(self.columns[0].0);
+        self.listed(|column| match self.sealed(column) {
+            Some(Sealed::Value(place)) => format!("sealed('{place}', {row}, {})", value(column)),
+            Some(Sealed::Name(place)) => format!("named('{place}', {})", value(column)),
+            None => value(column),
+        })
+    }
+
+    fn listed(&self, each: impl Fn(&str) -> String) -> String {
+        self.columns.iter().map(|(name, _)| each(name)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn sealed(&self, column: &str) -> Option<Sealed> {
+        match (self.name, column) {
+            ("person", "number") => Some(Sealed::Value("person")),
+            ("content", "number") => Some(Sealed::Value("number")),
+            ("content", "body") => Some(Sealed::Value("body")),
+            ("receipt", "payload") => Some(Sealed::Value("payload")),
+            ("message", "wamid") => Some(Sealed::Value("wamid")),
+            ("message", "subject") => Some(Sealed::Name("subject")),
+            ("message", "topic") => Some(Sealed::Name("topic")),
+            ("message", "detail") => Some(Sealed::Name("detail")),
+            ("message" | "ledger", "event") => Some(Sealed::Name("event")),
+            ("alias", "value") => Some(Sealed::Name("alias")),
+            _ => None,
+        }
+    }
+
     /// Hands every readable row to `each`, in the order of the key. `each` says whether the row is good; its errors are its own.
     pub fn read<E>(&self, db: &Connection, each: &mut impl FnMut(&[Value]) -> Result<bool, E>) -> Result<Read, E> {
         self.read_from(db, i64::MIN, each)
@@ -65,9 +116,8 @@ impl Table {
     ) -> Result<Read, E> {
         let mut next = from;
         let mut read = Read::default();
-        let columns: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
-        let (key, place) = (self.key, self.from);
-        let sql = format!("SELECT {key}, {} FROM {place} {key} >= ?1 ORDER BY {key}", columns.join(", "));
+        let (key, place, columns) = (self.key, self.from, self.opened(true));
+        let sql = format!("SELECT {key}, {columns} FROM {place} {key} >= ?1 ORDER BY {key}");
         let Ok(mut query) = db.prepare(&sql) else {
             return Ok(Read { gaps: 1, ..read });
         };
@@ -227,6 +277,7 @@ mod tests {
         damage(&mut bytes);
         std::fs::write(&path, bytes).unwrap();
         let db = Connection::open(&path).unwrap();
+        super::super::Seal::default().teach(&db).unwrap();
         let mut ids = Vec::new();
         let read = tables::LEDGER.read(&db, &mut |values| -> Result<bool, ()> {
             let Value::Integer(id) = values[0] else { panic!("{values:?}") };

@@ -17,11 +17,10 @@ use super::damage::Damage;
 use super::open::{Evidence, beside, folder, free_space, leave_as_it_is, remove, suffixed, sync_folder};
 use super::rows::Table;
 use super::stops::{Found, Stops};
-use super::{OpenError, PAGE, Settings, StoreError, aside, schema, stopped, tables};
+use super::{OpenError, PAGE, Seal, Settings, StoreError, aside, schema, stopped, tables};
 use crate::message::{Anchor, Reason};
 use crate::time::BoxTime;
 use copy::Work;
-pub(super) use copy::quoted;
 use report::Salvage;
 use rusqlite::{Connection, params};
 use std::path::Path;
@@ -147,8 +146,9 @@ fn make(
         if full { Stopped::Full(error) } else { Stopped::Else(error) }
     };
     let new = beside(path, "salvaging");
-    let (old, foreign) = damaged(path);
+    let (old, foreign) = damaged(path, &settings.seal);
     let db = fresh(&new).map_err(failed)?;
+    settings.seal.teach(&db).map_err(|error| failed(error.into()))?;
     #[cfg(test)]
     super::power::step().map_err(io)?;
     let mut work = Work {
@@ -218,16 +218,16 @@ pub(super) fn holds_all(db: &Connection) -> Result<bool, StoreError> {
 }
 
 /// Every table.
-pub(super) fn tables() -> [&'static Table; 14] {
+pub(super) fn tables() -> [&'static Table; 15] {
     use tables::*;
     [
         &BOX, &SENDER, &PERSON, &ALIAS[0], &LANE, &LEDGER, &MESSAGE, &CONTENT, &ATTEMPT, &RECEIPT, &HOLD, &HEALTH,
-        &REPEAT, &AUDIT,
+        &HEARD, &REPEAT, &AUDIT,
     ]
 }
 
 /// The damaged store for reading, if SQLite opens it at all; and whether it is another program's.
-pub(super) fn damaged(path: &Path) -> (Option<Connection>, bool) {
+pub(super) fn damaged(path: &Path, seal: &Seal) -> (Option<Connection>, bool) {
     let open = || -> Result<Connection, StoreError> {
         let db = connection(path)?;
         leave_as_it_is(&db);
@@ -238,6 +238,7 @@ pub(super) fn damaged(path: &Path) -> (Option<Connection>, bool) {
         let (length, limit) = (super::open::ROW, rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH);
         db.set_limit(limit, length)?;
         db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        seal.teach(&db)?;
         Ok(db)
     };
     let Ok(db) = open() else { return (None, false) };
@@ -265,7 +266,7 @@ fn connection(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)
 }
 
-fn fresh(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn fresh(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open(path)?;
     #[cfg(test)]
     db.execute_batch(&format!("PRAGMA max_page_count = {}", super::power::pages()))?;

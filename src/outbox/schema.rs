@@ -38,7 +38,8 @@ CREATE TABLE box (                      -- one row: what the box knows about its
     receipts_taken INTEGER NOT NULL,    -- receipts up to here were acknowledged by the broker
     filters TEXT NOT NULL,              -- JSON: filters that the broker's session may hold
     audit_rows INTEGER NOT NULL, audit_head BLOB NOT NULL,  -- where the audit record stands
-    tail_rows INTEGER NOT NULL, tail BLOB NOT NULL          -- its last rows, behind the head before them
+    tail_rows INTEGER NOT NULL, tail BLOB NOT NULL,         -- its last rows, behind the head before them
+    key_print BLOB                      -- of the key that values are sealed with (`seal`); null: none
 );
 CREATE TABLE sender (
     id INTEGER PRIMARY KEY, phone_number_id TEXT NOT NULL UNIQUE,

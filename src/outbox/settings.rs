@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Settings {
     /// `outbox.path`
     pub path: PathBuf,
+    /// `outbox.key_file`
+    pub seal: super::Seal,
     /// `outbox.max_bytes`
     pub max_bytes: u64,
     /// `outbox.when_full`

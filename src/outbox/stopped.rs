@@ -253,7 +253,7 @@ impl Said {
 
 /// Every number of a person.
 fn digits_of(db: &Connection, person: i64) -> Result<Vec<String>, StoreError> {
-    let mut query = db.prepare_cached("SELECT value FROM alias WHERE person = ?1 AND kind = 0")?;
+    let mut query = db.prepare_cached("SELECT named_as('alias', value) FROM alias WHERE person = ?1 AND kind = 0")?;
     Ok(query.query_map([person], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 

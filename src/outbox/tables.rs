@@ -24,6 +24,7 @@ pub(super) const BOX: Table = Table {
         ("audit_head", Is::Blob),
         ("tail_rows", Number),
         ("tail", Is::Blob),
+        ("key_print", BlobOrNull),
     ],
 };
 
@@ -169,6 +170,7 @@ pub(super) const RECEIPT: Table = Table {
         ("kind", TextOrNull),
         ("payload", TextOrNull),
         ("boxed", NumberOrNull),
+        ("masked", TextOrNull),
     ],
 };
 
@@ -221,3 +223,31 @@ pub(super) const AUDIT: Table = Table {
     from: "audit WHERE",
     columns: &[("first", Number), ("count", Number), ("boxed", Number), ("before", Is::Blob), ("rows", Is::Blob)],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::super::{salvage, schema};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn every_table_and_column_of_the_schema_is_here() {
+        let db = rusqlite::Connection::open_in_memory().unwrap();
+        db.execute_batch(&schema::STEPS.concat()).unwrap();
+        let mut query = db
+            .prepare(
+                "SELECT m.name, c.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'",
+            )
+            .unwrap();
+        let mut schema: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap() {
+            let (table, column) = row.unwrap();
+            schema.entry(table).or_default().push(column);
+        }
+        let here = salvage::tables().into_iter();
+        let mut here: BTreeMap<String, Vec<String>> = here
+            .map(|table| (table.name.to_owned(), table.columns.iter().map(|(name, _)| (*name).to_owned()).collect()))
+            .collect();
+        schema.values_mut().chain(here.values_mut()).for_each(|columns| columns.sort_unstable());
+        assert_eq!(here, schema);
+    }
+}

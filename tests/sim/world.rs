@@ -10,7 +10,7 @@ use super::setup;
 use crate::engine::drive::{Course, Inbox, Queue, channel};
 use crate::engine::{Engine, Input, Link};
 use crate::limits::RECEIPTS_IN_FLIGHT;
-use crate::outbox::{Outbox, WhenFull, power};
+use crate::outbox::{Outbox, Seal, WhenFull, power};
 use crate::pace;
 use crate::time::{Clock, Mono, Now, Wall};
 use std::collections::BTreeMap;
@@ -222,6 +222,10 @@ impl World {
         rooms.outbox.max_bytes = if self.troubles.small { 1 << 20 } else { 16 << 20 };
         // In some worlds texts are forgotten while their messages still matter.
         rooms.outbox.keep_content = Duration::from_secs(if self.seed.is_multiple_of(3) { 600 } else { 172_800 });
+        // Half of the boxes keep what they know of people under a key.
+        if self.seed.is_multiple_of(2) {
+            rooms.outbox.seal = Seal::of("a key that half of the boxes have").expect("it is long enough");
+        }
         rooms.policy.unknown_wait = Duration::from_secs(30);
         rooms.pace.max_in_flight = IN_FLIGHT;
         rooms.pace.sender_per_second = Some(self.books.per_second as u32);
@@ -287,8 +291,8 @@ impl World {
         self.commits = box_.engine.outbox.row().commits;
         let newest = self.books.rows.last_key_value().map_or(0, |(id, _)| *id);
         let mut query = box_.engine.outbox.raw().prepare_cached(
-            "SELECT id, topic, content.number, state, content.body FROM message LEFT JOIN content ON content.message = id
-             WHERE id > ?1 AND rule <> 'opt-out'",
+            "SELECT id, named_as('topic', topic), opened('number', message.id, content.number), state, opened('body', message.id, content.body)
+             FROM message LEFT JOIN content ON content.message = id WHERE id > ?1 AND rule <> 'opt-out'",
         );
         let query = query.as_mut().unwrap();
         let found: Vec<(i64, Row)> = query

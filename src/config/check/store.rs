@@ -8,7 +8,7 @@ use super::super::tree::{Node, Value};
 use super::super::units;
 use super::links::Uplink;
 use crate::limits::SENDER_PER_SECOND_MAX;
-use crate::outbox::{self, WhenFull};
+use crate::outbox::{self, SHORTEST, Seal, WhenFull};
 use crate::pace;
 
 /// Messages to one person that may go before the interval counts: the platform's own burst (facts 2.2: 45 within 6 s).
@@ -178,9 +178,24 @@ fn caps(node: &Node, most: u64) -> Option<Vec<pace::Cap>> {
 }
 
 /// `[outbox]`
+fn seal(r: &mut Reader<'_, '_>) -> Option<Seal> {
+    if !r.has("key_file") {
+        return Some(Seal::default());
+    }
+    let secret = super::links::secret_file(r, "key_file")?;
+    let seal = Seal::of(secret.reveal());
+    if seal.is_none() {
+        let found = format!("the file holds fewer than {SHORTEST} characters");
+        let problem = r.problem("key_file", found);
+        r.tell(problem.fix("Make one that nobody can guess: openssl rand -hex 32 > store-key"));
+    }
+    seal
+}
+
+/// `[outbox]`
 pub(super) fn outbox(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<outbox::Settings> {
     r.within("outbox", |r| {
-        r.later(&["key_file"]);
+        let seal = seal(r);
         let path = r.path("path");
         let max_bytes = r.size("max_bytes", 1 << 20..=1 << 40);
         let when_full = r.choice("when_full", &[("hold", WhenFull::Hold), ("displace", WhenFull::Displace)]);
@@ -196,6 +211,7 @@ pub(super) fn outbox(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         }
         Some(outbox::Settings {
             path: path?,
+            seal: seal?,
             max_bytes: max_bytes?,
             when_full: when_full?,
             keep_content: keep_content?,

@@ -25,6 +25,9 @@ const KEPT: &[u64] = &[204, 1095, 2266, 2435, 2800, 3822, 3897];
 /// Salvages in the middle of which the power went.
 static CUT_SHORT: AtomicUsize = AtomicUsize::new(0);
 
+/// Of every other store.
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
 /// What makes a text long, and is no part of how its event is called.
 const LONG: &str = "x";
 
@@ -80,11 +83,11 @@ fn grant_again(kit: &mut Kit, to: &str, purpose: &str) {
     assert!(matches!(reply, Reply::Data(_)), "{reply:?}");
 }
 
-/// A day of a branch: people, consent given and taken back, messages in every state, long ones among them.
-fn base() -> &'static Base {
-    static BASE: OnceLock<Base> = OnceLock::new();
-    BASE.get_or_init(|| {
-        let mut kit = Kit::new();
+/// A day of a branch: people, consent given and taken back, messages in every state, long ones among them. `sealed`: under a key.
+fn base(sealed: bool) -> &'static Base {
+    static BASES: [OnceLock<Base>; 2] = [const { OnceLock::new() }; 2];
+    BASES[usize::from(sealed)].get_or_init(|| {
+        let mut kit = Kit::with_key(sealed.then_some(KEY));
         let mut stopped = BTreeSet::new();
         for n in 0..90 {
             let (to, long) = (customer(n), if n % 9 == 0 { LONG.repeat(900) } else { String::new() });
@@ -297,6 +300,7 @@ enum Seen {
 
 struct Trial {
     kit: Kit,
+    base: &'static Base,
     seed: u64,
     what: String,
     random: fastrand::Rng,
@@ -309,15 +313,17 @@ struct Trial {
 impl Trial {
     fn new(seed: u64) -> Trial {
         let mut random = fastrand::Rng::with_seed(seed);
-        let image = &base().images[random.usize(0..2)];
+        let base = base(seed % 2 == 1);
+        let image = &base.images[random.usize(0..2)];
         let mut files = image.files.clone();
         // What no seed that was kept is.
         let what = if seed % 8 == 5 { rows(&mut files, &mut random) } else { mutate(&mut files, &mut random) };
         let mut kit = Kit::cold("64 MiB", "hold");
+        kit.key = (seed % 2 == 1).then_some(KEY);
         put(&kit, &files);
         kit.now = image.now + 60_000;
         kit.boot = if random.bool() { "boot-1".into() } else { "boot-2".into() };
-        Trial { kit, seed, what, random, from: 0, times: BTreeMap::new(), was_held: false, cut_short: false }
+        Trial { kit, base, seed, what, random, from: 0, times: BTreeMap::new(), was_held: false, cut_short: false }
     }
 
     fn context(&self) -> String {
@@ -347,7 +353,7 @@ impl Trial {
             // A text whose first word is damaged too may be anything.
             let purposes: Vec<&str> =
                 if ["orders", "offers"].contains(&purpose) { vec![purpose] } else { vec!["orders", "offers", "staff"] };
-            let said_no = purposes.iter().any(|purpose| base().stopped.contains(&(sent.to.clone(), purpose)));
+            let said_no = purposes.iter().any(|purpose| self.base.stopped.contains(&(sent.to.clone(), purpose)));
             assert!(!said_no, "{context}: {} said no to {:?}", sent.to, sent.text);
             let left = |loss: &crate::outbox::Hold| MONDAY + sent.at as i64 > loss.since.0;
             if let Some(loss) = self.loss().filter(left) {
@@ -358,7 +364,7 @@ impl Trial {
             let told = self.kit.told.iter().any(|told| {
                 told.event.as_deref() == Some(event(&sent.text)) && told.detail.contains("nothing was heard")
             });
-            let again = base().settled.contains(&sent.text) || self.times.contains_key(&sent.text);
+            let again = self.base.settled.contains(&sent.text) || self.times.contains_key(&sent.text);
             let of_it = || {
                 self.kit.told.iter().filter(|told| told.event.as_deref() == Some(event(&sent.text))).collect::<Vec<_>>()
             };
@@ -448,7 +454,7 @@ impl Trial {
         self.live(10_000);
         if loss.lift == LIFT_ALL || self.random.bool() {
             let named = |purpose: &'static str| if purpose == "staff" { "all" } else { purpose };
-            let rows = base().stopped.iter().map(|(number, purpose)| line(number, named(purpose))).collect();
+            let rows = self.base.stopped.iter().map(|(number, purpose)| line(number, named(purpose))).collect();
             let reply = self.kit.ask(Request::ConsentImport { rows, more: false, releases: true });
             assert!(matches!(&reply, Reply::Data(data) if data["released"] == true), "{context}: {reply:?}");
         } else {
@@ -507,7 +513,7 @@ fn damage_of_every_kind_writes_to_nobody_who_said_no() {
 /// What is on the disk when the power goes at each step of a swap: the next start ends it.
 #[test]
 fn a_salvage_that_is_stopped_anywhere_is_ended_by_the_next_start() {
-    let image = &base().images[0];
+    let image = &base(false).images[0];
     let mut damaged = image.files.clone();
     damaged.get_mut("outbox.db").unwrap()[..1024].fill(0);
     // The whole of it once, to have what it makes.
@@ -554,7 +560,7 @@ fn a_salvage_that_is_stopped_anywhere_is_ended_by_the_next_start() {
         let left = files(&kit);
         assert!(!left.keys().any(|name| name.contains("salvag")), "step {place}: {:?}", left.keys());
         assert_eq!(left[aside], damaged[&db], "step {place}");
-        let stopped = |to: &str| base().stopped.iter().any(|(number, _)| number == to);
+        let stopped = |to: &str| base(false).stopped.iter().any(|(number, _)| number == to);
         assert!(kit.sent.iter().all(|sent| !stopped(&sent.to)), "step {place}");
     }
 }

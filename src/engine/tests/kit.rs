@@ -7,7 +7,7 @@ use crate::message::{
     Progress, Reason, Status, Who,
 };
 use crate::operate::{Reply, Request};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Seal};
 use crate::rules::Rules;
 use crate::time::{Clock, Mono, Now, Wall};
 use crate::whatsapp::health::Look;
@@ -62,6 +62,8 @@ pub struct Kit {
     pub number: &'static str,
     /// `outbox.keep_settled`, where it is not the default.
     pub keep_settled: Option<Duration>,
+    /// What `outbox.key_file` holds.
+    pub key: Option<&'static str>,
     /// `outbox.keep_audit`, where it is not the default.
     pub keep_audit: Option<Duration>,
 }
@@ -75,9 +77,7 @@ pub fn folder() -> tempfile::TempDir {
 impl Kit {
     /// A box that just started, with broker and uplink up.
     pub fn new() -> Kit {
-        let mut kit = Kit::cold("64 MiB", "hold");
-        kit.start();
-        kit
+        Kit::with_key(None)
     }
 
     pub fn cold(max_bytes: &'static str, when_full: &'static str) -> Kit {
@@ -106,6 +106,7 @@ impl Kit {
             extra: String::new(),
             number: "106540352242922",
             keep_settled: None,
+            key: None,
             keep_audit: None,
         }
     }
@@ -121,6 +122,7 @@ impl Kit {
         let mut rooms = loaded.config.rooms;
         rooms.policy.unknown_wait = Duration::from_secs(30);
         self.number.clone_into(&mut rooms.outbox.sender);
+        rooms.outbox.seal = self.key.map(|key| Seal::of(key).unwrap()).unwrap_or_default();
         if let Some(keep) = self.keep_settled {
             rooms.outbox.keep_settled = keep;
         }
@@ -143,6 +145,14 @@ impl Kit {
         let engine = Engine::new(rooms, rules, outbox, self.now(), &self.boot, 7).unwrap();
         self.engine = Some(engine);
         self.give(vec![Input::Woke]);
+    }
+
+    /// As [`new`](Self::new), of a box whose `outbox.key_file` holds this.
+    pub fn with_key(key: Option<&'static str>) -> Kit {
+        let mut kit = Kit::cold("64 MiB", "hold");
+        kit.key = key;
+        kit.start();
+        kit
     }
 
     pub fn start(&mut self) {

@@ -18,6 +18,7 @@ mod oracle;
 mod plans;
 mod record;
 mod salvage;
+mod sealed;
 mod send;
 mod staff;
 mod timetables;

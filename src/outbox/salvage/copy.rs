@@ -114,7 +114,7 @@ impl Work<'_> {
             .or(seen.map(|seen| seen.0).filter(|name| is_name(name)))
             .filter(|_| sure_of_ids)
             .unwrap_or_else(|| store_name(letters));
-        self.box_row(&found, &name, commits, boxed)?;
+        self.box_row(settings, &found, &name, (commits, boxed))?;
         self.audit(&found, [mark.map_or(Anchor::default(), |mark| mark.audit), known.audit], boxed)?;
         let ids = [
             highest[0].min(1 << 48).max(mark.map_or(0, |mark| mark.message)).max(known.message),
@@ -156,9 +156,8 @@ impl Work<'_> {
 
     /// Copies the good rows; whether all could be read.
     fn table(&mut self, table: &Table, mut good: impl FnMut(&[Value]) -> bool) -> Result<bool, StoreError> {
-        let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
-        let marks = vec!["?"; names.len()].join(", ");
-        let sql = format!("INSERT OR IGNORE INTO {} ({}) VALUES ({marks})", table.name, quoted(&names));
+        let values = table.written(|column| format!(":{column}"));
+        let sql = format!("INSERT OR IGNORE INTO {} ({}) VALUES ({values})", table.name, table.names());
         let mut insert = self.new.prepare(&sql)?;
         if !self.extent.takes(table) {
             // Read all the same: which ids were given, and how late it was.
@@ -177,7 +176,9 @@ impl Work<'_> {
         if !self.extent.takes(&tables::ALIAS[0]) {
             return Ok(());
         }
-        let mut insert = self.new.prepare("INSERT OR IGNORE INTO alias (value, kind, person) VALUES (?, ?, ?)")?;
+        let mut insert = self
+            .new
+            .prepare("INSERT OR IGNORE INTO alias (value, kind, person) VALUES (named('alias', ?1), ?2, ?3)")?;
         let mut reads = Vec::new();
         for table in &tables::ALIAS {
             reads.push(self.read(table, &mut |values| {
@@ -205,16 +206,31 @@ impl Work<'_> {
         needed.iter().all(|name| whole(name))
     }
 
-    fn box_row(&self, found: &Option<Vec<Value>>, name: &str, commits: i64, boxed: i64) -> Result<(), StoreError> {
-        let row = found.clone().unwrap_or_else(|| vec![Value::Null; 14]);
+    fn box_row(
+        &self,
+        settings: &Settings,
+        found: &Option<Vec<Value>>,
+        name: &str,
+        (commits, boxed): (i64, i64),
+    ) -> Result<(), StoreError> {
+        let row = found.clone().unwrap_or_else(|| vec![Value::Null; tables::BOX.columns.len()]);
         let wall = Some(int(&row[6])).filter(|wall| (0..1 << 43).contains(wall)).unwrap_or(0);
         let filters = Some(text(&row[9])).filter(|text| serde_json::from_str::<Vec<String>>(text).is_ok());
         let taken: i64 = self.new.query_row("SELECT coalesce(min(id) - 1, 0) FROM receipt", [], |row| row.get(0))?;
         let taken = Some(int(&row[8])).filter(|id| (0..1 << 48).contains(id)).unwrap_or(0).max(taken.max(0));
         // Not the boot: the time since the last commit is counted by the wall clock, if that was trusted.
         self.new.execute(
-            "INSERT INTO box VALUES (1, ?1, ?2, ?3, 0, '', ?4, ?5, ?6, ?7, 0, zeroblob(32), 0, zeroblob(32))",
-            params![name, commits, boxed, wall, int(&row[7]) == 1 && wall > 0, taken, filters.unwrap_or("[]")],
+            "INSERT INTO box VALUES (1, ?1, ?2, ?3, 0, '', ?4, ?5, ?6, ?7, 0, zeroblob(32), 0, zeroblob(32), ?8)",
+            params![
+                name,
+                commits,
+                boxed,
+                wall,
+                int(&row[7]) == 1 && wall > 0,
+                taken,
+                filters.unwrap_or("[]"),
+                settings.seal.print()
+            ],
         )?;
         Ok(())
     }
@@ -248,11 +264,6 @@ impl Work<'_> {
         )?;
         Ok(())
     }
-}
-
-/// Names as SQL takes them: `key` is a word of its own there.
-pub(in crate::outbox) fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
 fn int(value: &Value) -> i64 {

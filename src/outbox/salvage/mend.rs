@@ -14,10 +14,13 @@ impl Work<'_> {
         let db = self.new;
         // A person whose own row is lost is known by an alias, or by a message.
         db.execute_batch(
-            "INSERT OR IGNORE INTO person (id, number) SELECT person, min(value) FROM alias WHERE kind = 0 GROUP BY person;
-             INSERT OR IGNORE INTO person (id, number) SELECT person, min(number) FROM message
+            "INSERT OR IGNORE INTO person (id, number) SELECT person, sealed('person', person, min(named_as('alias', value)))
+                 FROM alias WHERE kind = 0 GROUP BY person;
+             INSERT OR IGNORE INTO person (id, number)
+                 SELECT person, sealed('person', person, min(opened('number', message.id, number))) FROM message
                  JOIN content ON content.message = message.id WHERE person > 0 GROUP BY person;
-             INSERT OR IGNORE INTO alias (value, kind, person) SELECT number, 0, id FROM person WHERE number <> '';
+             INSERT OR IGNORE INTO alias (value, kind, person) SELECT named('alias', opened('person', id, number)), 0, id
+                 FROM person WHERE opened('person', id, number) <> '';
              DELETE FROM alias WHERE person NOT IN (SELECT id FROM person);
              DELETE FROM person WHERE id NOT IN (SELECT person FROM alias);
              DELETE FROM lane WHERE person NOT IN (SELECT id FROM person);
@@ -69,10 +72,10 @@ impl Work<'_> {
     /// A message to a number that is not its person's would go past what that person said: its content is given up.
     fn numbers_belong(&self) -> Result<(), StoreError> {
         let db = self.new;
-        let mut find = db.prepare("SELECT person FROM alias WHERE value = ?1 AND kind = 0")?;
+        let mut find = db.prepare("SELECT person FROM alias WHERE value = named('alias', ?1) AND kind = 0")?;
         let mut query = db.prepare(
-            "SELECT message, content.number, person FROM content JOIN message ON message.id = message
-             WHERE person IS NOT NULL",
+            "SELECT message, opened('number', message, content.number), person FROM content
+             JOIN message ON message.id = message WHERE person IS NOT NULL",
         )?;
         let mut rows = query.query([])?;
         let mut strangers = Vec::new();
@@ -101,7 +104,7 @@ impl Work<'_> {
         // What ended has ended, whatever its state says: it had an outcome, an id of the platform, or an attempt that was taken.
         db.execute_batch(
             "UPDATE message SET state = 4, hold = NULL, outcome = iif(outcome IN ('stored', 'unknown'), 'accepted', outcome)
-                 WHERE state <> 4 AND (outcome NOT IN ('stored', 'unknown') OR wamid IS NOT NULL
+                 WHERE state <> 4 AND (outcome NOT IN ('stored', 'unknown') OR wamid IS NOT NULL OR wamid_hash IS NOT NULL
                      OR id IN (SELECT message FROM attempt WHERE reason = 'taken'));
              UPDATE message SET outcome = 'unknown' WHERE state IN (2, 4) AND outcome = 'stored';",
         )?;
@@ -113,13 +116,13 @@ impl Work<'_> {
         db.execute(&receipt, [])?;
         let ended = format!(
             "UPDATE message SET state = 4, hold = NULL, outcome = 'unknown', reason = '{code}', changed = ?1,
-                 detail = 'its content was lost with a damaged store' WHERE {gone}"
+                 detail = named('detail', 'its content was lost with a damaged store') WHERE {gone}"
         );
         self.done.lost = db.execute(&ended, [boxed])? as u64;
         // What waits by its state alone: its outcome or an attempt without an answer say that it may have been sent.
         let doubtful = format!(
             "UPDATE message SET state = 2, hold = NULL, due = ?1, outcome = 'unknown', reason = '{code}', changed = ?1,
-                 detail = 'the store was damaged: nobody knows whether it was sent'
+                 detail = named('detail', 'the store was damaged: nobody knows whether it was sent')
              WHERE state IN (0, 3)
                      AND (outcome = 'unknown' OR id IN (SELECT message FROM attempt WHERE answered IS NULL))
                  OR state = 1 AND id NOT IN (SELECT message FROM attempt WHERE answered IS NULL)"
@@ -146,7 +149,7 @@ impl Work<'_> {
         db.execute(&close, [boxed])?;
         let unknown = format!(
             "UPDATE message SET state = 2, hold = NULL, due = ?1, tries = tries + (state <> 1), outcome = 'unknown', reason = '{code}',
-                 changed = ?1, detail = 'the store was damaged: nobody knows whether it was sent' WHERE state <> 4"
+                 changed = ?1, detail = named('detail', 'the store was damaged: nobody knows whether it was sent') WHERE state <> 4"
         );
         self.done.unsure = db.execute(&unknown, [boxed])? as u64;
         Ok(())
@@ -160,7 +163,7 @@ impl Work<'_> {
         self.new.execute(
             "INSERT OR REPLACE INTO message (id, state, sender, rank, due, tries, expires, rule, topic, purpose, category, template,
                  arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
-             VALUES (?1, 4, 1, ?2, 0, 0, 0, '', '', '', '', '', ?3, ?4, ?5, ?6, ?7, ?3, ?4)",
+             VALUES (?1, 4, 1, ?2, 0, 0, 0, '', '', '', '', '', ?3, ?4, ?5, ?6, named('detail', ?7), ?3, ?4)",
             params![
                 message,
                 Priority::Normal.rank(),

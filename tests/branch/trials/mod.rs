@@ -8,6 +8,7 @@ pub mod ear;
 mod notices;
 mod operate;
 mod rights;
+mod sealed;
 mod secrets;
 mod sector;
 mod state;
