@@ -54,6 +54,8 @@ const STEPS: &[Step] = &[
         "SELECT value, length(named_as('alias', value)) > 0 AND EXISTS (SELECT 1 FROM person WHERE id = a.person)
              AND EXISTS (SELECT 1 FROM alias AS i INDEXED BY alias_person
                          WHERE i.person = a.person AND i.value = a.value AND i.kind = a.kind)
+             AND (kind <> 2 OR EXISTS (SELECT 1 FROM alias AS i INDEXED BY alias_spent
+                         WHERE i.kind = 2 AND i.person = a.person AND i.value = a.value))
          FROM alias AS a NOT INDEXED WHERE value > ?1 AND ?3 >= 0 ORDER BY value LIMIT ?2" },
     Step { name: "ledger", text: false, sql:
         "SELECT id, sender = 1 AND action IN ('grant', 'revoke') AND boxed BETWEEN 0 AND ?3
@@ -268,7 +270,7 @@ mod tests {
         INSERT INTO audit VALUES (1, 1, 0, zeroblob(32), x'01');
         INSERT INTO sender (id, phone_number_id) VALUES (1, '106540352242922');
         INSERT INTO person VALUES (1, '5521987650001');
-        INSERT INTO alias VALUES ('5521987650001', 0, 1);
+        INSERT INTO alias VALUES ('5521987650001', 0, 1), ('00ff', 2, 1);
         INSERT INTO lane (sender, person, rank, due, reached) VALUES (1, 1, 2, 0, 0);
         INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'configuration', '', NULL, NULL, 0, NULL);
         INSERT INTO repeat VALUES (1, 1, x'01');
@@ -303,6 +305,7 @@ mod tests {
         assert_eq!(wrong("", ""), [""; 0], "nothing is wrong with these");
         for (index, table) in [
             ("alias_person", "alias"),
+            ("alias_spent", "alias"),
             ("lane_due", "lane"),
             ("lane_reached", "lane"),
             ("ledger_person", "ledger"),

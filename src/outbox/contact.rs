@@ -8,7 +8,7 @@ use super::schema::state;
 use super::stops::Kind;
 use super::{Outbox, StoreError, salvage};
 use crate::message::{Content, MessageId, Number, PersonId, hex};
-use crate::time::Wall;
+use crate::time::{BoxTime, Wall};
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, ToSql, params};
 use serde_json::{Map, Value, json};
@@ -155,9 +155,11 @@ impl Outbox {
 
     /// Removes a person, all of whose messages have ended: how many messages and lines of the ledger there were.
     ///
+    /// What was sent in the last 24 hours stays counted (`keep_spent`).
     /// Of a message stays that there was one: rule, times, outcome, reason, attempts, and its receipt until the broker has it.
     /// Nothing of that says whose it was. Rows are not deleted, so that no id is given twice; they go when their time has come.
-    pub fn erase(&mut self, person: PersonId) -> Result<(u64, u64), StoreError> {
+    pub fn erase(&mut self, person: PersonId, now: BoxTime) -> Result<(u64, u64), StoreError> {
+        self.keep_spent(person, now)?;
         let db = self.write()?;
         let id = person.0;
         let ledger: i64 = db.query_row("SELECT count(*) FROM ledger WHERE person = ?1", [id], |row| row.get(0))?;

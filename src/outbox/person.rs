@@ -2,14 +2,17 @@
 //!
 //! Floor: rooms. Brazil's ninth digit and Mexico's 1 are matched before anything is learned (`Number::forms`).
 
-use super::{Outbox, StoreError};
-use crate::message::{ALL, Act, Acted, Number, PersonId, STOP_WORD, Source};
+use super::stops::Print;
+use super::{Outbox, StoreError, retain, stopped};
+use crate::message::{ALL, Act, Acted, Number, PersonId, STOP_WORD, Source, hex};
+use crate::time::{BoxTime, millis};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const DIGITS: i64 = 0;
 const USER: i64 = 1;
+const ERASED: i64 = 2;
 
 /// A row of its own, whose id is part of what its number is sealed with.
 const NEW_PERSON: &str = "INSERT INTO person (id, number) SELECT id, sealed('person', id, ?1)
@@ -33,11 +36,75 @@ impl Outbox {
             return Ok(known);
         }
         let digits = number.digits().to_owned();
-        let db = self.write()?;
-        db.prepare_cached(NEW_PERSON)?.execute([&digits])?;
-        let person = PersonId(db.last_insert_rowid());
+        let person = match self.find_erased(number)? {
+            Some(erased) => {
+                let db = self.write()?;
+                db.execute(
+                    "UPDATE person SET number = sealed('person', id, ?2) WHERE id = ?1",
+                    params![erased.0, digits],
+                )?;
+                db.execute("DELETE FROM alias WHERE person = ?1 AND kind = ?2", [erased.0, ERASED])?;
+                erased
+            }
+            None => self.new_person(&digits)?,
+        };
         self.add_alias(&digits, DIGITS, person)?;
         Ok(person)
+    }
+
+    fn new_person(&mut self, digits: &str) -> Result<PersonId, StoreError> {
+        let db = self.write()?;
+        db.prepare_cached(NEW_PERSON)?.execute([digits])?;
+        Ok(PersonId(db.last_insert_rowid()))
+    }
+
+    /// By whose limits a message to a number would go: the person, or what is still counted of one who was erased.
+    pub fn find_account(&self, number: &Number) -> Result<Option<PersonId>, StoreError> {
+        Ok(self.find_person(number)?.or(self.find_erased(number)?))
+    }
+
+    fn find_erased(&self, number: &Number) -> Result<Option<PersonId>, StoreError> {
+        for form in number.forms() {
+            let found = self.alias(&self.spent_print(form.digits()), ERASED)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn spent_print(&self, digits: &str) -> String {
+        hex(&self.stops.print(Print::Spent, &[digits.as_bytes()]))
+    }
+
+    /// What was sent to somebody in the last 24 hours, who is erased now, goes on counting: for the day's people, and should the
+    /// number come back, for pair and caps. It hangs on a nameless row, found by a hash of the number.
+    pub(super) fn keep_spent(&mut self, person: PersonId, now: BoxTime) -> Result<(), StoreError> {
+        let lane = self.lane(person)?;
+        let last = lane.reached.unwrap_or(BoxTime(0)).max(lane.pair.last);
+        if last == BoxTime(0) || last <= BoxTime(now.0 - millis(retain::SPENT)) {
+            return Ok(());
+        }
+        let prints: Vec<String> =
+            stopped::digits_and_forms(&self.db, person.0)?.iter().map(|digits| self.spent_print(digits)).collect();
+        let mut known = None;
+        for print in &prints {
+            known = known.or(self.alias(print, ERASED)?);
+        }
+        let nameless = match known {
+            Some(known) => known,
+            None => self.new_person("")?,
+        };
+        for print in &prints {
+            self.add_alias(print, ERASED, nameless)?;
+        }
+        // Of the person: windows, wishes, whom the platform protects.
+        self.db.execute(
+            "UPDATE lane SET due = NULL, rank = 0, rule = '', window_wall = NULL, undeliverable = NULL, not_before = NULL,
+                 marketing_stopped = 0, wish_wall = NULL WHERE person = ?1",
+            [person.0],
+        )?;
+        self.unite_lanes(nameless, person)
     }
 
     /// The person whom the platform knows by this user id, if there is one.
@@ -47,9 +114,7 @@ impl Outbox {
 
     /// Somebody of whom nothing but the user id is known: a wish counts as soon as the number is learned.
     pub fn person_of_user(&mut self, user: &str) -> Result<PersonId, StoreError> {
-        let db = self.write()?;
-        db.prepare_cached(NEW_PERSON)?.execute([""])?;
-        let person = PersonId(db.last_insert_rowid());
+        let person = self.new_person("")?;
         self.add_alias(user, USER, person)?;
         Ok(person)
     }
@@ -174,10 +239,37 @@ impl Outbox {
         for table in ["message", "ledger", "alias", "receipt"] {
             db.execute(&format!("UPDATE {table} SET person = ?1 WHERE person = ?2"), params![into.0, from.0])?;
         }
+        for (purpose, seq) in &revoked {
+            db.execute(
+                "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
+                 SELECT sender, ?1, iif(purpose = ?5 AND source = ?4, purpose, ?2), action, source, wording, event, at_wall, boxed, NULL
+                 FROM ledger WHERE id = ?3",
+                params![into.0, purpose, seq, STOP_WORD, ALL],
+            )?;
+        }
+        // One of them may be known by a user id alone.
+        db.execute(
+            "UPDATE person SET number = sealed('person', id, (SELECT opened('person', id, number) FROM person WHERE id = ?2))
+             WHERE id = ?1 AND opened('person', id, number) = ''",
+            params![into.0, from.0],
+        )?;
+        db.execute("DELETE FROM person WHERE id = ?1", [from.0])?;
+        self.unite_lanes(into, from)?;
+        self.turns.forget();
+        for (purpose, _) in revoked {
+            self.acted(Acted { person: Some(into), ..Acted::new(Act::Revoked, &purpose) });
+        }
+        Ok(into)
+    }
+
+    /// Of each limit and hold the stricter.
+    fn unite_lanes(&mut self, into: PersonId, from: PersonId) -> Result<(), StoreError> {
+        let db = self.write()?;
         db.execute(
             "INSERT INTO lane (sender, person) SELECT sender, ?1 FROM lane WHERE person = ?2 ON CONFLICT DO NOTHING",
             params![into.0, from.0],
         )?;
+        let db = &self.db;
         let recent = |person: PersonId| -> Result<Vec<u8>, StoreError> {
             let kept = db.query_row(
                 "SELECT recent FROM lane WHERE sender = ?1 AND person = ?2",
@@ -201,30 +293,12 @@ impl Outbox {
                  undeliverable = max(coalesce(lane.undeliverable, other.undeliverable), coalesce(other.undeliverable, lane.undeliverable)),
                  not_before = max(coalesce(lane.not_before, other.not_before), coalesce(other.not_before, lane.not_before)),
                  marketing_stopped = max(lane.marketing_stopped, other.marketing_stopped),
-                 wish_wall = max(coalesce(lane.wish_wall, other.wish_wall), coalesce(other.wish_wall, lane.wish_wall))
+                 wish_wall = max(coalesce(lane.wish_wall, other.wish_wall), coalesce(other.wish_wall, lane.wish_wall)),
+                 seen = max(lane.seen, other.seen)
              FROM lane AS other WHERE lane.person = ?1 AND other.person = ?2 AND other.sender = lane.sender",
             params![into.0, from.0],
         )?;
-        for (purpose, seq) in &revoked {
-            db.execute(
-                "INSERT INTO ledger (sender, person, purpose, action, source, wording, event, at_wall, boxed, expires_wall)
-                 SELECT sender, ?1, iif(purpose = ?5 AND source = ?4, purpose, ?2), action, source, wording, event, at_wall, boxed, NULL
-                 FROM ledger WHERE id = ?3",
-                params![into.0, purpose, seq, STOP_WORD, ALL],
-            )?;
-        }
-        // One of them may be known by a user id alone.
-        db.execute(
-            "UPDATE person SET number = sealed('person', id, (SELECT opened('person', id, number) FROM person WHERE id = ?2))
-             WHERE id = ?1 AND opened('person', id, number) = ''",
-            params![into.0, from.0],
-        )?;
         db.execute("DELETE FROM lane WHERE person = ?1", [from.0])?;
-        db.execute("DELETE FROM person WHERE id = ?1", [from.0])?;
-        self.turns.forget();
-        for (purpose, _) in revoked {
-            self.acted(Acted { person: Some(into), ..Acted::new(Act::Revoked, &purpose) });
-        }
-        Ok(into)
+        Ok(())
     }
 }

@@ -13,11 +13,15 @@ use std::time::Duration;
 const SLICE: i64 = 256;
 /// The platform sends what it got no 200 for again for 7 days (facts 4.1); a day more for its clocks.
 const HEARD: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+/// What was sent to somebody who was erased is counted as long as the day's people are.
+pub(super) const SPENT: Duration = Duration::from_secs(24 * 60 * 60);
 const OLD_CONTENTS: &str = "SELECT content.message, state, changed, arrived FROM content
      CROSS JOIN message ON message.id = content.message ORDER BY content.message";
 /// The platform's id holds the digits of the number (facts 1.5): it goes with the content.
 const FORGET_CONTENT: [&str; 2] =
     ["DELETE FROM content WHERE message = ?1", "UPDATE message SET wamid = NULL WHERE id = ?1 AND wamid IS NOT NULL"];
+const PERSON: [&str; 3] =
+    ["DELETE FROM alias WHERE person = ?1", "DELETE FROM lane WHERE person = ?1", "DELETE FROM person WHERE id = ?1"];
 /// The newest stays, so that no id is given twice.
 const OLD_MESSAGES: &str =
     "SELECT id, state, changed, arrived FROM message WHERE id < (SELECT max(id) FROM message) ORDER BY id";
@@ -33,6 +37,7 @@ impl Outbox {
         let more = self.forget_messages(settled, SLICE)? == SLICE || more;
         self.forget_heard(now, settled)?;
         self.forget_people(settled, now)?;
+        self.forget_spent(now)?;
         self.forget_aside(now)?;
         let more = self.forget_audit(now)? || more;
         if !more {
@@ -61,15 +66,21 @@ impl Outbox {
         drop(query);
         self.people_looked_at = if looked.len() as i64 == SLICE { looked.last().map_or(0, |last| last.0) } else { 0 };
         let gone: Vec<i64> = looked.into_iter().filter(|(_, gone)| *gone).map(|(person, _)| person).collect();
-        self.delete(
-            &gone,
-            &[
-                "DELETE FROM alias WHERE person = ?1",
-                "DELETE FROM lane WHERE person = ?1",
-                "DELETE FROM person WHERE id = ?1",
-            ],
+        self.delete(&gone, &PERSON).map(drop)
+    }
+
+    /// Of who was erased the last trace goes when nothing of the last 24 hours counts any more.
+    fn forget_spent(&mut self, now: BoxTime) -> Result<(), StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT DISTINCT alias.person FROM alias INDEXED BY alias_spent
+                 LEFT JOIN lane ON lane.sender = ?1 AND lane.person = alias.person
+             WHERE kind = 2 AND max(coalesce(reached, 0), coalesce(pair_last, 0)) <= ?2 LIMIT ?3",
         )?;
-        Ok(())
+        let gone: Vec<i64> = query
+            .query_map(params![self.sender.0, now.0 - millis(SPENT), SLICE], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        drop(query);
+        self.delete(&gone, &PERSON).map(drop)
     }
 
     /// What people wrote: known for as long as the platform may send it again; kept for the broker as long as receipts are.

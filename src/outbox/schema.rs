@@ -46,10 +46,12 @@ CREATE TABLE sender (
     rate INTEGER, rate_since INTEGER    -- messages a second that the platform's last refusal left, and when it was
 );
 CREATE TABLE person (id INTEGER PRIMARY KEY, number TEXT NOT NULL);
-CREATE TABLE alias (                    -- every name a person is known by; kind 0: digits, 1: the platform's user id
+CREATE TABLE alias (                    -- every name a person is known by; kind 0: digits, 1: the platform's user id, 2: somebody
+                                        -- who was erased, a hash of the digits for as long as what was sent is counted
     value TEXT NOT NULL, kind INTEGER NOT NULL, person INTEGER NOT NULL, PRIMARY KEY (value, kind)
 ) WITHOUT ROWID;
 CREATE INDEX alias_person ON alias (person);
+CREATE INDEX alias_spent ON alias (person) WHERE kind = 2;
 CREATE TABLE lane (                     -- what hangs on one (sender, person)
     sender INTEGER NOT NULL, person INTEGER NOT NULL,
     rank INTEGER NOT NULL DEFAULT 0,    -- priority of the message whose turn is next

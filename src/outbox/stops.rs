@@ -39,6 +39,14 @@ pub(super) enum Kind {
     Marketing = 4,
 }
 
+/// What else is kept as a hash by the list's key: never equal to an entry, whose first byte is its [`Kind`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Print {
+    /// The number of somebody who was erased, for as long as what was sent to it is counted.
+    Spent = 16,
+}
+
 /// The kind, and 15 bytes of the hash: 16 bytes for each number and purpose, so 100,000 of them are 1.6 MB of memory and file.
 type Entry = [u8; 16];
 
@@ -140,6 +148,16 @@ impl Stops {
             let entry = self.entry(kind, digits, purpose);
             self.pending.insert(entry, there);
         }
+    }
+
+    /// Something that shall be recognised, and guessed by nobody who has the store alone.
+    pub fn print(&self, what: Print, parts: &[&[u8]]) -> [u8; 16] {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(&[what as u8]);
+        parts.iter().for_each(|part| context.update(part));
+        let mut print = [0; 16];
+        print.copy_from_slice(&context.sign().as_ref()[..16]);
+        print
     }
 
     fn entry(&self, kind: Kind, digits: &str, purpose: &str) -> Entry {

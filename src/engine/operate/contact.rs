@@ -6,14 +6,10 @@
 use super::Answered;
 use crate::audit::{Key, Verifier};
 use crate::engine::Engine;
-use crate::engine::hold::BY_TIME;
-use crate::engine::loss::LIMITS;
 use crate::message::{Act, Acted, MessageId, Number, Outcome, PersonId, Reason, hex};
 use crate::operate::{AuditPage, AuditPiece, CONTACT_PARTS, ContactPage, Erased, ErasureReport, Reply};
-use crate::outbox::{Hold, Settling, Spent, StoreError};
-use crate::pace;
+use crate::outbox::{Settling, Spent, StoreError};
 use crate::status::show;
-use crate::time::BoxTime;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -135,14 +131,13 @@ impl Engine {
         for person in people {
             purposes.extend(self.outbox.consent_of(person)?.into_iter().map(|row| row.entry.purpose));
             self.settle_all(person, &mut erased)?;
-            self.spend_what_is_owed(person)?;
             self.soft.releasing.retain(|key| key != &format!("person:{person}"));
             self.soft.holds.retain(|hold| hold.key != format!("person:{person}"));
             // From here on nobody knows whose rows these are.
             self.record()?;
             let shown = self.outbox.shown_of(person)?;
             self.status.forget(&shown);
-            let (messages, ledger) = self.outbox.erase(person)?;
+            let (messages, ledger) = self.outbox.erase(person, self.moment.boxed)?;
             erased.messages += messages;
             erased.ledger += ledger;
         }
@@ -177,27 +172,6 @@ impl Engine {
             self.tell(&found, outcome, Reason::Erased, "", false);
         }
         Ok(())
-    }
-
-    /// The account of the pair limit goes with the person. Should the same number come back at once, nothing may leave before what
-    /// the platform has counted is repaid: a few seconds for everybody, for whose number it is may not be kept.
-    fn spend_what_is_owed(&mut self, person: PersonId) -> Result<(), StoreError> {
-        let pair = self.outbox.lane(person)?.pair;
-        let whole = pace::pair_ready(&self.pace, &pair, BoxTime(i64::MAX), self.moment.boxed);
-        let known = self.soft.hold(LIMITS, self.moment.boxed).and_then(|hold| hold.until);
-        if whole <= self.moment.boxed || known.is_some_and(|known| known >= whole) {
-            return Ok(());
-        }
-        self.put_hold(Hold {
-            key: LIMITS.to_owned(),
-            reason: Reason::PairLimit,
-            since: self.moment.wall.reading(),
-            until: Some(whole),
-            strikes: 0,
-            lift: BY_TIME.to_owned(),
-            note: "a person was erased: what was sent last is counted for everybody".to_owned(),
-            loud: false,
-        })
     }
 }
 

@@ -66,7 +66,7 @@ impl Engine {
         now: Moment,
     ) -> Result<DraftExplained, StoreError> {
         let (terms, content) = (draft.terms(), draft.content());
-        let person = self.outbox.find_person(draft.to())?;
+        let person = self.outbox.find_account(draft.to())?;
         let mut standing = self.standing_of(draft.to(), &terms.purpose)?;
         let brought = if terms.stated {
             policy::stated(&self.policy, &standing, &terms.purpose, now)

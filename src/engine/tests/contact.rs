@@ -301,12 +301,74 @@ fn an_erasure_gives_back_no_limit() {
     let last = kit.now;
     done(erase(&mut kit, &[BIA]));
     let sent = kit.sent.len();
+    kit.order("pos/1/ready", CAIO, "somebody else");
+    assert_eq!(kit.sent.len(), sent + 1, "nobody else waits for it");
+    let sent = sent + 1;
     kit.order("pos/1/ready", BIA, "new");
     kit.run(17_000);
     assert_eq!(kit.sent.len(), sent, "three at once are repaid by 18 s of silence");
     kit.run(2_000);
     assert_eq!(kit.sent.len(), sent + 1);
     assert!(kit.sent[sent].at >= last + 18_000);
+}
+
+/// A row that says no more than that there was somebody.
+fn nameless(kit: &mut Kit) -> i64 {
+    kit.count(
+        "SELECT count(*) FROM person JOIN lane ON lane.person = person.id WHERE opened('person', id, number) = ''",
+    )
+}
+
+#[test]
+fn an_erasure_gives_back_no_place_of_the_day_and_no_cap_until_its_24_hours_are_over() {
+    const HOUR: u64 = 3_600_000;
+    for key in KEYS {
+        let mut kit = Kit::cold("64 MiB", "hold");
+        kit.key = key;
+        kit.extra = "\n[limits]\npair_interval = \"off\"\ndaily_recipients = 2\ndaily_reserve = \"off\"\n\
+                     [limits.caps]\nutility = [\"2 per 1d\"]\n"
+            .into();
+        kit.start();
+        let order = |kit: &mut Kit, to: &str, n: &str| {
+            let sent = kit.sent.len();
+            order_named(kit, "pos/1/ready", to, n);
+            kit.run(1_000);
+            let left = kit.sent.len() > sent;
+            if left {
+                kit.answer_last(accepted(to));
+            }
+            left
+        };
+        assert!(order(&mut kit, BIA, "1") && order(&mut kit, BIA, "2") && order(&mut kit, CAIO, "1"));
+        // At 0 h: erased. At once and at 23 h the day is full, and the person's cap too; across a restart.
+        done(erase(&mut kit, &[BIA]));
+        assert_eq!((nameless(&mut kit), found(&kit, &traces(BIA))), (1, vec![]));
+        assert_eq!(export(&mut kit, BIA, "person")[0]["known"], false);
+        assert!(!order(&mut kit, ANA, "1"), "the day is full");
+        assert!(!order(&mut kit, BIA, "3"), "whoever comes back has no cap of one's own anew");
+        assert_eq!(nameless(&mut kit), 0, "the number is the person's again");
+        done(erase(&mut kit, &[BIA]));
+        kit.restart();
+        kit.run(22 * HOUR);
+        assert!(!order(&mut kit, ANA, "2"), "the day is full");
+        assert_eq!((nameless(&mut kit), found(&kit, &traces(BIA))), (1, vec![]));
+        // At 24 h: free, and the row is gone.
+        kit.run(2 * HOUR);
+        assert!(kit.count("SELECT count(*) FROM alias WHERE kind = 2") == 0 && nameless(&mut kit) == 0);
+        kit.run(600_000);
+        let waited = kit.sent.last().is_some_and(|sent| sent.to == ANA);
+        assert!(waited, "the place is free: {:?}", kit.told);
+        kit.answer_last(taken());
+        done(erase(&mut kit, &[ANA]));
+        kit.run(25 * HOUR);
+        assert_eq!(nameless(&mut kit), 0);
+        // Who was sent nothing lately leaves nothing.
+        done(erase(&mut kit, &[CAIO]));
+        assert_eq!(nameless(&mut kit), 0);
+        kit.crash();
+        let (path, seal) = (kit.folder.path().join("outbox.db"), kit.config().0.outbox.seal);
+        assert_eq!(crate::outbox::offline::check(&path, &seal).unwrap().wrong, [""; 0]);
+    }
 }
 
 #[test]

@@ -317,6 +317,11 @@ impl Kit {
         self.hear(vec![Notice::Status(status)]);
     }
 
+    /// A number that the store tells.
+    pub fn count(&mut self, query: &str) -> i64 {
+        self.engine().outbox.raw().query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
     /// Where a message stands.
     pub fn stands(&mut self, id: i64) -> (Outcome, Reason) {
         let query = "SELECT outcome, reason FROM message WHERE id = ?1";

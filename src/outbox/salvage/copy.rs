@@ -183,7 +183,7 @@ impl Work<'_> {
         for table in &tables::ALIAS {
             reads.push(self.read(table, &mut |values| {
                 let (kind, person) = (int(&values[1]), int(&values[2]));
-                let good = person > 0 && (kind == 1 || kind == 0 && is_number(&values[0]));
+                let good = person > 0 && (kind == 1 || kind == 2 || kind == 0 && is_number(&values[0]));
                 if good {
                     insert.execute(rusqlite::params_from_iter(values))?;
                 }
