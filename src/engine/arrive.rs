@@ -6,7 +6,7 @@ use super::soft::{Held, Owed};
 use super::{Action, Engine, Tally, Told};
 use crate::limits;
 use crate::message::{Arrival, Delivery, Draft, MessageId, Outcome, PersonId, Priority, Reason, Source, Standing};
-use crate::outbox::{Found, Outbox, Settling, StoreError, draft_bytes, row_bytes};
+use crate::outbox::{Found, Settling, StoreError, draft_bytes, row_bytes};
 use crate::policy;
 use crate::rules::{Applied, Effect};
 use crate::time::{BoxTime, millis};
@@ -204,7 +204,9 @@ impl Engine {
         person: Option<PersonId>,
         again: bool,
     ) -> Result<bool, StoreError> {
-        let Some(key) = person.and_then(|person| Outbox::dedupe_key(draft.source(), person)) else { return Ok(false) };
+        let Some(key) = person.and_then(|person| self.outbox.dedupe_key(draft.source(), person)) else {
+            return Ok(false);
+        };
         let since = BoxTime(self.moment.boxed.0 - millis(draft.terms().dedupe_window));
         Ok(self.outbox.seen(&key, since, draft.source().print.filter(|_| again))?.is_some())
     }

@@ -28,10 +28,11 @@ impl Engine {
         if stranger && wish != Some(Wish::Stop) {
             return Ok("nobody");
         }
-        if !self.outbox.first_time(&inbound.wamid, self.moment.boxed)? {
+        if self.outbox.was_heard(&inbound.wamid)? {
             return Ok("repeated");
         }
         let Some(person) = self.person_of(&inbound.who)? else { return Ok("nobody") };
+        self.outbox.heard(&inbound.wamid, person, self.moment.boxed)?;
         // Of words the platform's time tells which came first, whatever this box's clock says.
         let now = self.moment.wall.trusted();
         let at = inbound.at.or(now);

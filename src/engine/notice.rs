@@ -66,7 +66,9 @@ impl Engine {
             Progress::Sent => self.went_on(&found, known, status, Outcome::Accepted)?,
             Progress::Delivered => self.went_on(&found, known, status, Outcome::Delivered)?,
             Progress::Read => self.went_on(&found, known, status, Outcome::Read)?,
-            Progress::Failed { code, said } => known.may_be(&status.wamid) && self.failed(id, *code, said)?,
+            Progress::Failed { code, said } => {
+                self.outbox.may_be(&known, &status.wamid) && self.failed(id, *code, said)?
+            }
         };
         Ok(if changed { "status" } else { "repeated" })
     }

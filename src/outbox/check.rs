@@ -274,7 +274,7 @@ mod tests {
         INSERT INTO lane (sender, person, rank, due, reached) VALUES (1, 1, 2, 0, 0);
         INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'configuration', '', NULL, NULL, 0, NULL);
         INSERT INTO repeat VALUES (1, 1, x'01');
-        INSERT INTO heard VALUES (-5, 0);
+        INSERT INTO heard VALUES (-5, 0, 1);
         INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, wamid_hash, purpose,
                 category, template, arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
             SELECT column1, column2, 1, 1, 2, 0, 0, 9, column3, 'r', 't', x'01', 's', 7, 'orders', '', '', 0, 0, column4, '', '', 0, 0

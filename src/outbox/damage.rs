@@ -8,7 +8,7 @@ use super::open::{self, Evidence, Opened, Trouble, leave_as_it_is};
 use super::salvage::{self, Known};
 use super::seal::{self, Fits};
 use super::stops::{Found, Stops};
-use super::{LIFT_ALL, LOSS, OpenError, Outbox, Settings, StoreError, aside, schema, scrub, stopped};
+use super::{LIFT_ALL, LOSS, OpenError, Outbox, Settings, StoreError, aside, prints, schema, scrub, stopped};
 use crate::message::Reason;
 use crate::time::{BoxTime, millis};
 use rusqlite::{Connection, params};
@@ -155,6 +155,10 @@ impl Outbox {
         if list != Found::Intact {
             let written = |error: std::io::Error| StoreError::of_file(&error);
             self.stops.renew().map_err(written)?;
+            // Before the list is there: a crash in between begins again.
+            let tx = self.db.unchecked_transaction()?;
+            prints::again(&tx, &self.stops)?;
+            tx.commit()?;
             stopped::list_all(&self.db, &mut self.stops, true)?;
             self.stops.absorb();
             // The power went between a salvage and its list.

@@ -2,7 +2,7 @@
 //!
 //! Floor: rooms. Keeps and compares; what a word means is read by `policy`.
 
-use super::{Outbox, StoreError, notice};
+use super::{Outbox, StoreError};
 use crate::message::{Content, PersonId};
 use crate::time::{BoxTime, Wall};
 use rusqlite::{OptionalExtension, params};
@@ -11,19 +11,21 @@ use rusqlite::{OptionalExtension, params};
 const LATELY: i64 = 10_000;
 
 impl Outbox {
-    /// Whether an inbound message is heard for the first time; remembered from now on, as a hash.
-    pub fn first_time(&mut self, wamid: &str, now: BoxTime) -> Result<bool, StoreError> {
-        let print = notice::hash(wamid);
-        let known: bool = self
+    /// Whether this was heard before: the platform sends again what it got no answer for.
+    pub fn was_heard(&self, wamid: &str) -> Result<bool, StoreError> {
+        Ok(self
             .db
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM heard WHERE print = ?1)")?
-            .query_row([print], |row| row.get(0))?;
-        if !known {
-            self.write()?
-                .prepare_cached("INSERT INTO heard (print, boxed) VALUES (?1, ?2)")?
-                .execute(params![print, now.0])?;
-        }
-        Ok(!known)
+            .query_row([self.stops.wamid(wamid)], |row| row.get(0))?)
+    }
+
+    /// What a person wrote is known from now on, as a hash.
+    pub fn heard(&mut self, wamid: &str, person: PersonId, now: BoxTime) -> Result<(), StoreError> {
+        let print = self.stops.wamid(wamid);
+        self.write()?
+            .prepare_cached("INSERT OR IGNORE INTO heard (print, boxed, person) VALUES (?1, ?2, ?3)")?
+            .execute(params![print, now.0, person.0])?;
+        Ok(())
     }
 
     /// Whether a wish about marketing, told to the platform `at`, is newer than what is known; remembered from now on.

@@ -144,20 +144,9 @@ impl Ends {
 }
 
 impl Outbox {
-    /// The key by which a repeat is recognised: rule, event and person. `None` for an event without an id.
-    pub fn dedupe_key(source: &Source, person: PersonId) -> Option<[u8; 16]> {
-        let event = source.event.as_deref()?;
-        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-        for part in [source.rule.as_bytes(), b"\0", event.as_bytes(), b"\0", &person.0.to_le_bytes()] {
-            digest.update(part);
-        }
-        let mut key = [0; 16];
-        key.copy_from_slice(&digest.finish().as_ref()[..16]);
-        Some(key)
-    }
-
     /// The message of the same rule, event and person within the window, or that the same delivery made (`again`), if there is one.
     pub fn seen(&self, key: &[u8; 16], since: BoxTime, again: Option<u32>) -> Result<Option<MessageId>, StoreError> {
+        let again = again.map(|print| self.stops.delivery(print));
         Ok(self
             .db
             .prepare_cached("SELECT id FROM message WHERE dedupe = ?1 AND (arrived >= ?2 OR print = ?3) LIMIT 1")?
@@ -255,7 +244,8 @@ impl Outbox {
             Content::Template(template) => template.name.as_str(),
             Content::Text(_) => "",
         };
-        let sender = self.sender.0;
+        let (sender, dedupe) = (self.sender.0, self.dedupe_key(source, person));
+        let print = source.print.map(|print| self.stops.delivery(print));
         let db = self.write()?;
         db.prepare_cached(
             "INSERT INTO message (state, sender, person, rank, due, tries, expires, expires_wall, rule, event, topic, dedupe,
@@ -274,8 +264,8 @@ impl Outbox {
             &*source.rule,
             source.event.as_deref(),
             &*source.topic,
-            Self::dedupe_key(source, person),
-            source.print,
+            dedupe,
+            print,
             terms.subject.as_deref(),
             &*terms.purpose,
             content.category().code(),
@@ -503,6 +493,7 @@ impl Outbox {
         if state == state::SETTLED {
             self.forgettable(id.0);
         }
+        let print = settling.wamid.map(|wamid| self.stops.wamid(wamid));
         self.write()?
             .prepare_cached(
                 "UPDATE message SET state = ?1, hold = NULL, outcome = ?2, reason = ?3, detail = named('detail', ?4),
@@ -519,7 +510,7 @@ impl Outbox {
                 now.boxed.0,
                 wall.0,
                 id.0,
-                settling.wamid.map(super::notice::hash),
+                print,
             ])?;
         self.acted(Acted { message: Some(id), ..Acted::new(Act::of(settling.outcome), settling.reason.code()) });
         self.add_receipt(id.0, settling.outcome, settling.reason.code(), wall)
@@ -661,12 +652,12 @@ impl Outbox {
         Ok(self
             .db
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM repeat WHERE print = ?1)")?
-            .query_row([print], |row| row.get(0))?)
+            .query_row([self.stops.arrival(print)], |row| row.get(0))?)
     }
 
     /// Remembers an arrival without an id.
     pub fn remember(&mut self, print: &[u8; 16]) -> Result<(), StoreError> {
-        let serial = self.next_repeat;
+        let (serial, print) = (self.next_repeat, self.stops.arrival(print));
         self.write()?
             .prepare_cached("INSERT OR REPLACE INTO repeat (slot, serial, print) VALUES (?1, ?2, ?3)")?
             .execute(params![serial % crate::limits::REPEATS as i64, serial, print])?;

@@ -39,6 +39,7 @@ mod pages;
 mod person;
 #[cfg(test)]
 pub(crate) mod power;
+mod prints;
 mod receipt;
 mod retain;
 mod room;

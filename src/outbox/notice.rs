@@ -34,22 +34,12 @@ pub struct Known {
     pub due: crate::time::BoxTime,
 }
 
-/// What the platform's id is found by: it holds the recipient's digits (facts 1.5), which no row shall outlive.
-pub(super) fn hash(wamid: &str) -> i64 {
-    let digest = ring::digest::digest(&ring::digest::SHA256, wamid.as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest.as_ref()[..8]);
-    i64::from_le_bytes(first)
-}
-
-impl Known {
-    /// Whether a report about `wamid` may be about the attempt that the platform took: it is, or none is known.
-    pub fn may_be(&self, wamid: &str) -> bool {
-        self.wamid.is_none_or(|known| known == hash(wamid))
-    }
-}
-
 impl Outbox {
+    /// Whether a report about `wamid` may be about the attempt that the platform took: it is, or none is known.
+    pub fn may_be(&self, known: &Known, wamid: &str) -> bool {
+        known.wamid.is_none_or(|known| known == self.stops.wamid(wamid))
+    }
+
     /// Where a message stands; `None` once it is forgotten.
     pub fn known(&self, id: MessageId) -> Result<Option<Known>, StoreError> {
         Ok(self
@@ -80,7 +70,7 @@ impl Outbox {
             .prepare_cached(
                 "SELECT id FROM message INDEXED BY message_wamid WHERE wamid_hash = ?1 ORDER BY id DESC LIMIT 1",
             )?
-            .query_row([hash(wamid)], |row| row.get(0).map(MessageId))
+            .query_row([self.stops.wamid(wamid)], |row| row.get(0).map(MessageId))
             .optional()?)
     }
 

@@ -199,9 +199,10 @@ impl Outbox {
                 ))
             })?
             .collect::<Result<_, _>>()?;
-        let mut update = self.write()?.prepare("UPDATE message SET dedupe = ?1 WHERE id = ?2")?;
+        self.write()?;
+        let mut update = self.db.prepare("UPDATE message SET dedupe = ?1 WHERE id = ?2")?;
         for (id, source) in known {
-            update.execute(params![Outbox::dedupe_key(&source, into), id])?;
+            update.execute(params![self.dedupe_key(&source, into), id])?;
         }
         Ok(())
     }
@@ -236,7 +237,7 @@ impl Outbox {
         let revoked = self.revoked_by_either(into, from)?;
         self.write()?;
         let db = &self.db;
-        for table in ["message", "ledger", "alias", "receipt"] {
+        for table in ["message", "ledger", "alias", "receipt", "heard"] {
             db.execute(&format!("UPDATE {table} SET person = ?1 WHERE person = ?2"), params![into.0, from.0])?;
         }
         for (purpose, seq) in &revoked {

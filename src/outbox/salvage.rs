@@ -17,7 +17,7 @@ use super::damage::Damage;
 use super::open::{Evidence, beside, folder, free_space, leave_as_it_is, remove, suffixed, sync_folder};
 use super::rows::Table;
 use super::stops::{Found, Stops};
-use super::{OpenError, PAGE, Seal, Settings, StoreError, aside, schema, stopped, tables};
+use super::{OpenError, PAGE, Seal, Settings, StoreError, aside, prints, schema, stopped, tables};
 use crate::message::{Anchor, Reason};
 use crate::time::BoxTime;
 use copy::Work;
@@ -176,6 +176,7 @@ fn make(
         stops.keep_lifted(&stopped::lifted(&db).map_err(failed)?);
     } else {
         stops.renew().map_err(io)?;
+        prints::again(&db, stops).map_err(failed)?;
     }
     #[cfg(test)]
     super::power::step().map_err(io)?;

@@ -92,9 +92,10 @@ CREATE TABLE message (
     arrived INTEGER NOT NULL, arrived_wall INTEGER NOT NULL, at_wall INTEGER,
     outcome TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
     changed INTEGER NOT NULL, changed_wall INTEGER NOT NULL, wamid TEXT,
-    wamid_hash INTEGER,                 -- of the latest attempt that the platform took: its reports, and answers to it, are found by it
+    wamid_hash INTEGER,                 -- by a key (`prints`), of the latest attempt that the platform took: its reports, and answers
+                                        -- to it, are found by it
     cut INTEGER NOT NULL DEFAULT 0,     -- something was cut to the platform's length
-    print INTEGER                       -- beside dedupe: the delivery, should the broker send it again after the window
+    print INTEGER                       -- beside dedupe, likewise: the delivery, should the broker send it again after the window
 );
 CREATE INDEX message_waiting ON message (sender, person, rank, id) WHERE state = 0;
 CREATE INDEX message_expiry ON message (expires) WHERE state IN (0, 3);
@@ -118,7 +119,9 @@ CREATE TABLE receipt (
     outcome TEXT NOT NULL, reason TEXT NOT NULL, wall INTEGER NOT NULL,
     person INTEGER, kind TEXT, payload TEXT, boxed INTEGER  -- instead of message: what a person wrote, as it is published
 );
-CREATE TABLE heard (print INTEGER PRIMARY KEY, boxed INTEGER NOT NULL);   -- what people wrote, hashed: the platform may send it again
+CREATE TABLE heard (                    -- what people wrote, hashed (`prints`): the platform may send it again
+    print INTEGER PRIMARY KEY, boxed INTEGER NOT NULL, person INTEGER NOT NULL
+);
 CREATE INDEX heard_boxed ON heard (boxed);
 CREATE TABLE hold (                     -- what stops messages: the number, a template, a rule, a category, a country
     key TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL, since_wall INTEGER NOT NULL,
@@ -133,5 +136,5 @@ CREATE TABLE health (                   -- what the platform said last about the
     per_second INTEGER, status TEXT NOT NULL, told_wall INTEGER, trouble TEXT NOT NULL,
     due INTEGER                         -- when it is asked again
 );
-CREATE TABLE repeat (slot INTEGER PRIMARY KEY, serial INTEGER NOT NULL, print BLOB NOT NULL);
+CREATE TABLE repeat (slot INTEGER PRIMARY KEY, serial INTEGER NOT NULL, print BLOB NOT NULL);   -- arrivals without an id (`prints`)
 ";

@@ -43,6 +43,12 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(super) enum Print {
+    /// An event, for whom and by which rule: see `prints`.
+    Event = 17,
+    /// An id that the platform gave.
+    Wamid = 18,
+    /// An arrival without an id.
+    Arrival = 19,
     /// The number of somebody who was erased, for as long as what was sent to it is counted.
     Spent = 16,
 }

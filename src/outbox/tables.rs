@@ -207,8 +207,12 @@ pub(super) const HEALTH: Table = Table {
         ("due", NumberOrNull),
     ],
 };
-pub(super) const HEARD: Table =
-    Table { name: "heard", key: "print", from: "heard WHERE", columns: &[("print", Number), ("boxed", Number)] };
+pub(super) const HEARD: Table = Table {
+    name: "heard",
+    key: "print",
+    from: "heard WHERE",
+    columns: &[("print", Number), ("boxed", Number), ("person", Number)],
+};
 
 pub(super) const REPEAT: Table = Table {
     name: "repeat",

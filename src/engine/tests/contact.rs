@@ -331,11 +331,15 @@ fn an_erasure_gives_back_no_place_of_the_day_and_no_cap_until_its_24_hours_are_o
         kit.start();
         let order = |kit: &mut Kit, to: &str, n: &str| {
             let sent = kit.sent.len();
-            order_named(kit, "pos/1/ready", to, n);
+            if to == BIA {
+                order_named(kit, "pos/1/ready", to, n);
+            } else {
+                kit.order("pos/1/ready", to, &format!("{to} {n}"));
+            }
             kit.run(1_000);
             let left = kit.sent.len() > sent;
             if left {
-                kit.answer_last(accepted(to));
+                kit.answer_last(if to == BIA { accepted(to) } else { taken() });
             }
             left
         };

@@ -16,6 +16,7 @@ mod limits;
 mod notices;
 mod oracle;
 mod plans;
+mod prints;
 mod record;
 mod salvage;
 mod sealed;
