@@ -117,7 +117,9 @@ const STEPS: &[Step] = &[
          FROM attempt AS a WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "receipt", text: false, sql:
         "SELECT id, CASE WHEN message IS NULL THEN length(kind) > 0 AND json_valid(opened('payload', id, payload)) AND boxed BETWEEN 0 AND ?3
-             ELSE length(outcome) > 0 AND length(reason) > 0 END FROM receipt WHERE id > ?1 ORDER BY id LIMIT ?2" },
+                 AND EXISTS (SELECT 1 FROM receipt AS i INDEXED BY receipt_inbound
+                     WHERE i.message IS NULL AND i.boxed = r.boxed AND i.id = r.id)
+             ELSE length(outcome) > 0 AND length(reason) > 0 END FROM receipt AS r WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "heard", text: false, sql:
         "SELECT print, boxed BETWEEN 0 AND ?3 AND EXISTS (SELECT 1 FROM heard AS i INDEXED BY heard_boxed
              WHERE i.boxed = h.boxed AND i.print = h.print)
@@ -275,6 +277,7 @@ mod tests {
         INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'configuration', '', NULL, NULL, 0, NULL);
         INSERT INTO repeat VALUES (1, 1, x'01');
         INSERT INTO heard VALUES (-5, 0, 1);
+        INSERT INTO receipt (id, outcome, reason, wall, person, kind, payload, boxed) VALUES (1, '', '', 0, 1, 'text', '{}', 0);
         INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, wamid_hash, purpose,
                 category, template, arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
             SELECT column1, column2, 1, 1, 2, 0, 0, 9, column3, 'r', 't', x'01', 's', 7, 'orders', '', '', 0, 0, column4, '', '', 0, 0
@@ -321,6 +324,7 @@ mod tests {
             ("message_wamid", "message"),
             ("attempt_message", "attempt"),
             ("heard_boxed", "heard"),
+            ("receipt_inbound", "receipt"),
         ] {
             let wrong = wrong(index, "");
             assert!(wrong.iter().any(|line| line.starts_with(&format!("table {table}:"))), "{index}: {wrong:?}");

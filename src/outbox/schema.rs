@@ -119,6 +119,7 @@ CREATE TABLE receipt (
     outcome TEXT NOT NULL, reason TEXT NOT NULL, wall INTEGER NOT NULL,
     person INTEGER, kind TEXT, payload TEXT, boxed INTEGER  -- instead of message: what a person wrote, as it is published
 );
+CREATE INDEX receipt_inbound ON receipt (boxed) WHERE message IS NULL;
 CREATE TABLE heard (                    -- what people wrote, hashed (`prints`): the platform may send it again
     print INTEGER PRIMARY KEY, boxed INTEGER NOT NULL, person INTEGER NOT NULL
 );
