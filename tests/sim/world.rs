@@ -198,8 +198,8 @@ impl World {
         self.judge_record();
         let answered = self.query("SELECT id, answered FROM attempt WHERE answered IS NOT NULL");
         self.books.found(self.real, |attempt| answered.contains_key(&attempt));
-        let open =
-            "SELECT id, CAST(number AS INTEGER) FROM attempt JOIN content USING (message) WHERE answered IS NULL";
+        let open = "SELECT id, CAST(opened('number', message, number) AS INTEGER) FROM attempt
+             JOIN content USING (message) WHERE answered IS NULL";
         self.query(open).into_iter().for_each(|(attempt, to)| self.books.found_recorded(attempt, to));
         let kept = self.states();
         for (id, row) in &self.books.rows {
