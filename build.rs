@@ -1,5 +1,5 @@
-//! Two things that are known when the program is built and not when it runs: every country's telephone plan as a compact
-//! table (`message::number`), and the build time, below which no clock is believed (`door::clock`).
+//! Three things that are known when the program is built and not when it runs: every country's telephone plan as a compact
+//! table (`message::number`), the boards' files (`config::board`), and the build time, below which no clock is believed (`door::clock`).
 //!
 //! The crate `phonenumber` carries libphonenumber's metadata. At run time it would cost 8 MB of memory and 150 ms at start
 //! (measured), so it is asked here, once, and what remains of it are two small files in `OUT_DIR`:
@@ -30,6 +30,26 @@ fn main() {
     println!("cargo:rerun-if-changed=src/message/number/instructions.rs");
     build_time();
     telephone_plans();
+    boards();
+}
+
+/// The files of `boards/` as one array of names and texts: a box that has only the program knows them too.
+fn boards() {
+    println!("cargo:rerun-if-changed=boards");
+    let found =
+        fs::read_dir("boards").expect("the boards lie beside Cargo.toml").map(|entry| entry.expect("listed").path());
+    let mut boards: Vec<_> = found.filter(|path| path.extension().is_some_and(|ending| ending == "toml")).collect();
+    boards.sort();
+    let mut out = String::from("[");
+    for path in boards {
+        println!("cargo:rerun-if-changed={}", path.display());
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("names of boards are plain");
+        let text = fs::read_to_string(&path).expect("a board is a text");
+        write!(out, "({name:?}, {text:?}),").expect("writing to a string cannot fail");
+    }
+    out.push(']');
+    let folder = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    fs::write(Path::new(&folder).join("boards.rs"), out).expect("OUT_DIR is writable");
 }
 
 /// Seconds since 1970 of this commit: reproducible, and never later than the truth.

@@ -2,6 +2,7 @@
 //!
 //! Floor: roof. Wiring only, it never decides: what happens is decided by the engine, done by the doors.
 
+mod guard;
 mod sink;
 
 use crate::config::{self, Config, Loaded, Problem};
@@ -13,7 +14,9 @@ use crate::door::notice::Session;
 use crate::door::operate;
 use crate::door::tls::TlsProblem;
 use crate::door::uplink::{self, Uplink};
+use crate::door::watchdog::{self, Pulse};
 use crate::door::webhook::{self, Webhook};
+use crate::door::written::Written;
 use crate::engine::{self, Action, Engine, Failure, Inbox, Input, Rooms, Told, World};
 use crate::limits;
 use crate::message::Notices;
@@ -21,6 +24,7 @@ use crate::operate::{Reply, Request};
 use crate::outbox::{self, OpenError, Outbox};
 use crate::rules::Rules;
 use crate::time::Now;
+use guard::Guard;
 use sink::Sink;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -88,6 +92,7 @@ pub struct Daemon {
     /// What the doors were opened with: what differs from it needs a restart, however often it was read since.
     started: Config,
     tasks: Vec<AbortHandle>,
+    guard: Option<Guard>,
 }
 
 /// A new configuration on its way to the engine.
@@ -146,6 +151,10 @@ impl Daemon {
         }
         tasks.push(tokio::spawn(look(inbox.clone(), mqtt.clone())).abort_handle());
 
+        let pulse = Pulse::default();
+        let guard = Guard::start(config.board.as_ref(), pulse.clone(), inbox.clone());
+        tasks.extend(guard::panel(config.board.as_ref(), desk.clone()));
+
         let (reloads, incoming) = crossbeam_channel::bounded(1);
         let (alive, ended) = oneshot::channel::<()>();
         let mut world = Outside {
@@ -159,6 +168,8 @@ impl Daemon {
             trouble: String::new(),
             store,
             folder: outbox::folder(&config.rooms.outbox.path).to_owned(),
+            pulse,
+            written: Written::default(),
         };
         let mut engine = engine;
         let engine = std::thread::Builder::new()
@@ -170,7 +181,7 @@ impl Daemon {
             .map_err(StartError::Thread)?;
         info!(version = env!("CARGO_PKG_VERSION"), branch = config.rooms.branch, "started");
         let page = page_address;
-        Ok(Daemon { inbox, mqtt, notice, desk, clock, page, engine, ended, reloads, started: config, tasks })
+        Ok(Daemon { inbox, mqtt, notice, desk, clock, page, engine, ended, reloads, started: config, tasks, guard })
     }
 
     /// Where requests of operators go, for whoever lives in the same process.
@@ -236,6 +247,9 @@ impl Daemon {
         if self.engine.join().is_err() {
             error!("the engine ended by a bug; the next start recovers");
         }
+        if let Some(guard) = self.guard {
+            guard.stop().await;
+        }
     }
 }
 
@@ -248,7 +262,9 @@ pub async fn run(file: &Path, board: Option<&str>, loaded: Loaded) -> Result<(),
     let mut signals = Signals::new().map_err(StartError::Thread)?;
     warn_all(&loaded.warnings);
     let mut daemon = Daemon::start(loaded).await?;
+    watchdog::ready();
     let told = stay(&mut daemon, &mut signals, file, board).await;
+    watchdog::stopping();
     info!("stopping: posts on their way may end, at most {} s", PATIENCE.as_secs());
     daemon.stop().await;
     info!("stopped");
@@ -378,6 +394,8 @@ struct Outside {
     store: String,
     /// Where the store is.
     folder: PathBuf,
+    pulse: Pulse,
+    written: Written,
 }
 
 impl World for Outside {
@@ -387,6 +405,10 @@ impl World for Outside {
 
     fn free_space(&mut self) -> Option<u64> {
         outbox::free_space(&self.folder).ok()
+    }
+
+    fn written(&mut self) -> Option<u64> {
+        self.written.look()
     }
 
     fn stopwatch(&mut self) -> Duration {
@@ -423,6 +445,14 @@ impl World for Outside {
         if let Ok(Reload { rooms, rules }) = self.reloads.try_recv() {
             engine.reload(self.clock.now(), rooms, rules);
         }
+    }
+
+    fn stepped(&mut self) {
+        self.pulse.beat();
+    }
+
+    fn copies(&mut self) {
+        self.pulse.copies();
     }
 }
 

@@ -5,10 +5,12 @@
 mod number;
 mod replies;
 mod rights;
+mod wear;
 
 pub use number::NumberTold;
 pub use replies::*;
 pub use rights::*;
+pub use wear::Written;
 
 use crate::message::Priority;
 use crate::time::Wall;
@@ -133,7 +135,7 @@ pub enum Request {
 }
 
 /// A message as an operator asks for it.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SendOrder {
     /// A number as typed, or `people:NAME`.
     pub to: String,

@@ -81,7 +81,7 @@ fn later_layers_win_key_by_key_and_each_value_knows_where_it_is_from() {
         "[limits]\npair_burst = 2\n[policy]\nexpires = { high = \"1h\" }\n[limits.caps]\nstaff = [\"1 per 1h\"]\n",
     );
     branch
-        .write("boards/small.toml", "[board]\nled = \"green\"\n[outbox]\nmax_bytes = \"8 MiB\"\n[limits]\npair_burst = 1\nsender_per_second = 5\n")
+        .write("boards/small.toml", "[board]\ninherit = \"generic\"\n[outbox]\nmax_bytes = \"8 MiB\"\n[limits]\npair_burst = 1\nsender_per_second = 5\n")
         .write("conf.d/20-b.toml", "[uplink]\ntimeout = \"20s\"\n")
         .write("conf.d/10-a.toml", "[uplink]\ntimeout = \"30s\"\nconnect_timeout = \"4s\"\n")
         .write("conf.d/readme.txt", "no configuration");

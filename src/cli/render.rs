@@ -47,7 +47,13 @@ pub fn status(report: &StatusReport) -> String {
         vec!["oldest that waits".into(), oldest],
         vec!["on disk".into(), format!("{} of {}", show::bytes(gauges.bytes), show::bytes(gauges.max_bytes))],
     ];
-    section(&mut text, "Messages", backlog.chain(rest));
+    let free = gauges.free_bytes.map(|free| vec!["free on the disk".into(), show::bytes(free)]);
+    let written = gauges.written.as_ref().map(|written| {
+        let budget = written.budget.map_or(String::new(), |budget| format!(", of {} a day", show::bytes(budget)));
+        let since = show::local(written.since, zone);
+        vec!["written".into(), format!("{}{budget}, since {since}", show::bytes(written.bytes))]
+    });
+    section(&mut text, "Messages", backlog.chain(rest).chain(free).chain(written));
     section(&mut text, "Holds", holds(&gauges.holds, zone));
     let limits = gauges.limits.iter().map(|limit| {
         let (taken, free) = show::used(limit);

@@ -2,6 +2,7 @@
 //!
 //! Floor: config. Reads files; decides nothing about what is in them.
 
+use super::board::{self, Board};
 use super::problem::{Origin, Problem, Source};
 use super::tree::{self, Node, Table, Value};
 use super::units;
@@ -14,17 +15,18 @@ use std::path::{Path, PathBuf};
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// Every key of `branchline forward` with its default.
 pub(super) const FORWARD: &str = include_str!("../../config/forward.toml");
-/// The board without peculiarities, always at hand.
-const GENERIC: &str = include_str!("../../boards/generic.toml");
-/// Where packages put the other boards.
-const BOARDS: &str = "/usr/share/branchline/boards";
 /// Tables whose keys are names that people choose.
 const NAMED: [&str; 5] = ["RULES", "BASE", "PEOPLE", "CONTACTS", "PURPOSES"];
 /// What environment variables that set a key begin with.
 const PREFIX: &str = "BRANCHLINE__";
 
-/// All layers as one tree. Every file is read, so that what is wrong with the last one is told together with the first.
-pub(super) fn read(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Result<Table, Vec<Problem>> {
+/// All layers as one tree, and the board's facts. Every file is read, so that what is wrong with the last one is told together with
+/// the first.
+pub(super) fn read(
+    file: &Path,
+    board: Option<&str>,
+    env: &[(String, String)],
+) -> Result<(Table, Option<Board>), Vec<Problem>> {
     let mut problems = Vec::new();
     let mut root = Table::new();
     let mut lay = |layer: Result<Table, Vec<Problem>>| match layer {
@@ -32,8 +34,12 @@ pub(super) fn read(file: &Path, board: Option<&str>, env: &[(String, String)]) -
         Err(more) => problems.extend(more),
     };
     lay(tree::parse(DEFAULTS, &Source::BuiltIn));
+    let mut facts = None;
     if let Some(name) = board {
-        lay(read_board(name, file));
+        lay(board::read(name, file).map(|(layer, board)| {
+            facts = Some(board);
+            layer
+        }));
     }
     lay(read_file(file));
     match drop_ins(file) {
@@ -41,7 +47,7 @@ pub(super) fn read(file: &Path, board: Option<&str>, env: &[(String, String)]) -
         Err(problems) => lay(Err(problems)),
     }
     problems.extend(environment(&mut root, env));
-    if problems.is_empty() { Ok(root) } else { Err(problems) }
+    if problems.is_empty() { Ok((root, facts)) } else { Err(problems) }
 }
 
 /// The layers of `branchline forward`: its defaults, the file, the environment.
@@ -59,7 +65,7 @@ fn environment(root: &mut Table, env: &[(String, String)]) -> Vec<Problem> {
     variables.into_iter().filter_map(|(name, value)| set(root, name, value).err().map(|problem| *problem)).collect()
 }
 
-fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {
+pub(super) fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {
     let content = read_up_to(path, limits::CONFIG_FILE);
     let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is no text (UTF-8)");
     let text = content.and_then(|content| String::from_utf8(content).map_err(no_text)).map_err(|error| {
@@ -79,26 +85,6 @@ pub(super) fn read_up_to(path: &Path, most: usize) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(content)
-}
-
-/// `boards/NAME.toml` beside the file, then where packages put it. Its table `[board]` holds facts for building and
-/// packaging (target, LED, flash budget) and is no configuration.
-fn read_board(name: &str, file: &Path) -> Result<Table, Vec<Problem>> {
-    let beside = file.parent().unwrap_or(Path::new("")).join("boards");
-    let places = [beside, PathBuf::from(BOARDS)].map(|folder| folder.join(format!("{name}.toml")));
-    let found = places.iter().find(|path| super::reader::is_name(name) && path.exists());
-    let mut table = match found {
-        Some(path) => read_file(path)?,
-        None if name == "generic" => tree::parse(GENERIC, &Source::BuiltIn)?,
-        None => {
-            let problem = Problem::new("", Origin::file(&places[0]), format!("no board is called {name:?}"));
-            return Err(vec![
-                problem.fix(format!("Boards are looked for here and in {BOARDS}; \"generic\" is always there.")),
-            ]);
-        }
-    };
-    table.remove("board");
-    Ok(table)
 }
 
 /// `conf.d/*.toml` beside the file, by name.

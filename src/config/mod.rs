@@ -16,6 +16,7 @@
 //! The `config` crate is not used: of a value it remembers the source but not the line, and a technician on site needs
 //! the line. The `toml` crate's spans give it.
 
+mod board;
 mod check;
 pub mod forward;
 mod inherit;
@@ -27,6 +28,7 @@ mod show;
 mod tree;
 mod units;
 
+pub use board::Board;
 pub use problem::{Origin, Problem, Source};
 
 use crate::door;
@@ -50,6 +52,8 @@ pub struct Config {
     pub webhook: Option<door::webhook::Settings>,
     /// `[notice]`; `None` without `notice.key_file`.
     pub notice: Option<door::notice::Settings>,
+    /// The facts of the board that `--board` names.
+    pub board: Option<Board>,
     /// `branch.id` and the rooms.
     pub rooms: Rooms,
     /// A hash of what each certificate's and key's file held, by the key that names it.
@@ -105,13 +109,15 @@ impl Effective {
 /// Every problem of every layer, in the order of files and lines. Where a layer is not TOML, only what keeps the layers
 /// from being read.
 pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Result<Loaded, Vec<Problem>> {
-    let mut root = layers::read(file, board, env).map_err(tidy)?;
+    let (mut root, board) = layers::read(file, board, env).map_err(tidy)?;
     let mut account = Account { problems: inherit::apply(&mut root), ..Account::of(file, env) };
     let config = Reader::root(&root, &mut account, |r| check::config(r, &root));
     let problems = tidy(account.problems);
     match config {
         Some((config, rules)) if problems.is_empty() => {
             let effective = Effective::all(account.values);
+            let rooms = Rooms { wear_per_day: board.as_ref().and_then(|board| board.wear_per_day), ..config.rooms };
+            let config = Config { board, rooms, ..config };
             Ok(Loaded { config, rules, effective, warnings: tidy(account.warnings) })
         }
         _ => Err(problems),
@@ -181,6 +187,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("webhook.app_secret_file", secrets(old).map(|both| both.0) != secrets(new).map(|both| both.0)),
         ("webhook.verify_token_file", secrets(old).map(|both| both.1) != secrets(new).map(|both| both.1)),
         ("notice.key_file", signed(old) != signed(new)),
+        ("board", old.board != new.board),
         ("operate.socket", old.operate.socket != new.operate.socket),
         ("operate.listen", old.operate.listen != new.operate.listen),
     ]

@@ -13,6 +13,8 @@ pub enum Source {
     File(Arc<Path>),
     /// An environment variable, by its name.
     Environment(Arc<str>),
+    /// A board that is built in, by its name.
+    Board(Arc<str>),
     /// `config/default.toml`, or a default of the code.
     BuiltIn,
 }
@@ -41,7 +43,7 @@ impl Origin {
 
     /// Written by a person of this branch, not shipped.
     pub(super) fn is_own(&self) -> bool {
-        self.source != Source::BuiltIn
+        !matches!(self.source, Source::BuiltIn | Source::Board(_))
     }
 }
 
@@ -51,6 +53,7 @@ impl fmt::Display for Origin {
             Source::File(path) if self.line > 0 => write!(f, "{}:{}", path.display(), self.line),
             Source::File(path) => write!(f, "{}", path.display()),
             Source::Environment(name) => write!(f, "environment {name}"),
+            Source::Board(name) => write!(f, "board {name}:{}", self.line),
             Source::BuiltIn => f.write_str("built-in"),
         }
     }

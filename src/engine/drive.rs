@@ -24,6 +24,8 @@ pub trait World {
     fn now(&mut self) -> Now;
     /// Bytes free on the store's disk, where that can be told.
     fn free_space(&mut self) -> Option<u64>;
+    /// Bytes that this process has written to the storage since it began, where that can be told.
+    fn written(&mut self) -> Option<u64>;
     /// Microseconds of a stopwatch, for the cost of commits.
     fn stopwatch(&mut self) -> Duration;
     /// The reason for this is committed: do it. Never waits.
@@ -32,6 +34,10 @@ pub trait World {
     fn trouble(&mut self, failure: Option<&Failure>);
     /// A new configuration, if one came since the last call.
     fn reload(&mut self, engine: &mut Engine);
+    /// A round ended: all that was to be written is committed, or waits for space on the disk.
+    fn stepped(&mut self);
+    /// The round that begins may copy the store to a new file first, which takes its time.
+    fn copies(&mut self);
 }
 
 /// Where doors put what happened.
@@ -146,6 +152,12 @@ impl Course {
         }
         world.reload(engine);
         engine.free_space(world.free_space());
+        if let Some(total) = world.written() {
+            engine.written(total);
+        }
+        if engine.must_copy() {
+            world.copies();
+        }
         let (started, now) = (world.stopwatch(), world.now());
         match attempt(engine, now, &mut self.pending) {
             Ok(Done { actions, took, refused }) => {
@@ -157,9 +169,13 @@ impl Course {
                     world.trouble(refused.as_ref());
                 }
                 self.troubled = refused.is_some();
+                world.stepped();
             }
             Err(failure) => {
                 self.troubled = true;
+                if failure.is_full() {
+                    world.stepped();
+                }
                 world.trouble(Some(&failure));
                 self.pending.turn_away(engine, now).into_iter().for_each(|action| world.release(action));
             }

@@ -34,6 +34,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod wear;
 
 pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
@@ -47,6 +48,7 @@ use crate::time::{BoxTime, Moment, Mono, Now};
 use crate::{outbox, pace, policy, rules, whatsapp};
 use soft::Soft;
 use std::sync::Arc;
+use wear::Wear;
 
 /// What the rooms are set up with; replaced as a whole by a reload.
 #[derive(Clone, Debug)]
@@ -67,6 +69,8 @@ pub struct Rooms {
     pub outbox: outbox::Settings,
     /// Requests.
     pub whatsapp: whatsapp::Settings,
+    /// Bytes that may be written to the board's storage in a day.
+    pub wear_per_day: Option<u64>,
 }
 
 /// Why a batch did not happen. Nothing of it is true; the same inputs may be given again.
@@ -116,6 +120,7 @@ pub struct Engine {
     whatsapp: whatsapp::Settings,
     country: Country,
     timezone: jiff::tz::TimeZone,
+    wear: Wear,
     /// All configured contacts, with their groups and purposes.
     members: Vec<staff::Member>,
     in_force: InForce,
@@ -184,6 +189,7 @@ impl Engine {
             configured: rooms.pace,
             whatsapp: rooms.whatsapp,
             members: staff::members(&rooms.rules),
+            wear: Wear::new(rooms.wear_per_day),
             in_force: InForce::new(moment.wall.reading(), rooms.fingerprint),
             country: rooms.rules.country,
             timezone: rooms.rules.timezone,
@@ -304,6 +310,11 @@ impl Engine {
         self.doubt.is_some() || self.happened
     }
 
+    /// Whether mending begins with a copy of the store: a sync failed, and the file is not believed any more.
+    pub fn must_copy(&self) -> bool {
+        self.rebuild
+    }
+
     /// Puts right what a failure left behind. If the batch that was in doubt turns out to have happened: its actions.
     pub fn mend(&mut self) -> Result<Option<Vec<Action>>, Failure> {
         if !self.outbox.is_attached() {
@@ -381,6 +392,11 @@ impl Engine {
             self.stirred = true;
             self.soft.wake = Some(self.moment.boxed);
         }
+    }
+
+    /// What the process has written to the storage since it began: told before each batch.
+    pub fn written(&mut self, total: u64) {
+        self.wear.count(total, self.moment.wall.reading(), &self.timezone);
     }
 
     /// Where counters are kept, for what only the loop can measure.

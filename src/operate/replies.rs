@@ -15,7 +15,7 @@
 //! | `AcceptLoss`, `OutboxExport` | [`LossReport`], [`ExportPage`] |
 
 use crate::message::{Category, Outcome, Priority, Reason};
-use crate::operate::{NumberTold, Target};
+use crate::operate::{NumberTold, Target, Written};
 use crate::time::Wall;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -54,6 +54,9 @@ pub struct Gauges {
     pub max_bytes: u64,
     /// Bytes free on the store's file system, where known.
     pub free_bytes: Option<u64>,
+    /// What was written today, where the kernel tells.
+    #[serde(default)]
+    pub written: Option<Written>,
     /// How much of each limit is used, 0 to 1. Names come from the program, never from events.
     pub limits: Vec<LimitUse>,
     /// What is held, by whom, until when.

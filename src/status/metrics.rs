@@ -65,6 +65,18 @@ fn outbox(page: &mut Page, gauges: &Gauges) {
     }
     page.family("branchline_outbox_bytes", "gauge", "Bytes that the store takes on the disk.");
     page.sample("branchline_outbox_bytes", &[], gauges.bytes);
+    if let Some(free) = gauges.free_bytes {
+        page.family("branchline_disk_free_bytes", "gauge", "Bytes free on the store's file system.");
+        page.sample("branchline_disk_free_bytes", &[], free);
+    }
+    if let Some(written) = &gauges.written {
+        page.family(
+            "branchline_written_today_bytes",
+            "gauge",
+            "Bytes written to the storage today, or since the start.",
+        );
+        page.sample("branchline_written_today_bytes", &[], written.bytes);
+    }
     page.family(
         "branchline_oldest_message_seconds",
         "gauge",

@@ -2,6 +2,7 @@
 //!
 //! Floor: rooms. To add a remedy: a line in `remedy`.
 
+use super::show;
 use crate::message::Reason;
 use crate::operate::{Gauges, Hold, LinkState, Problem};
 
@@ -13,6 +14,9 @@ pub const ALL_BUT_ALARMS: &str = "everything but critical messages to configured
 
 /// The store counts as nearly full from here: 90 %, where the reserve for critical messages begins.
 const NEARLY_FULL: f64 = 0.9;
+
+/// Free space counts as scarce below this part of what the store may still grow by.
+const SCARCE: u64 = 10;
 
 /// Everything that is wrong, worst first.
 pub fn of(gauges: &Gauges) -> Vec<Problem> {
@@ -27,6 +31,8 @@ pub fn of(gauges: &Gauges) -> Vec<Problem> {
     problems.extend(gauges.holds.iter().filter(|hold| hold.loud).map(held));
     problems.extend(gauges.links.iter().filter_map(|link| linked(link, gauges.running)));
     problems.extend(filling(gauges));
+    problems.extend(scarce(gauges));
+    problems.extend(worn(gauges));
     if gauges.running && !gauges.clock_trusted {
         problems.push(Problem {
             what: "CLOCK NOT CONFIRMED: what depends on the time of day waits, critical messages go".into(),
@@ -85,6 +91,32 @@ fn filling(gauges: &Gauges) -> Option<Problem> {
         what: format!("STORE {:.0} % FULL: soon only critical messages are taken", (used * 100.0).min(100.0)),
         since: None,
         remedy: "find out what holds the backlog (branchline outbox list --outcome stored), or raise outbox.max_bytes"
+            .into(),
+    })
+}
+
+/// The disk ends before the store does: told while there is time, for below its reserve everything waits.
+fn scarce(gauges: &Gauges) -> Option<Problem> {
+    let growth = gauges.max_bytes.saturating_sub(gauges.bytes);
+    gauges.free_bytes.filter(|free| gauges.running && *free < growth / SCARCE).map(|free| Problem {
+        what: format!("DISK NEARLY FULL: {} free, and the store may grow by {}", show::bytes(free), show::bytes(growth)),
+        since: None,
+        remedy: "free space on the file system of outbox.path, or lower outbox.max_bytes: without space nothing is acknowledged and nothing is sent".into(),
+    })
+}
+
+/// The storage will not last as long as its board's file says.
+fn worn(gauges: &Gauges) -> Option<Problem> {
+    let written = gauges.written.as_ref()?;
+    let budget = written.budget.filter(|budget| written.bytes > *budget)?;
+    Some(Problem {
+        what: format!(
+            "STORAGE WORN: {} written today, of {} that it can bear a day",
+            show::bytes(written.bytes),
+            show::bytes(budget)
+        ),
+        since: Some(written.since),
+        remedy: "find the rule that writes so much (branchline outbox list), or give the box a storage made for it"
             .into(),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Floor: rooms. Reads no clock: "now" is an argument.
 
-use crate::operate::LimitUse;
+use crate::operate::{LimitUse, StatusReport};
 use crate::time::Wall;
 use jiff::tz::TimeZone;
 
@@ -56,4 +56,15 @@ pub fn zone(name: &str) -> TimeZone {
 pub fn used(limit: &LimitUse) -> (String, String) {
     let amount = |count: u64| if limit.limit == "store" { bytes(count) } else { count.to_string() };
     (format!("{} used", amount(limit.taken)), format!("{} free", amount(limit.free)))
+}
+
+/// How the box does, on one line: what is worst, or that all is well, and how many messages wait.
+pub fn line(report: &StatusReport) -> String {
+    let waiting: u64 = report.gauges.backlog.iter().map(|backlog| backlog.messages).sum();
+    let well = match report.problems.as_slice() {
+        [] => "all is well".to_owned(),
+        [one] => one.what.clone(),
+        [worst, others @ ..] => format!("{}, and {} more", worst.what, others.len()),
+    };
+    format!("{well}; {waiting} messages wait")
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::operate::{Backlog, Hold, LimitUse, LinkState};
+use crate::operate::{Backlog, Hold, LimitUse, LinkState, Written};
 use crate::time::Wall;
 use jiff::tz::TimeZone;
 
@@ -94,6 +94,11 @@ fn problems_are_told_in_words_worst_first() {
             "CLOCK NOT CONFIRMED: what depends on the time of day waits, critical messages go",
         ]),
         (Gauges { holds: vec![hold("template x", Reason::TemplateDisabled, true)], ..base() }, &["HELD: template x: template disabled (190: expired)"]),
+        (Gauges { free_bytes: Some(100_000), ..base() }, &["DISK NEARLY FULL: 97.6 KiB free, and the store may grow by 1020 KiB"]),
+        (Gauges { free_bytes: Some(105_000), written: Some(Written { bytes: 5, since: NOW, budget: Some(5) }), ..base() }, &[]),
+        (Gauges { written: Some(Written { bytes: 6 << 20, since: NOW, budget: Some(5 << 20) }), ..base() }, &[
+            "STORAGE WORN: 6 MiB written today, of 5 MiB that it can bear a day",
+        ]),
         (Gauges { bytes: 95, max_bytes: 100, ..base() }, &["STORE 95 % FULL: soon only critical messages are taken"]),
     ];
     for (gauges, expected) in table {

@@ -189,9 +189,17 @@ impl Drives for World {
         Some(self.disk)
     }
 
+    fn written(&mut self) -> Option<u64> {
+        None
+    }
+
     fn stopwatch(&mut self) -> Duration {
         Duration::from_millis(self.real)
     }
+
+    fn stepped(&mut self) {}
+
+    fn copies(&mut self) {}
 
     /// The power may fail before any action: those after it never leave.
     fn release(&mut self, action: Action) {

@@ -70,7 +70,7 @@ fn told(problem: &Problem) {
         }
         Source::File(path) => assert!(path.starts_with(place().parent().unwrap()), "{line}"),
         Source::Environment(name) => assert!(name.starts_with("BRANCHLINE__"), "{line}"),
-        Source::BuiltIn => panic!("nobody can mend a built-in value: {line}"),
+        Source::Board(_) | Source::BuiltIn => panic!("nobody can mend a built-in value: {line}"),
     }
     let suggestion = problem.suggestion.as_deref();
     assert!(suggestion.is_none_or(|name| !problem.key.ends_with(&format!(".{name}"))), "{line}");

@@ -10,7 +10,7 @@ mod platform;
 
 use super::failure::{Exit, Failure};
 use super::unwritten;
-use crate::config::{Effective, Loaded, Origin, Problem, Source};
+use crate::config::{Board, Effective, Loaded, Origin, Problem, Source};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::io;
@@ -63,22 +63,27 @@ pub(super) struct Checked<'a> {
     problems: &'a [Problem],
     /// Values and warnings, where there is no problem.
     sound: Option<(&'a [Effective], &'a [Problem])>,
+    board: Option<&'a Board>,
 }
 
 impl<'a> Checked<'a> {
     /// Of the daemon's.
     pub fn of(loaded: &'a Result<Loaded, Vec<Problem>>) -> Checked<'a> {
         match loaded {
-            Ok(loaded) => Checked { problems: &[], sound: Some((&loaded.effective, &loaded.warnings)) },
-            Err(problems) => Checked { problems, sound: None },
+            Ok(loaded) => Checked {
+                problems: &[],
+                sound: Some((&loaded.effective, &loaded.warnings)),
+                board: loaded.config.board.as_ref(),
+            },
+            Err(problems) => Checked { problems, sound: None, board: None },
         }
     }
 
     /// Of `branchline forward`'s.
     pub fn of_forward(loaded: &'a crate::config::forward::LoadedForward) -> Checked<'a> {
         match loaded {
-            Ok((_, effective, warnings)) => Checked { problems: &[], sound: Some((effective, warnings)) },
-            Err(problems) => Checked { problems, sound: None },
+            Ok((_, effective, warnings)) => Checked { problems: &[], sound: Some((effective, warnings)), board: None },
+            Err(problems) => Checked { problems, sound: None, board: None },
         }
     }
 
@@ -96,6 +101,9 @@ impl<'a> Checked<'a> {
             let _ = writeln!(out, "{key:widest$} = {value}   # {origin}");
         }
         out.push('\n');
+        if let Some(board) = self.board {
+            let _ = writeln!(out, "{}\n", board.explain().join("\n"));
+        }
         for warning in warnings {
             let _ = writeln!(out, "warning: {warning}");
         }
@@ -103,7 +111,7 @@ impl<'a> Checked<'a> {
         out
     }
 
-    /// For a script: `{"ok","problems","warnings","effective"}`.
+    /// For a script: `{"ok","problems","warnings","effective","board"}`.
     pub fn json(&self) -> Value {
         let (effective, warnings) = self.sound.unwrap_or_default();
         json!({
@@ -113,6 +121,14 @@ impl<'a> Checked<'a> {
             "effective": effective.iter().map(|Effective { key, value, origin }| {
                 json!({"key": key, "value": value, "origin": place(origin)})
             }).collect::<Vec<_>>(),
+            "board": self.board.map(|board| json!({
+                "name": board.name,
+                "description": board.description,
+                "sets": board.sets,
+                "facts": board.facts.iter().map(|Effective { key, value, origin }| {
+                    json!({"key": key, "value": value, "origin": place(origin)})
+                }).collect::<Vec<_>>(),
+            })),
         })
     }
 }
@@ -146,6 +162,7 @@ fn place(origin: &Origin) -> Value {
     let source = match &origin.source {
         Source::File(path) => path.display().to_string(),
         Source::Environment(name) => format!("environment {name}"),
+        Source::Board(name) => format!("board {name}"),
         Source::BuiltIn => "built-in".to_owned(),
     };
     json!({"source": source, "line": origin.line, "column": origin.column})

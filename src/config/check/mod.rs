@@ -73,9 +73,11 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         pace: limits.pace,
         outbox: outbox?,
         whatsapp,
+        wear_per_day: None,
     };
     let contents = std::mem::take(&mut r.account.contents);
-    Some((Config { contents, mqtt: mqtt?, uplink: uplink.door, operate: operate?, webhook, notice, rooms }, compiled?))
+    let (mqtt, uplink, operate) = (mqtt?, uplink.door, operate?);
+    Some((Config { contents, mqtt, uplink, operate, webhook, notice, board: None, rooms }, compiled?))
 }
 
 /// `[branch]`

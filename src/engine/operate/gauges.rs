@@ -38,6 +38,7 @@ impl Engine {
             bytes,
             max_bytes,
             free_bytes: self.soft.free_space,
+            written: self.wear.written(),
             limits: self.limits_used()?,
             holds: self.shown_holds(),
             number: self.number(),

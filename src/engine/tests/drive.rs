@@ -17,6 +17,8 @@ pub(super) struct Desk {
     now: Now,
     released: Vec<Action>,
     pub(super) troubles: Vec<bool>,
+    /// Rounds that a watchdog may be petted for.
+    pub(super) steps: usize,
 }
 
 impl World for Desk {
@@ -24,6 +26,9 @@ impl World for Desk {
         self.now
     }
     fn free_space(&mut self) -> Option<u64> {
+        None
+    }
+    fn written(&mut self) -> Option<u64> {
         None
     }
     fn stopwatch(&mut self) -> Duration {
@@ -36,6 +41,10 @@ impl World for Desk {
         self.troubles.push(failure.is_some());
     }
     fn reload(&mut self, _: &mut Engine) {}
+    fn stepped(&mut self) {
+        self.steps += 1;
+    }
+    fn copies(&mut self) {}
 }
 
 pub(super) struct Loop {
@@ -56,7 +65,7 @@ impl Loop {
         }
         let engine = kit.engine.take().unwrap();
         let (inbox, queue) = channel(600, 4);
-        let desk = Desk { now: kit.now(), released: Vec::new(), troubles: Vec::new() };
+        let desk = Desk { now: kit.now(), released: Vec::new(), troubles: Vec::new(), steps: 0 };
         Loop { kit, engine, inbox, queue, course: Course::default(), desk }
     }
 
@@ -126,6 +135,22 @@ fn on_a_full_disk_answers_are_committed_without_the_arrivals_which_stay() {
     it.round();
     assert_eq!(it.seen(), (1, vec![Outcome::Stored]));
     assert_eq!(it.desk.troubles, [true, false]);
+}
+
+/// A full disk is waited for, and a restart frees nothing: no watchdog acts on it. One does on a store that refuses otherwise.
+#[test]
+fn a_round_that_the_store_refuses_is_no_step_unless_the_disk_is_full() {
+    for (why, steps) in [(FULL, 2), (FSYNC, 1)] {
+        let mut it = Loop::new(true);
+        it.round();
+        assert_eq!(it.desk.steps, 1, "nothing to write is a step too");
+        assert!(it.inbox.tell(it.answer()));
+        it.engine.outbox.fault.commit = Some((false, why));
+        it.round();
+        assert_eq!(it.desk.steps, steps, "{why}");
+        it.round();
+        assert_eq!(it.desk.steps, steps + 1, "{why}: it goes on");
+    }
 }
 
 #[test]

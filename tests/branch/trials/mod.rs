@@ -11,4 +11,5 @@ mod rights;
 mod sealed;
 mod secrets;
 mod sector;
+mod service;
 mod state;
