@@ -2,11 +2,13 @@
 //!
 //! Floor: words. The command line sends a `Request` as JSON over the socket, or steps it on the store when no daemon runs.
 
+mod limit;
 mod number;
 mod replies;
 mod rights;
 mod wear;
 
+pub use limit::LimitRow;
 pub use number::NumberTold;
 pub use replies::*;
 pub use rights::*;
@@ -110,6 +112,11 @@ pub enum Request {
         table: String,
         /// Continue after this row.
         after: i64,
+    },
+    /// What the limits of people hold on another box, which this one replaces: at most 500 at a time, all or nothing.
+    LimitsImport {
+        /// As that box exported them.
+        rows: Vec<LimitRow>,
     },
     /// Pieces of the audit record.
     AuditPage {
@@ -243,6 +250,7 @@ impl Request {
             Request::ConsentRevoke { .. } => "consent-revoke",
             Request::ConsentShow { .. } => "consent-show",
             Request::ConsentImport { .. } => "consent-import",
+            Request::LimitsImport { .. } => "limits-import",
             Request::ConsentExport { .. } => "consent-export",
             Request::Explain { .. } => "explain",
             Request::Send(_) => "send",
@@ -275,6 +283,7 @@ impl Request {
             | Request::ConsentRevoke { .. }
             | Request::AcceptLoss { .. }
             | Request::ContactErase { .. }
+            | Request::LimitsImport { .. }
             | Request::ConsentImport { .. } => false,
         }
     }

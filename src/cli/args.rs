@@ -2,11 +2,16 @@
 //!
 //! Floor: roof. Every command has an example in its help (a test reads them all); commands of later versions are not here.
 
+mod outbox;
 mod rights;
 
+pub use outbox::Outbox;
 pub use rights::{Audit, Contact};
 
-use crate::message::{Category, Outcome, Priority};
+use super::init::Init;
+use super::stick::FromStick;
+
+use crate::message::{Category, Priority};
 use crate::operate::{SendOrder, Target};
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -39,6 +44,25 @@ pub enum Command {
         info,h2=debug for one library.\n\n\
         Example:\n  branchline run --config /etc/branchline/branchline.toml --log json")]
     Run(Run),
+    /// Six questions, a configuration that works, and the first message to whoever answered them.
+    #[command(
+        after_help = "Asks for branch, broker, number ID, token file, time zone and the technician's number, in English, Portuguese \
+        or Spanish; writes a commented configuration; tries all of it (branchline check --online); records the technician's \
+        consent, and sends the platform's hello_world template there. Ends with 1 where somebody says no, 69 where nobody \
+        answers, 64 where the answers end before the questions.\n\n\
+        Example:\n  branchline init --language pt"
+    )]
+    Init(Init),
+    /// Take over the configuration of a stick: for the start of the box, as root, before the daemon.
+    #[command(
+        after_help = "A stick counts that is mounted, has a FAT file system (or is named by --from) and a folder branchline/ with a \
+        branchline.toml. What it holds is laid over the configuration, checked and tried (branchline check --online), and takes \
+        its place as a whole or not at all. Secrets become files for the daemon alone and are wiped from the stick; RESULT.txt on \
+        it says in three languages what came of it. On a box that is set up it must be signed by head office (stick.key_file). \
+        Ends with 0 where there is none or it was taken over, 1 where it is refused.\n\n\
+        Example:\n  branchline stick --from /media/usb"
+    )]
+    Stick(FromStick),
     /// At head office: the platform's webhooks in, signed notices to the boxes by MQTT.
     #[command(
         after_help = "For boxes that nothing can reach. Its configuration is a file of its own, with the tables [mqtt], [webhook] \
@@ -55,6 +79,14 @@ pub enum Command {
         Example:\n  branchline check --online --config branchline.toml"
     )]
     Check(Check),
+    /// Whether this program can take over the box as it is: before an upgrade, by the new program.
+    #[command(
+        after_help = "Reads the configuration, copies the store (a daemon may run meanwhile), opens the copy and brings it \
+        forward to this program's version, lets the engine step on it, looks into every table, and removes the copy. Sends \
+        nothing. Ends with 1 where this program must not take over, 78 where the configuration has problems for it.\n\n\
+        Example:\n  branchline self-test --json"
+    )]
+    SelfTest(Output),
     /// A branch's day in about 20 s, without any set-up: embedded broker, simulated API.
     #[command(after_help = "Example:\n  branchline demo --serve")]
     Demo {
@@ -326,67 +358,6 @@ impl What {
         let named = rule.map(Target::Rule).or(category.map(Target::Category)).or(template.map(Target::Template));
         named.unwrap_or(Target::All)
     }
-}
-
-#[derive(Subcommand, Debug)]
-pub enum Outbox {
-    /// A page of messages, newest first.
-    #[command(after_help = "Example:\n  branchline outbox list --outcome withheld --limit 100")]
-    List {
-        /// Only what stands there.
-        #[arg(long, value_name = "CODE", value_parser = PossibleValuesParser::new(Outcome::ALL.iter().map(|o| o.code())))]
-        outcome: Option<String>,
-        /// Rows, 1 to 200.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
-        limit: u32,
-        /// Continue below this row, as the page before says.
-        #[arg(long, value_name = "ROW")]
-        before: Option<i64>,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// One message with its attempts.
-    #[command(after_help = "Example:\n  branchline outbox show k3f9-1042")]
-    Show {
-        /// As the list shows it.
-        id: String,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Accept what was lost with a damaged store: what is held for it goes on, as far as consent is still known.
-    #[command(after_help = "Read first what branchline status says of the loss.\n\nExample:\n  \
-        branchline outbox accept-loss --reason \"called head office, 2 orders told by hand\"")]
-    AcceptLoss {
-        /// Why: told, and in the log.
-        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
-        reason: String,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Read the whole store, without a daemon, and tell what is damaged; exit code 1 if anything is. Writes nothing.
-    #[command(after_help = "A running daemon checks its store by itself: see branchline status.\n\nExample:\n  \
-        branchline outbox check --file /var/lib/branchline/outbox.db.damaged-7300000")]
-    Check {
-        /// This file; without, the configuration's outbox.path.
-        #[arg(long, value_name = "PATH")]
-        file: Option<PathBuf>,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// What the store holds, one JSON object per line; of a damaged file, whatever can be read of it. Writes nothing to it.
-    #[command(
-        after_help = "Numbers are masked and texts are left out. With --all come the ledger, who may not be written to and \
-        the limits of each person, with whole numbers: keep it like the ledger itself.\n\nExample:\n  \
-        branchline outbox export --all --file /var/lib/branchline/outbox.db.damaged-7300000 > lost.jsonl"
-    )]
-    Export {
-        /// Also the ledger, and suppression and limits by person, with whole numbers.
-        #[arg(long)]
-        all: bool,
-        /// This file, which no daemon works on; without, the store, over the daemon if one runs.
-        #[arg(long, value_name = "PATH")]
-        file: Option<PathBuf>,
-    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -2,7 +2,9 @@
 //!
 //! Floor: roof.
 
-use super::{Backend, Check, Commands, Exit, Failure, Forward, Sandbox, check, unwritten};
+use super::{
+    Backend, Check, Commands, Exit, Failure, Forward, FromStick, Init, Sandbox, check, init, stick, unwritten,
+};
 use crate::app::{self, StartError};
 use crate::config::{self, Loaded, Problem};
 use crate::door::clock::SystemClock;
@@ -10,7 +12,7 @@ use crate::engine::Engine;
 use crate::forward;
 use crate::operate::{Reply, Request};
 use crate::outbox::OpenError;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The program as it is built.
@@ -57,6 +59,21 @@ impl Commands for House {
             // Every problem was written already.
             Err(_) => Err(Failure::new(Exit::No, "")),
         }
+    }
+
+    fn init(
+        &self,
+        file: &Path,
+        board: Option<&str>,
+        init: Init,
+        input: &mut dyn Read,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        init::run(file, board, init, input, out)
+    }
+
+    fn stick(&self, file: &Path, board: Option<&str>, from: FromStick, out: &mut dyn Write) -> Result<(), Failure> {
+        stick::run(file, board, from, out)
     }
 
     fn forward(&self, file: &Path, forward: Forward, out: &mut dyn Write) -> Result<(), Failure> {
@@ -181,7 +198,7 @@ fn problems_failure(problems: &[Problem]) -> Failure {
     Failure::new(Exit::Config, format!("the configuration has problems:\n{}", lines.join("\n")))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -8,16 +8,22 @@ mod backend;
 mod check;
 mod failure;
 mod house;
+mod init;
 pub mod ledger;
 pub mod logging;
 mod render;
 mod rights;
+mod self_test;
+mod stick;
 mod store;
+mod transfer;
 
 pub use args::{Check, Forward, LogFormat, Run, Sandbox};
 pub use backend::{Backend, Daemon};
 pub use failure::{Exit, Failure};
 pub use house::House;
+pub use init::Init;
+pub use stick::FromStick;
 
 use crate::config::{Config, Loaded};
 use crate::message::{Country, Outcome};
@@ -47,6 +53,17 @@ pub trait Commands {
     fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure>;
     /// Writes all problems and the effective values with their origin; tries what they name where that is asked for.
     fn check(&self, file: &Path, board: Option<&str>, check: Check, out: &mut dyn Write) -> Result<(), Failure>;
+    /// Six questions from `input`, a configuration, and a first message.
+    fn init(
+        &self,
+        file: &Path,
+        board: Option<&str>,
+        init: Init,
+        input: &mut dyn Read,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure>;
+    /// Takes over the configuration of a stick, where there is one.
+    fn stick(&self, file: &Path, board: Option<&str>, from: FromStick, out: &mut dyn Write) -> Result<(), Failure>;
     /// Head office's part, until it is told to stop; or only the check of its configuration.
     fn forward(&self, file: &Path, forward: Forward, out: &mut dyn Write) -> Result<(), Failure>;
     /// A branch's day; `Exit::No` when an outcome was not the expected one.
@@ -110,6 +127,9 @@ pub fn execute(
             commands.forward(&cli.config, *forward, out)
         }
         Command::Check(check) => commands.check(&cli.config, cli.board.as_deref(), *check, out),
+        Command::Init(init) => commands.init(&cli.config, cli.board.as_deref(), *init, input, out),
+        Command::Stick(from) => commands.stick(&cli.config, cli.board.as_deref(), from.clone(), out),
+        Command::SelfTest(output) => self_test::run(commands.load(&cli.config, cli.board.as_deref())?, *output, out),
         Command::Demo { serve } => commands.demo(*serve),
         Command::Sandbox(sandbox) => commands.sandbox(sandbox),
         Command::Outbox(Outbox::Check { file, output }) => {
@@ -189,9 +209,14 @@ impl<'a, W: Write> Session<'a, W> {
     fn carry_out(mut self, command: Command, input: &mut impl Read) -> Result<(), Failure> {
         let zone = self.setting.zone.clone();
         match command {
-            Command::Run(_) | Command::Forward(_) | Command::Check(_) | Command::Demo { .. } | Command::Sandbox(_) => {
-                Err(Failure::new(Exit::Bug, "this command is not for the engine"))
-            }
+            Command::Run(_)
+            | Command::Init(_)
+            | Command::Stick(_)
+            | Command::Forward(_)
+            | Command::Check(_)
+            | Command::SelfTest(_)
+            | Command::Demo { .. }
+            | Command::Sandbox(_) => Err(Failure::new(Exit::Bug, "this command is not for the engine")),
             Command::Status(output) => {
                 self.show(Request::Status, output, |report: StatusReport| render::status(&report))
             }
@@ -240,6 +265,7 @@ impl<'a, W: Write> Session<'a, W> {
                 self.show(Request::AcceptLoss { reason }, output, |report: LossReport| render::loss(&report, &zone))
             }
             Command::Outbox(Outbox::Export { all, .. }) => self.export_store(all),
+            Command::Outbox(Outbox::Import { file, output }) => self.take_over(&read(&file, input)?, output),
             Command::Outbox(Outbox::Check { .. }) => Err(Failure::new(Exit::Bug, "this command is not for the engine")),
             Command::Consent(consent) => self.consent(consent, input),
             Command::Contact(contact) => self.contact(contact),

@@ -45,6 +45,9 @@ fn well(request: &Request) -> Reply {
                 vec![ConsentNow { purpose: "orders".into(), withheld: Some(Reason::ConsentRevoked), until: None }];
             Reply::data(&ConsentReport { number: "+55…21".into(), changed: true, now, entries: vec![] })
         }
+        Request::LimitsImport { rows } => {
+            Reply::data(&ImportReport { recorded: rows.len() as u64, ..ImportReport::default() })
+        }
         Request::ConsentImport { rows, .. } => {
             Reply::data(&ImportReport { recorded: rows.len() as u64, ..ImportReport::default() })
         }
@@ -176,6 +179,12 @@ impl Commands for Alone {
     fn check(&self, _: &Path, board: Option<&str>, check: Check, out: &mut dyn Write) -> Result<(), Failure> {
         let json = check.output.json;
         writeln!(out, "checked, json: {json}, for {board:?}").map_err(|error| unwritten(&error))
+    }
+    fn init(&self, file: &Path, _: Option<&str>, _: Init, _: &mut dyn Read, _: &mut dyn Write) -> Result<(), Failure> {
+        Err(Failure::new(Exit::No, format!("init for {}", file.display())))
+    }
+    fn stick(&self, file: &Path, _: Option<&str>, from: FromStick, _: &mut dyn Write) -> Result<(), Failure> {
+        Err(Failure::new(Exit::No, format!("stick {:?} for {}", from.from, file.display())))
     }
     fn forward(&self, file: &Path, forward: Forward, _: &mut dyn Write) -> Result<(), Failure> {
         Err(Failure::new(Exit::No, format!("forward by {}, check: {}", file.display(), forward.check)))

@@ -54,6 +54,8 @@ pub struct Config {
     pub notice: Option<door::notice::Settings>,
     /// The facts of the board that `--board` names.
     pub board: Option<Board>,
+    /// `[stick]`: head office's key; without one a box that is set up reads no stick.
+    pub stick: Option<door::stick::Key>,
     /// `branch.id` and the rooms.
     pub rooms: Rooms,
     /// A hash of what each certificate's and key's file held, by the key that names it.
@@ -122,6 +124,11 @@ pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Resul
         }
         _ => Err(problems),
     }
+}
+
+/// The facts of a board alone, whatever the configuration says; `None` where they cannot be read.
+pub fn board(file: &Path, name: &str) -> Option<Board> {
+    board::read(name, file).ok().map(|(_, board)| board)
 }
 
 /// Tells a configuration from another one: by all values of all layers, whatever file they stand in, and the list of templates.

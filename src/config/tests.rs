@@ -15,6 +15,9 @@ fn everything() -> String {
     layers::DEFAULTS.lines().map(on).collect::<Vec<_>>().join("\n")
 }
 
+/// As `openssl pkey -pubout` writes it.
+const HEAD_OFFICE: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+
 /// A folder with every file that the examples name.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -35,10 +38,12 @@ fn folder() -> tempfile::TempDir {
         "webhook.key",
         "verify-token",
         "notice-key",
+        "head-office.pub",
     ] {
         let text = match name.rsplit('.').next() {
             Some("pem") => &pem,
             Some("key") => &key,
+            Some("pub") => HEAD_OFFICE,
             _ if name == "store-key" => "0123456789abcdef0123456789abcdef\n",
             _ if name == "notice-key" => "0123456789abcdef-of-head-office\n",
             _ => "x\n",

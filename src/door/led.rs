@@ -211,7 +211,7 @@ impl Held {
         self.set(lit)
     }
 
-    fn give_back(mut self) -> io::Result<()> {
+    fn give_back(&mut self) -> io::Result<()> {
         self.set(false)?;
         match &self.before {
             Some(trigger) => std::fs::write(self.folder.join("trigger"), trigger),
@@ -255,13 +255,28 @@ impl Panel {
         }
         Ok(self.held.values().filter_map(|held| held.due).min())
     }
+}
 
-    /// Dark, and the kernel's again.
-    pub fn give_back(self) {
-        for held in self.held.into_values() {
+/// Dark, and the kernel's again: however whoever shows it ends, unless it is killed.
+impl Drop for Panel {
+    fn drop(&mut self) {
+        for held in self.held.values_mut() {
             // Whoever unplugged it has it back already.
             let _ = held.give_back();
         }
+    }
+}
+
+/// Shows `sign` for so long, by who has nothing else to do meanwhile.
+pub async fn show_for(panel: &mut Panel, sign: Sign, time: Duration) {
+    let until = Instant::now() + time;
+    loop {
+        let now = Instant::now();
+        let Ok(next) = panel.show(Some(sign), now) else { return };
+        if now >= until {
+            return;
+        }
+        tokio::time::sleep_until(next.map_or(until, |next| next.min(until)).into()).await;
     }
 }
 
@@ -284,7 +299,6 @@ pub async fn serve(mut panel: Panel, mut sign: watch::Receiver<Option<Sign>>) {
             () = wait => {}
         }
     }
-    panel.give_back();
 }
 
 #[cfg(test)]
@@ -349,7 +363,7 @@ mod tests {
             assert_eq!(fs::read_to_string(root.path().join("ACT/trigger")).unwrap(), "none");
         }
         panel.show(Some(Sign::Healthy), start).unwrap();
-        panel.give_back();
+        drop(panel);
         assert_eq!(of(&root), ["0", "0"]);
         for led in ["ACT", "PWR"] {
             assert_eq!(fs::read_to_string(root.path().join(led).join("trigger")).unwrap(), "mmc0");

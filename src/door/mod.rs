@@ -13,6 +13,7 @@ pub mod mqtt;
 pub mod notice;
 pub mod operate;
 pub mod secret;
+pub mod stick;
 pub mod tls;
 pub mod trial;
 pub mod uplink;

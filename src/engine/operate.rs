@@ -6,6 +6,7 @@ mod consent;
 mod contact;
 mod explain;
 mod gauges;
+mod import;
 mod send;
 
 use super::hold::{BY_OPERATOR, stopped_words};
@@ -47,6 +48,7 @@ impl Engine {
         let lines = match request {
             Request::ConsentGrant(_) => 1,
             Request::ConsentImport { rows, .. } => rows.len(),
+            Request::LimitsImport { rows } => rows.len(),
             _ => 0,
         };
         if lines > 0 && self.running && self.spare_outcomes()? < lines.div_ceil(LINES_A_OUTCOME) {
@@ -71,6 +73,7 @@ impl Engine {
                 Ok(number) => self.consent_report(&number, false),
                 Err(why) => Ok(Reply::Refused(why)),
             },
+            Request::LimitsImport { rows } => self.limits_import(rows),
             Request::ConsentImport { rows, more, releases } => self.consent_import(rows, *more, *releases),
             Request::ConsentExport { after } => self.consent_export(*after),
             Request::Explain { topic, payload, at } => self.explain(topic, payload, *at),

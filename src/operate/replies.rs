@@ -11,6 +11,7 @@
 //! | `Pause`, `Resume` | [`PauseReport`] |
 //! | `ConsentGrant`, `ConsentRevoke`, `ConsentShow` | [`ConsentReport`] |
 //! | `ConsentImport`, `ConsentExport` | [`ImportReport`], [`LedgerPage`] |
+//! | `LimitsImport` | [`ImportReport`] |
 //! | `Explain`, `Send` | [`Explanation`], [`SendReport`] |
 //! | `AcceptLoss`, `OutboxExport` | [`LossReport`], [`ExportPage`] |
 

@@ -2,7 +2,7 @@
 //!
 //! Floor: rooms. A file that is set aside is never opened for writing. `outbox.db.damaged-7300000` was set aside at box time
 //! 7,300,000; `replaced-` in place of `damaged-` is a file of another program that lay where the store should be: it is nobody's
-//! to delete.
+//! to delete. `older-` is the store as it was before a newer program brought it forward: it is kept and forgotten as a damaged one is.
 
 use super::open::{folder, remove, suffixed, sync_folder};
 use crate::time::BoxTime;
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 const SALVAGED: &str = ".salvaged-";
 const DAMAGED: &str = "damaged";
 const REPLACED: &str = "replaced";
+/// A store as it was before a newer program brought it forward.
+const OLDER: &str = "older";
 
 /// The name of what is salvaged from a store, which says how the old one is to be named.
 pub(super) fn salvaged(path: &Path, since: BoxTime, foreign: bool) -> PathBuf {
@@ -48,10 +50,17 @@ pub(super) fn swap(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The name of what is kept of a store that is brought forward at `at`.
+pub(super) fn older(path: &Path, at: BoxTime) -> PathBuf {
+    named(path, OLDER, at.0)
+}
+
 /// Every store that was set aside beside `path`, oldest first, with the box time of that.
 pub fn set_aside(path: &Path) -> std::io::Result<Vec<(PathBuf, BoxTime)>> {
-    let mut found: Vec<(PathBuf, BoxTime)> =
-        siblings(path, &format!(".{DAMAGED}-"))?.into_iter().map(|(file, _, at)| (file, BoxTime(at))).collect();
+    let mut found = Vec::new();
+    for kind in [DAMAGED, OLDER] {
+        found.extend(siblings(path, &format!(".{kind}-"))?.into_iter().map(|(file, _, at)| (file, BoxTime(at))));
+    }
     found.sort_by_key(|(_, at)| *at);
     Ok(found)
 }

@@ -5,7 +5,7 @@
 
 use super::rows::Table;
 use super::tables;
-use crate::message::Number;
+use crate::message::{Number, hex};
 use rusqlite::Connection;
 use rusqlite::types::Value as Cell;
 use serde_json::{Map, Value, json};
@@ -70,6 +70,7 @@ fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> Value {
             Cell::Integer(number) => json!(number),
             Cell::Real(number) => json!(number),
             Cell::Text(text) => json!(text),
+            Cell::Blob(bytes) if *column == "recent" => json!(hex(bytes)),
             Cell::Blob(_) => continue,
         };
         if *column == "person" {
@@ -87,6 +88,11 @@ fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> Value {
         }
         _ => person.and_then(|person| text(db, "opened('person', id, number) FROM person WHERE id", person)),
     };
+    // Other boxes have a box time of their own.
+    if name == "limits" {
+        let boxed = db.query_row("SELECT boxed FROM box", [], |row| row.get::<_, i64>(0));
+        row.extend(boxed.ok().map(|boxed| ("exported".to_owned(), json!(boxed))));
+    }
     if let Some(number) = number.and_then(|digits| Number::of_digits(&digits).ok()) {
         row.insert("number".to_owned(), json!(if whole { number.e164() } else { number.to_string() }));
     }

@@ -112,6 +112,12 @@ impl Outbox {
         Ok(())
     }
 
+    /// Whether anything was ever posted from this store, as far as it remembers.
+    pub fn has_sent(&self) -> Result<bool, StoreError> {
+        let last: Option<i64> = self.db.query_row("SELECT max(id) FROM attempt", [], |row| row.get(0))?;
+        Ok(last.is_some())
+    }
+
     /// The message whose turn is next for a person: most urgent, then oldest.
     fn head(&self, person: PersonId) -> Result<Option<Head>, StoreError> {
         Ok(self

@@ -22,6 +22,7 @@ mod check;
 mod contact;
 mod damage;
 mod day;
+mod duplicate;
 mod error;
 mod export;
 mod health;
@@ -56,6 +57,7 @@ mod turns;
 
 pub use aside::set_aside;
 pub use audit::Piece;
+pub use duplicate::Duplicate;
 pub use error::{OpenError, StoreError};
 pub use health::Health;
 pub use hold::Hold;
@@ -80,6 +82,9 @@ use stops::Stops;
 
 /// SQLite's page: 1 KiB writes a third of the device bytes that 4 KiB writes (facts: 19–21 against 56–60 KiB a message).
 const PAGE: u64 = 1024;
+
+/// The version of the schema that this program writes.
+pub const SCHEMA: i64 = schema::STEPS.len() as i64;
 
 /// What the box knows about itself, as of the last commit.
 #[derive(Clone, PartialEq, Debug)]

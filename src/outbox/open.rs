@@ -317,9 +317,30 @@ fn ours(db: &Connection, path: &Path) -> Result<(), OpenError> {
     if found > known { Err(OpenError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
 }
 
+/// Forward only, and the store as it was is kept beside it (`aside`): an older program can be given that one back.
 fn migrate(db: &Connection, settings: &Settings, letters: u64, found: usize) -> Result<(), OpenError> {
-    let failed = |error: rusqlite::Error| OpenError::Store { path: settings.path.clone(), error: error.into() };
-    for (version, step) in schema::STEPS.iter().enumerate().skip(found) {
+    take_steps(db, settings, letters, found, schema::STEPS)
+}
+
+fn take_steps(
+    db: &Connection,
+    settings: &Settings,
+    letters: u64,
+    found: usize,
+    steps: &[&str],
+) -> Result<(), OpenError> {
+    let path = &settings.path;
+    let failed = |error: rusqlite::Error| OpenError::Store { path: path.clone(), error: error.into() };
+    if found > 0 && found < steps.len() {
+        let io = |why: std::io::Error| OpenError::File { path: path.clone(), why: why.to_string() };
+        let at: i64 = db.query_row("SELECT boxed FROM box", [], |row| row.get(0)).map_err(failed)?;
+        let kept = aside::older(path, BoxTime(at));
+        remove(&kept).map_err(io)?;
+        let name = kept.to_str().ok_or_else(|| io(std::io::Error::other("the path is not UTF-8")))?;
+        db.execute("VACUUM INTO ?1", [name]).map_err(failed)?;
+        File::open(&kept).and_then(|file| file.sync_all()).and_then(|()| sync_folder(path)).map_err(io)?;
+    }
+    for (version, step) in steps.iter().enumerate().skip(found) {
         db.execute_batch(&format!(
             "BEGIN IMMEDIATE; PRAGMA application_id = {}; {step}; PRAGMA user_version = {}; {}; COMMIT;",
             schema::APPLICATION,
@@ -403,6 +424,37 @@ pub(super) fn read_box(db: &Connection) -> Result<BoxRow, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_is_brought_forward_and_kept_as_it_was() {
+        let here = tempfile::tempdir().unwrap();
+        let path = here.path().join("outbox.db");
+        let settings = Settings {
+            path: path.clone(),
+            seal: Seal::default(),
+            max_bytes: 1 << 20,
+            when_full: super::super::WhenFull::Hold,
+            keep_content: std::time::Duration::ZERO,
+            keep_settled: std::time::Duration::ZERO,
+            keep_audit: std::time::Duration::ZERO,
+            sender: "1".to_owned(),
+        };
+        let db = connect(&path, 1 << 20, &settings.seal).map_err(|_| "no store").unwrap();
+        migrate(&db, &settings, 1, 0).unwrap();
+        db.execute("UPDATE box SET boxed = 7", []).unwrap();
+        assert_eq!(aside::set_aside(&path).unwrap(), [], "of a new one nothing is kept");
+        let next = [schema::STEPS, &["CREATE TABLE next (one INTEGER)"]].concat();
+        take_steps(&db, &settings, 1, schema::STEPS.len(), &next).unwrap();
+        let version =
+            |db: &Connection| db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap() as usize;
+        assert_eq!(version(&db), next.len());
+        let [(kept, BoxTime(7))] = &aside::set_aside(&path).unwrap()[..] else { panic!("not kept") };
+        assert_eq!(kept, &here.path().join("outbox.db.older-7"));
+        let kept = Connection::open(kept).unwrap();
+        assert_eq!(schema_is_ours(&kept).unwrap(), schema::STEPS.len(), "the store of the older version, whole");
+        take_steps(&db, &settings, 1, next.len(), &next).unwrap();
+        assert_eq!(aside::set_aside(&path).unwrap().len(), 1, "what is of this version is not copied");
+    }
 
     #[test]
     fn a_folder_has_free_space_if_it_is_there() {

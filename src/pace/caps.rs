@@ -110,6 +110,14 @@ impl Recent {
         }
     }
 
+    /// As of another box's time: what was at `from` there is `to` here. What would lie before this box's beginning counts as of
+    /// then: late, never early.
+    pub fn moved(&self, from: BoxTime, to: BoxTime) -> Recent {
+        let by = seconds(to) - from.0 / 1_000;
+        let moved = |(kind, at): &(Kind, i64)| (*kind, at.saturating_add(by).clamp(0, seconds(to)));
+        Recent(self.0.iter().map(moved).collect())
+    }
+
     /// As the store keeps it: five bytes each, seconds × 4 + kind, least byte first.
     pub fn to_bytes(&self) -> Vec<u8> {
         let one = |(kind, at): &(Kind, i64)| ((*at as u64) << 2 | *kind as u64).to_le_bytes();

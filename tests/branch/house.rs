@@ -106,6 +106,11 @@ impl House {
         self.api.control.clone()
     }
 
+    /// Where the API answers.
+    pub fn api_url(&self) -> &str {
+        &self.api.url
+    }
+
     /// The configuration as the daemon reads it.
     pub fn configure(&self) -> PathBuf {
         self.write("branchline.toml", &self.configuration())

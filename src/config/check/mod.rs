@@ -16,6 +16,7 @@ mod webhook;
 use super::reader::Reader;
 use super::tree::Table;
 use super::{Config, Operate};
+use crate::door::stick::Key;
 use crate::engine::Rooms;
 use crate::message::Country;
 use crate::rules::Rules;
@@ -36,6 +37,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let notice = forward::notice(r, mqtt.as_ref(), id);
     let mut policy = policy::policy(r, branch.as_ref(), webhook.is_some() || notice.is_some());
     let operate = operate(r);
+    let stick = stick(r);
     let inbound_full = r.within("inbound", |r| r.choice("numbers", &[("masked", false), ("full", true)]));
     let country = branch.as_ref().and_then(|branch| branch.country);
     let rules = rules::settings(r, branch.as_ref(), country, policy.as_mut())
@@ -77,7 +79,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     };
     let contents = std::mem::take(&mut r.account.contents);
     let (mqtt, uplink, operate) = (mqtt?, uplink.door, operate?);
-    Some((Config { contents, mqtt, uplink, operate, webhook, notice, board: None, rooms }, compiled?))
+    Some((Config { contents, mqtt, uplink, operate, webhook, notice, board: None, stick, rooms }, compiled?))
 }
 
 /// `[branch]`
@@ -101,6 +103,22 @@ fn branch(r: &mut Reader<'_, '_>) -> Option<Branch> {
         let country =
             r.parsed("country", "the two letters of a country, as in \"BR\"", |node| Country::of_code(node.as_text()?));
         Some(Branch { id: id?, timezone, country })
+    })
+}
+
+fn stick(r: &mut Reader<'_, '_>) -> Option<Key> {
+    r.within("stick", |r| {
+        let (path, pem) = r.file("key_file")?;
+        let key = Key::of_pem(&pem);
+        if key.is_none() {
+            let problem = r.problem("key_file", format!("the file {} holds no public ed25519 key", path.display()));
+            r.tell(
+                problem.fix(
+                    "Write it by: openssl pkey -in head-office.key -pubout. The private half stays at head office.",
+                ),
+            );
+        }
+        key
     })
 }
 

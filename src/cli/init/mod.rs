@@ -1,0 +1,349 @@
+//! `branchline init`: six questions, a configuration that works, and the first message to whoever answered them.
+//!
+//! Floor: roof. Never overwrites a configuration unless it is told to, and then keeps the one before; never shows the token.
+//!
+//! ```text
+//! questions ─► branchline.toml, templates.json ─► check ─► check --online ─► the daemon for a minute: consent, hello_world
+//! ```
+
+mod words;
+
+pub use words::Tongue;
+
+use super::check;
+use super::failure::{Exit, Failure};
+use super::house::{runtime, start_failure};
+use super::unwritten;
+use crate::app::{self, Daemon};
+use crate::config::{self, Loaded};
+use crate::message::{Country, Number, Outcome};
+use crate::operate::{ConsentReport, Grant, OutboxDetail, Reply, Request, SendOrder, SendReport};
+use clap::Args;
+use jiff::tz::TimeZone;
+use serde::de::DeserializeOwned;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use words::{Question, Words};
+
+/// How long the first message may take: a box without a clock chip first hears the time from the platform.
+const FIRST_MESSAGE: Duration = Duration::from_secs(60);
+/// Between two looks at what became of it.
+const LOOK: Duration = Duration::from_millis(250);
+/// Wrong answers to one question, after which nobody reads what is said.
+const PATIENCE: usize = 5;
+/// The platform's sample, which every account has. [`TEMPLATES`] is its text.
+const TEMPLATE: (&str, &str) = ("hello_world", "en_US");
+/// The list with nothing but the sample, as the platform tells it.
+const TEMPLATES: &str = r#"{"data": [
+ {"name": "hello_world", "language": "en_US", "status": "APPROVED", "category": "UTILITY", "parameter_format": "POSITIONAL",
+  "components": [
+   {"type": "HEADER", "format": "TEXT", "text": "Hello World"},
+   {"type": "BODY", "text": "Welcome and congratulations!! This message demonstrates your ability to send a WhatsApp message notification from the Cloud API, hosted by Meta. Thank you for taking the time to test with us."},
+   {"type": "FOOTER", "text": "WhatsApp Business Platform sample message"}]}
+]}
+"#;
+
+/// `branchline init`
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Init {
+    /// The language of the questions; without, the system's.
+    #[arg(long, value_enum, value_name = "L")]
+    pub language: Option<Tongue>,
+    /// Write a configuration although there is one: it is kept beside the new one, its name ending in .before.
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// What was answered.
+struct Answers {
+    branch: String,
+    broker: String,
+    number_id: String,
+    token: PathBuf,
+    zone: String,
+    technician: Number,
+    country: Country,
+}
+
+/// Asks, writes, tries, sends.
+pub(super) fn run(
+    file: &Path,
+    board: Option<&str>,
+    init: Init,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    if file.exists() && !init.replace {
+        let text = format!("{} is there already: --replace writes a new one and keeps it", file.display());
+        return Err(Failure::new(Exit::No, text));
+    }
+    let lang = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| std::env::var(name).ok());
+    let words = Words::of(init.language.unwrap_or_else(|| Tongue::of(lang.as_deref())));
+    let answers = Dialog { input: BufReader::new(input), out, words }.all()?;
+    write(file, &answers, words)?;
+    say(out, &format!("\n{} {}\n", words.written, file.display()))?;
+    let loaded = config::load(file, board, &app::environment());
+    let Ok(loaded) = loaded else {
+        say(out, &check::Checked::of(&loaded).text(file))?;
+        return Err(Failure::new(Exit::No, words.not_online));
+    };
+    say(out, &format!("{}\n", words.checking))?;
+    let runtime = runtime()?;
+    let tried = Ok(loaded);
+    let online = runtime.block_on(check::online(&tried, false, out));
+    let Ok(loaded) = tried else { return Err(Failure::new(Exit::Bug, "a configuration without problems has some")) };
+    if let Err(failure) = online {
+        return Err(Failure::new(failure.exit, words.not_online));
+    }
+    let store = loaded.config.rooms.outbox.path.clone();
+    let told = runtime.block_on(first_message(loaded, &answers, words, out));
+    give_away(&store);
+    runtime.shutdown_background();
+    told?;
+    say(out, &format!("{}\n", words.next))
+}
+
+fn say(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| unwritten(&error))
+}
+
+/// Questions and answers, a line each.
+struct Dialog<'a, R> {
+    input: R,
+    out: &'a mut dyn Write,
+    words: &'static Words,
+}
+
+impl<R: BufRead> Dialog<'_, R> {
+    fn all(&mut self) -> Result<Answers, Failure> {
+        let words = self.words;
+        say(self.out, &format!("{}\n", words.begin))?;
+        let branch = self.ask(&words.branch, None, |text| {
+            let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+            (!text.is_empty() && text.len() <= 32 && text.bytes().all(fits)).then(|| text.to_owned())
+        })?;
+        let broker = self.ask(&words.broker, None, |text| {
+            let url = if text.contains("://") { text.to_owned() } else { format!("mqtts://{text}") };
+            let host = url.strip_prefix("mqtts://").or_else(|| url.strip_prefix("mqtt://"))?;
+            (!host.is_empty() && !host.contains(['/', ' ', '"', '\\', '@'])).then_some(url.clone())
+        })?;
+        let number_id = self.ask(&words.number_id, None, |text| {
+            (!text.is_empty() && text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_digit()))
+                .then(|| text.to_owned())
+        })?;
+        let token = self.ask(&words.token, None, |text| {
+            let path = std::path::absolute(text).ok()?;
+            let content = std::fs::metadata(&path).ok().filter(|file| file.is_file() && file.len() > 0);
+            // Readable to whoever asks here; the check says the same of the daemon.
+            (content.is_some() && std::fs::File::open(&path).is_ok() && path.to_str().is_some()).then_some(path)
+        })?;
+        let system = TimeZone::system().iana_name().filter(|name| name.contains('/')).map(str::to_owned);
+        let zone =
+            self.ask(&words.zone, system.as_deref(), |text| TimeZone::get(text).ok()?.iana_name().map(str::to_owned))?;
+        let (technician, country) = self.ask(&words.technician, None, |text| {
+            let number = text.starts_with('+').then(|| Number::read(text, Country::of_code("BR")?).ok())??;
+            let country = number.country()?;
+            Some((number, country))
+        })?;
+        Ok(Answers { branch, broker, number_id, token, zone, technician, country })
+    }
+
+    fn ask<T>(
+        &mut self,
+        question: &Question,
+        default: Option<&str>,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, Failure> {
+        let brackets = default.map_or(String::new(), |default| format!(" [{default}]"));
+        for _ in 0..PATIENCE {
+            say(self.out, &format!("{}{brackets}: ", question.asked))?;
+            let mut line = String::new();
+            let read_so_far = self.input.read_line(&mut line);
+            let unread = |error| Failure::new(Exit::Usage, format!("the answer cannot be read: {error}"));
+            if read_so_far.map_err(unread)? == 0 {
+                return Err(Failure::new(Exit::Usage, "the answers end before the questions; nothing was written"));
+            }
+            let answer = match line.trim() {
+                "" => default.unwrap_or_default(),
+                text => text,
+            };
+            match read(answer) {
+                Some(value) => return Ok(value),
+                None => say(self.out, &format!("    {}\n", question.wrong))?,
+            }
+        }
+        Err(Failure::new(Exit::Usage, "nothing was written"))
+    }
+}
+
+/// The configuration with its comments, and the list of templates.
+fn write(file: &Path, answers: &Answers, words: &Words) -> Result<(), Failure> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let failed = |path: &Path, error: std::io::Error| {
+        Failure::new(Exit::Config, format!("cannot write {}: {error}", path.display()))
+    };
+    if !folder.as_os_str().is_empty() {
+        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    }
+    let list = folder.join("templates.json");
+    if !list.exists() {
+        put(&list, TEMPLATES).map_err(|error| failed(&list, error))?;
+    }
+    if file.exists() {
+        let mut before = file.as_os_str().to_owned();
+        before.push(".before");
+        std::fs::rename(file, PathBuf::from(before)).map_err(|error| failed(file, error))?;
+    }
+    put(file, &text(answers, words)).map_err(|error| failed(file, error))
+}
+
+/// A file for its owner and the folder's group: who installs as root leaves it readable to the daemon.
+fn put(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::File::options().write(true).create_new(true).mode(0o640).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    let folder =
+        std::fs::metadata(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+    // Whoever is not root and not of the group keeps its own.
+    let _ = std::os::unix::fs::chown(path, None, Some(folder.gid()));
+    Ok(())
+}
+
+/// What a first message made in the store's folder belongs to whom the folder belongs to: after root, to the daemon.
+fn give_away(store: &Path) {
+    let Some(folder) = store.parent() else { return };
+    let (Ok(owner), Ok(files)) = (std::fs::metadata(folder), std::fs::read_dir(folder)) else { return };
+    for file in files.flatten() {
+        // Not root: they are the right one's already, or nobody's to give.
+        let _ = std::os::unix::fs::chown(file.path(), Some(owner.uid()), Some(owner.gid()));
+    }
+}
+
+fn text(answers: &Answers, words: &Words) -> String {
+    let Answers { branch, broker, number_id, token, zone, technician, country } = answers;
+    let file = &words.file;
+    let toml = |text: &str| format!("{text:?}");
+    format!(
+        r#"# {head}
+
+[branch]
+id = {branch}
+timezone = {zone}
+# {country_words}
+country = {country}
+
+[mqtt]
+# {broker_words}
+url = {broker}
+
+[uplink]
+# {number_words}
+phone_number_id = {number_id}
+token_file = {token}
+
+[templates]
+# {templates}
+file = "templates.json"
+[languages]
+default = "{language}"
+
+# {people}
+[people.technician]
+number = {technician}
+[contacts.oncall]
+consent = "staff"
+members = ["technician"]
+
+# {rule}
+[rules.hello]
+topic = "test/hello"
+to = "contacts:oncall"
+format = "text"
+[rules.hello.message]
+template = "{template}"
+"#,
+        head = file.head,
+        branch = toml(branch),
+        zone = toml(zone),
+        country_words = file.country,
+        country = toml(country.code()),
+        broker_words = file.broker,
+        broker = toml(broker),
+        number_words = file.number,
+        number_id = toml(number_id),
+        token = toml(&token.display().to_string()),
+        templates = file.templates,
+        language = TEMPLATE.1,
+        people = file.people,
+        technician = toml(&technician.e164()),
+        rule = file.rule,
+        template = TEMPLATE.0,
+    )
+}
+
+/// Runs the daemon until the platform has answered for the first message.
+async fn first_message(loaded: Loaded, answers: &Answers, words: &Words, out: &mut dyn Write) -> Result<(), Failure> {
+    let daemon = Daemon::start(loaded).await.map_err(start_failure)?;
+    let sent = send(&daemon, answers, words, out).await;
+    daemon.stop().await;
+    sent
+}
+
+async fn send(daemon: &Daemon, answers: &Answers, words: &Words, out: &mut dyn Write) -> Result<(), Failure> {
+    let number = answers.technician.e164();
+    let grant = Grant {
+        number: number.clone(),
+        purpose: "staff".to_owned(),
+        source: "branchline init".to_owned(),
+        wording: None,
+        expires: None,
+        after_revocation: false,
+    };
+    let _: ConsentReport = ask(daemon, Request::ConsentGrant(grant)).await?;
+    say(out, &format!("{}\n", words.sending))?;
+    let order = SendOrder {
+        to: number,
+        template: TEMPLATE.0.to_owned(),
+        language: TEMPLATE.1.to_owned(),
+        purpose: "staff".to_owned(),
+        ..SendOrder::default()
+    };
+    let report: SendReport = ask(daemon, Request::Send(order)).await?;
+    let Some(id) = report.id else {
+        let told = &report.message;
+        return Err(Failure::new(Exit::No, format!("{} {}: {}", words.not_sent, told.outcome, told.reason)));
+    };
+    let show = || Request::OutboxShow { id: id.clone() };
+    // What came of it by then is looked at once more.
+    let _ = tokio::time::timeout(FIRST_MESSAGE, async {
+        while ask::<OutboxDetail>(daemon, show()).await.is_ok_and(|detail| waits(detail.row.outcome)) {
+            tokio::time::sleep(LOOK).await;
+        }
+    })
+    .await;
+    let detail: OutboxDetail = ask(daemon, show()).await?;
+    let row = &detail.row;
+    if matches!(row.outcome, Outcome::Accepted | Outcome::Delivered | Outcome::Read) {
+        return say(out, &format!("{} {}.\n", words.sent, row.to));
+    }
+    let why = format!("{} {}, {} {}", words.not_sent, row.outcome, row.reason, detail.detail);
+    let exit = if waits(row.outcome) { Exit::Unavailable } else { Exit::No };
+    Err(Failure::new(exit, why.trim_end()))
+}
+
+fn waits(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Stored | Outcome::Unknown)
+}
+
+async fn ask<T: DeserializeOwned>(daemon: &Daemon, request: Request) -> Result<T, Failure> {
+    let patience = request.patience();
+    match daemon.desk().put(request, patience).await {
+        Ok(Reply::Data(data)) => serde_json::from_value(data)
+            .map_err(|error| Failure::new(Exit::Bug, format!("the engine's answer cannot be read: {error}"))),
+        Ok(Reply::Refused(why)) => Err(Failure::new(Exit::No, why)),
+        Ok(Reply::Text(_)) => Err(Failure::new(Exit::Bug, "the engine answered a question that was not asked")),
+        Err(busy) => Err(Failure::new(Exit::Unavailable, busy.to_string())),
+    }
+}

@@ -1,0 +1,258 @@
+//! `branchline stick`: takes over the configuration of a stick at the start of the box, without anybody logging in.
+//!
+//! Floor: roof. Changes the configuration as a whole or not at all, and never without the check; a stick that is none of ours
+//! changes nothing and is not written to.
+//!
+//! ```text
+//! find ─► signed? (a box that is set up) ─► beside the configuration: a copy of it, and the stick's files over that
+//!      ─► check, check --online ─► both folders change places ─► secrets wiped from the stick, RESULT.txt
+//! ```
+
+mod words;
+
+use super::check;
+use super::failure::{Exit, Failure};
+use super::house::runtime;
+use super::unwritten;
+use crate::app;
+use crate::config::{self, Loaded};
+use crate::door::led::{self, Panel, Sign};
+use crate::door::stick::{self, Refusal, Stick};
+use clap::Args;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// For so long the lights say that a stick was refused, before the daemon takes them.
+const SHOWN: Duration = Duration::from_secs(10);
+/// Where the kernel shows lights.
+const LEDS: &str = "/sys/class/leds";
+
+/// `branchline stick`
+#[derive(Args, Clone, Debug)]
+pub struct FromStick {
+    /// Where a stick is mounted, once for each; without, every mounted FAT file system.
+    #[arg(long, value_name = "DIR")]
+    pub from: Vec<PathBuf>,
+}
+
+/// Takes over the first stick that there is.
+pub(super) fn run(file: &Path, board: Option<&str>, from: FromStick, out: &mut dyn Write) -> Result<(), Failure> {
+    recover(file)?;
+    let places = if from.from.is_empty() { stick::mounted() } else { from.from };
+    let Some(found) = places.iter().find_map(|place| Stick::find(place)) else {
+        return Ok(());
+    };
+    let before = file.exists().then(|| config::load(file, board, &app::environment()));
+    // By the board alone: a box that is not set up has lights too.
+    let facts = board.and_then(|name| config::board(file, name));
+    let mut panel = facts.map(|board| Panel::take(board.lights, Path::new(LEDS)));
+    shine(&mut panel, Sign::StickRead, Duration::ZERO);
+    let (folder, ended) = match found {
+        Err((folder, why)) => (folder, Err(why.to_string())),
+        Ok(stick) => {
+            let ended = import(&stick, file, board, before.as_ref().map(|loaded| loaded.as_ref().ok()));
+            (stick.folder().to_owned(), ended)
+        }
+    };
+    let told = match &ended {
+        Ok(branch) => format!("{}: taken over, for branch {branch}\n", folder.display()),
+        Err(why) => {
+            // A stick that cannot be written to is refused all the same.
+            let _ = stick::tell(&folder, &words::refused(why));
+            format!("{}: refused, and nothing was changed: {why}\n", folder.display())
+        }
+    };
+    out.write_all(told.as_bytes()).map_err(|error| unwritten(&error))?;
+    match ended {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            shine(&mut panel, Sign::StickRefused, SHOWN);
+            Err(Failure::new(Exit::No, ""))
+        }
+    }
+}
+
+/// Shows `sign` for so long.
+fn shine(panel: &mut Option<Panel>, sign: Sign, time: Duration) {
+    if let (Some(panel), Ok(runtime)) = (panel, runtime()) {
+        runtime.block_on(led::show_for(panel, sign, time));
+    }
+}
+
+/// The name of the branch; or why it is refused, for people. `before` is the configuration in force, as far as it can be read:
+/// `None` where the box is not set up.
+fn import(stick: &Stick, file: &Path, board: Option<&str>, before: Option<Option<&Loaded>>) -> Result<String, String> {
+    if let Some(before) = before {
+        let key = before.and_then(|loaded| loaded.config.stick.as_ref());
+        stick.verify(key).map_err(|why: Refusal| why.to_string())?;
+    }
+    let here = folder_of(file);
+    let staging = Staging::new(&here).map_err(|error| format!("{} cannot be copied: {error}", here.display()))?;
+    let io = |error: io::Error| format!("the stick's files cannot be copied beside {}: {error}", here.display());
+    for (name, content, secret) in stick.files() {
+        staging.put(name, content, secret).map_err(io)?;
+    }
+    let staged = staging.0.join(file.file_name().unwrap_or_default());
+    if staged.file_name() != Some("branchline.toml".as_ref()) {
+        fs::rename(staging.0.join("branchline.toml"), &staged).map_err(io)?;
+    }
+    let problems = |problems: Vec<config::Problem>| {
+        let lines: Vec<String> = problems.iter().map(|problem| short(&problem.to_string(), &staging.0)).collect();
+        lines.join("\n")
+    };
+    let loaded = config::load(&staged, board, &app::environment()).map_err(problems)?;
+    let branch = loaded.config.rooms.branch.clone();
+    if let Some(Some(before)) = before
+        && before.config.rooms.branch != branch
+    {
+        return Err(format!("it is for branch {branch}, and this box is branch {}", before.config.rooms.branch));
+    }
+    let store = loaded.config.rooms.outbox.path.clone();
+    staging.belongs_to(&store).map_err(io)?;
+    let mut lines = Vec::new();
+    let runtime = runtime().map_err(|failure| failure.text)?;
+    let tried = runtime.block_on(check::online(&Ok(loaded), false, &mut lines));
+    runtime.shutdown_background();
+    tried.map_err(|_| short(&String::from_utf8_lossy(&lines), &staging.0))?;
+    staging.take_over(&here).map_err(|error| format!("{} cannot be put into its place: {error}", here.display()))?;
+    // It is in force, whatever the stick takes.
+    let wiped = stick.wipe();
+    let text = words::taken(&branch, wiped.is_err());
+    if let Err(error) = wiped.and_then(|()| stick.taken(&text)) {
+        tracing::debug!("the stick was not written to: {error}");
+    }
+    Ok(branch)
+}
+
+/// Without the folder that nobody knows.
+fn short(text: &str, staging: &Path) -> String {
+    text.replace(&format!("{}/", staging.display()), "")
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    whole.parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+fn beside(folder: &Path, ending: &str) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// What a power cut left: the folder that was in force is back before anything else is looked at.
+fn recover(file: &Path) -> Result<(), Failure> {
+    let here = folder_of(file);
+    let (staging, before) = (beside(&here, ".stick"), beside(&here, ".before"));
+    let failed = |error: io::Error| Failure::new(Exit::Config, format!("{} cannot be mended: {error}", here.display()));
+    if !here.exists() && before.exists() {
+        fs::rename(&before, &here).map_err(failed)?;
+    }
+    match fs::remove_dir_all(staging) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+/// A folder beside the configuration's, gone when dropped.
+struct Staging(PathBuf);
+
+impl Staging {
+    /// A copy of the configuration in force.
+    fn new(here: &Path) -> io::Result<Staging> {
+        let staging = Staging(beside(here, ".stick"));
+        fs::create_dir_all(&staging.0)?;
+        if here.exists() {
+            copy(here, &staging.0)?;
+        } else {
+            fs::set_permissions(&staging.0, fs::Permissions::from_mode(0o750))?;
+        }
+        Ok(staging)
+    }
+
+    /// Secrets for their owner only; the rest for the group too.
+    fn put(&self, name: &str, content: &[u8], secret: bool) -> io::Result<()> {
+        let path = self.0.join(name);
+        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+            fs::create_dir(folder)?;
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o750))?;
+        }
+        if path.exists() {
+            fs::remove_file(&path)?;
+        }
+        let mode = if secret { 0o600 } else { 0o640 };
+        let mut file = fs::File::options().write(true).create_new(true).mode(mode).open(&path)?;
+        file.write_all(content)?;
+        file.sync_all()
+    }
+
+    /// Readable to the user whose the store's folder is: the daemon's. Who is not root has made it as that user.
+    fn belongs_to(&self, store: &Path) -> io::Result<()> {
+        let Ok(owner) = fs::metadata(store.parent().unwrap_or(Path::new("/"))) else { return Ok(()) };
+        if fs::metadata(&self.0)?.uid() == owner.uid() {
+            return Ok(());
+        }
+        let folders = [self.0.clone(), self.0.join("conf.d"), self.0.join("boards")];
+        for folder in folders.iter().filter(|folder| folder.is_dir()) {
+            chown(folder, None, Some(owner.gid()))?;
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                if entry.file_type()?.is_file() {
+                    // What only its owner may read must be the daemon's own; the rest it need not be able to change.
+                    let secret = entry.metadata()?.mode() & 0o077 == 0;
+                    chown(entry.path(), secret.then_some(owner.uid()), Some(owner.gid()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// In one step: a power cut leaves the one or the other. What was in force stays beside it, `.before`.
+    fn take_over(&self, here: &Path) -> io::Result<()> {
+        fs::File::open(&self.0)?.sync_all()?;
+        if here.exists() {
+            renameat_with(CWD, &self.0, CWD, here, RenameFlags::EXCHANGE)?;
+            // It is in force now, whatever becomes of the one before.
+            let before = beside(here, ".before");
+            let _ = fs::remove_dir_all(&before);
+            let _ = fs::rename(&self.0, &before);
+        } else {
+            fs::rename(&self.0, here)?;
+        }
+        let _ = fs::File::open(here.parent().unwrap_or(Path::new("/"))).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What stays is removed at the next start.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Files and folders with what may be done with them, and whose they are as far as that may be said.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let of = fs::metadata(from)?;
+    fs::set_permissions(to, of.permissions())?;
+    let _ = chown(to, Some(of.uid()), Some(of.gid()));
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            fs::create_dir(&target)?;
+            copy(&entry.path(), &target)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path())?, &target)?;
+        } else if kind.is_file() {
+            let of = entry.metadata()?;
+            fs::copy(entry.path(), &target)?;
+            let _ = chown(&target, Some(of.uid()), Some(of.gid()));
+        }
+    }
+    Ok(())
+}

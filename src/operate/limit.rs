@@ -1,0 +1,39 @@
+//! What limits and suppression hold about one person, on its way from a box to the one that replaces it.
+//!
+//! Floor: words.
+
+use serde::{Deserialize, Serialize};
+
+/// A row of `limits` of `outbox export --all`. Times are box time of the box that it is from, in milliseconds, but for `window_wall`.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LimitRow {
+    /// The person's number, whole.
+    pub number: String,
+    /// When the row was exported.
+    pub exported: i64,
+    /// The pair limit's account: when the burst began, its latest message, how many, and refusals in a row.
+    pub pair_started: i64,
+    /// See there.
+    pub pair_last: i64,
+    /// See there.
+    pub pair_count: u32,
+    /// See there.
+    pub strikes: u32,
+    /// Messages of `held_rank` and below wait until then.
+    pub held_until: i64,
+    /// See there.
+    pub held_rank: i64,
+    /// The person cannot be reached on WhatsApp until then.
+    pub undeliverable: Option<i64>,
+    /// The platform protects the person from marketing until then.
+    pub not_before: Option<i64>,
+    /// 1: the person told the platform to stop marketing.
+    pub marketing_stopped: i64,
+    /// What left lately, as `pace` keeps it; hexadecimal.
+    pub recent: String,
+    /// When a template left last outside the service window.
+    pub reached: Option<i64>,
+    /// Until when the service window is open, in milliseconds since 1970.
+    pub window_wall: Option<i64>,
+}
