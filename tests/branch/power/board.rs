@@ -107,6 +107,11 @@ impl Board {
 
     /// Power on. Without a clock it wakes in 1970.
     pub fn start(&mut self, clock: bool) {
+        self.start_for(clock, "branch");
+    }
+
+    /// As [`start`](Self::start), with another word for what it is to do: see `INIT`.
+    pub fn start_for(&mut self, clock: bool, what: &str) {
         assert!(self.on.is_none(), "it is on");
         self.lives += 1;
         let (below, disk) = (self.disk(self.lives - 1), self.disk(self.lives));
@@ -130,7 +135,7 @@ impl Board {
                 "-no-reboot",
             ])
             .args(["-serial", "stdio", "-rtc", if clock { "base=utc" } else { "base=1970-01-01" }])
-            .args(["-append", "console=ttyAMA0 quiet panic=1"])
+            .args(["-append", &format!("console=ttyAMA0 quiet panic=1 for={what}")])
             .arg("-kernel")
             .arg(self.parts.emulator.join("kernel"))
             .arg("-initrd")
@@ -249,13 +254,26 @@ fn run(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
-/// What the board does when it has power: modules in their order, network, disk, the daemon, and a clean end when it is told.
+/// What the board does when it has power: modules in their order, what shows that the disk forgets, network, disk, the daemon, and a clean end when it is told.
 const INIT: &str = r#"#!/bin/busybox sh
 b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 $b mount -t devtmpfs dev /dev
 while read -r module; do $b insmod "/modules/$module"; done < /modules/order
+read -r words < /proc/cmdline
+case "$words" in
+*for=write*)
+    echo this was flushed | $b dd of=/dev/vda bs=4096 seek=8000 conv=sync,fsync status=none
+    echo this was written | $b dd of=/dev/vda bs=4096 seek=9000 conv=sync oflag=direct status=none
+    echo "both are on their way"
+    ;;
+*for=read*)
+    $b dd if=/dev/vda bs=4096 skip=8000 count=1 status=none | $b strings
+    $b dd if=/dev/vda bs=4096 skip=9000 count=1 status=none | $b strings
+    echo "both were read"
+    ;;
+esac
 $b ip link set lo up
 $b ip link set eth0 up
 $b ip addr add 10.0.2.15/24 dev eth0

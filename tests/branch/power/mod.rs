@@ -81,6 +81,22 @@ fn cut(cuts: u32) {
     assert!(sum.unknown <= ((cuts + 1) * 32) as usize, "more than what was in flight at the cuts: {sum:?}");
 }
 
+/// The disk is one that can lose something: what the guest wrote and did not flush is gone after a cut, what it flushed is there.
+#[test]
+#[ignore = "takes minutes: tests/power-cut"]
+fn what_was_not_flushed_is_lost() {
+    let parts = Parts::found().unwrap_or_else(|missing| panic!("{missing}: tests/power-cut --prepare"));
+    let mut board = Board::new(&crate::house::House::new(""), parts);
+    board.start_for(true, "write");
+    board.wait_for("both are on their way");
+    board.cut();
+    board.start_for(true, "read");
+    board.wait_for("both were read");
+    let console = board.console();
+    assert!(console.contains("this was flushed"), "{console}");
+    assert!(!console.contains("this was written"), "{console}");
+}
+
 /// Two cuts, where the emulator is installed.
 #[test]
 fn the_power_is_cut_twice() {
