@@ -55,6 +55,11 @@ fn emulated() -> bool {
     std::env::var_os(PROGRAM).is_some()
 }
 
+/// How many times longer a thing may take under an emulator.
+fn patience() -> u32 {
+    if emulated() { 5 } else { 1 }
+}
+
 const PROGRAM: &str = "BRANCHLINE_PROGRAM";
 
 impl House {
@@ -248,6 +253,7 @@ impl House {
 
     /// As [`wait`](Self::wait), with a deadline of its own.
     pub fn wait_for(&mut self, what: &str, within: Duration, mut done: impl FnMut(&House) -> bool) {
+        let within = within * patience();
         let until = Instant::now() + within;
         while !done(self) {
             if let Some(ended) = self.daemon.as_mut().and_then(|child| child.try_wait().unwrap()) {
@@ -265,7 +271,7 @@ impl House {
 
     /// Waits until the API has accepted so many messages in all.
     pub fn wait_for_accepted(&mut self, count: u64, within: Duration) {
-        let control = self.control();
+        let (control, within) = (self.control(), within * patience());
         let came = self.runtime.block_on(control.wait_for_accepted(count, within));
         assert!(came, "{:?} instead of {count} accepted\n{}", control.counters(), self.log());
     }
