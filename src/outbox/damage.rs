@@ -5,7 +5,7 @@
 use super::audit::KeyFile;
 use super::mark::Mark;
 use super::open::{self, Evidence, Opened, Trouble, leave_as_it_is};
-use super::salvage::{self, Known};
+use super::salvage::{self, Known, Old};
 use super::seal::{self, Fits};
 use super::stops::{Found, Stops};
 use super::{LIFT_ALL, LOSS, OpenError, Outbox, Settings, StoreError, aside, prints, schema, scrub, stopped};
@@ -71,7 +71,7 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
         Err(Trouble::Open(error)) => return Err(error),
         Err(Trouble::Damage(what)) => {
             // What is read with the wrong key would be taken for lost.
-            if let (Some(db), _) = salvage::damaged(&path, &settings.seal) {
+            if let Old::Store { db, .. } = salvage::damaged(&path, &settings.seal) {
                 seal::judge(&db, &settings.seal, &path)?;
             }
             let known = Known::default();

@@ -4,6 +4,7 @@
 
 use super::mark::Mark;
 use super::open::{Evidence, beside, contradiction, read_box, suffixed};
+use super::salvage::Old;
 use super::stops::{Found, Stops};
 use super::{OpenError, Seal, aside, check, export, pages, salvage, seal};
 use crate::operate::StoreCheck;
@@ -42,10 +43,11 @@ pub fn check(path: &Path, seal: &Seal) -> Result<StoreCheck, OpenError> {
     let evidence =
         Evidence { mark: lock.as_ref().and_then(Mark::read), list: (list == Found::Intact).then_some(stops.commits) };
     match salvage::damaged(path, seal) {
-        (None, true) => report.wrong.push("it is a database of another program".to_owned()),
-        (None, false) => report.wrong.push("SQLite cannot open it: no row can be read".to_owned()),
-        (Some(db), _) => {
+        Old::Foreign => report.wrong.push("it is a database of another program".to_owned()),
+        Old::Unreadable => report.wrong.push("SQLite cannot open it: no row can be read".to_owned()),
+        Old::Store { db, broken } => {
             seal::judge(&db, seal, path)?;
+            report.wrong.extend(broken);
             let mut now = BoxTime(i64::MAX);
             match read_box(&db) {
                 Ok(row) => {
@@ -82,7 +84,7 @@ pub fn export(
 ) -> Result<std::io::Result<Vec<String>>, OpenError> {
     let _lock = locked(path)?;
     File::open(path).map_err(|why| OpenError::File { path: path.to_owned(), why: why.to_string() })?;
-    let (Some(db), _) = salvage::damaged(path, seal) else {
+    let Old::Store { db, .. } = salvage::damaged(path, seal) else {
         let why = "SQLite cannot open it: no row can be read".to_owned();
         return Err(OpenError::File { path: path.to_owned(), why });
     };

@@ -4,6 +4,7 @@
 
 use super::damage::Damage;
 use super::mark::Mark;
+use super::salvage::Old;
 use super::{BoxRow, OpenError, PAGE, Piece, Seal, Settings, StoreError, aside, check, pages, schema};
 use crate::message::{Anchor, SenderId, hex};
 use crate::time::{BoxTime, Clock, Mono, Wall};
@@ -144,7 +145,10 @@ fn not_ours(error: OpenError, path: &Path, evidence: &Evidence) -> Trouble {
 
 /// Whether the tables are this version's, whatever the header says: a newer one has other tables.
 fn has_our_tables(path: &Path) -> bool {
-    let (Some(db), _) = super::salvage::damaged(path, &Seal::default()) else { return false };
+    let Old::Store { db, broken } = super::salvage::damaged(path, &Seal::default()) else { return false };
+    if !broken.is_empty() {
+        return false;
+    }
     let compare = || -> Result<bool, StoreError> {
         let fresh = Connection::open_in_memory()?;
         schema::STEPS.iter().try_for_each(|step| fresh.execute_batch(step))?;

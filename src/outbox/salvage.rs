@@ -11,16 +11,18 @@
 
 mod copy;
 mod mend;
+mod old;
 mod report;
 
 use super::damage::Damage;
-use super::open::{Evidence, beside, folder, free_space, leave_as_it_is, remove, suffixed, sync_folder};
+use super::open::{Evidence, beside, folder, free_space, remove, suffixed, sync_folder};
 use super::rows::Table;
 use super::stops::{Found, Stops};
-use super::{OpenError, PAGE, Seal, Settings, StoreError, aside, prints, schema, stopped, tables};
+use super::{OpenError, PAGE, Settings, StoreError, aside, prints, schema, stopped, tables};
 use crate::message::{Anchor, Reason};
 use crate::time::BoxTime;
 use copy::Work;
+pub(super) use old::{Old, damaged};
 use report::Salvage;
 use rusqlite::{Connection, params};
 use std::path::Path;
@@ -146,7 +148,10 @@ fn make(
         if full { Stopped::Full(error) } else { Stopped::Else(error) }
     };
     let new = beside(path, "salvaging");
-    let (old, foreign) = damaged(path, &settings.seal);
+    let (old, foreign) = match damaged(path, &settings.seal) {
+        Old::Store { db, .. } => (Some(db), false),
+        other => (None, matches!(other, Old::Foreign)),
+    };
     let db = fresh(&new).map_err(failed)?;
     settings.seal.teach(&db).map_err(|error| failed(error.into()))?;
     #[cfg(test)]
@@ -225,46 +230,6 @@ pub(super) fn tables() -> [&'static Table; 15] {
         &BOX, &SENDER, &PERSON, &ALIAS[0], &LANE, &LEDGER, &MESSAGE, &CONTENT, &ATTEMPT, &RECEIPT, &HOLD, &HEALTH,
         &HEARD, &REPEAT, &AUDIT,
     ]
-}
-
-/// The damaged store for reading, if SQLite opens it at all; and whether it is another program's.
-pub(super) fn damaged(path: &Path, seal: &Seal) -> (Option<Connection>, bool) {
-    let open = || -> Result<Connection, StoreError> {
-        let db = connection(path)?;
-        leave_as_it_is(&db);
-        db.execute_batch(
-            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA query_only = ON; PRAGMA cell_size_check = ON;
-             PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;",
-        )?;
-        let (length, limit) = (super::open::ROW, rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH);
-        db.set_limit(limit, length)?;
-        db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        seal.teach(&db)?;
-        Ok(db)
-    };
-    let Ok(db) = open() else { return (None, false) };
-    let tables = db.query_row(
-        "SELECT count(*), total(name IN ('ledger', 'lane', 'alias', 'box', 'attempt')) FROM sqlite_schema",
-        [],
-        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, f64>(1)?)),
-    );
-    match tables {
-        Ok((0, _)) => (None, false),
-        Ok((_, ours)) if ours < 1.0 => (None, true),
-        _ => (Some(db), false),
-    }
-}
-
-/// Not read-only to SQLite where that can be helped: a log is only read by who may lock it. Whoever may not write to the file, or
-/// finds a journal beside it that would be played back, sees what was checkpointed.
-fn connection(path: &Path) -> rusqlite::Result<Connection> {
-    use rusqlite::OpenFlags;
-    if !suffixed(path, "-journal").exists() && std::fs::File::options().write(true).open(path).is_ok() {
-        return Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
-    }
-    let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)
 }
 
 pub(super) fn fresh(path: &Path) -> Result<Connection, StoreError> {

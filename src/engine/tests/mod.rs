@@ -19,6 +19,7 @@ mod plans;
 mod prints;
 mod record;
 mod salvage;
+mod schema;
 mod sealed;
 mod send;
 mod staff;
