@@ -10,8 +10,8 @@ use crate::operate::{LedgerLine, Reply, Request, Target};
 use crate::outbox::{LIFT_ALL, LOSS};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 /// Seeds that once failed, and what they found.
@@ -289,6 +289,62 @@ fn put(kit: &Kit, files: &BTreeMap<String, Vec<u8>>) {
     }
 }
 
+/// How many people and lines of the ledger SQLite itself still reads of a mutated store, its schema taken as far as it goes: salvage
+/// keeps no fewer.
+fn readable(files: &BTreeMap<String, Vec<u8>>) -> [i64; 2] {
+    let folder = folder();
+    for (name, bytes) in files.iter().filter(|(name, _)| ["outbox.db", "outbox.db-wal"].contains(&name.as_str())) {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let open = || -> rusqlite::Result<rusqlite::Connection> {
+        let db = rusqlite::Connection::open(folder.path().join("outbox.db"))?;
+        db.execute_batch("PRAGMA writable_schema = ON; PRAGMA locking_mode = EXCLUSIVE")?;
+        let _ = db.prepare("SELECT 1 FROM sqlite_schema").map(drop);
+        Ok(db)
+    };
+    let Ok(db) = open() else { return [0; 2] };
+    // Each row once, and as it should be: what is read twice or holds something else is nothing that could be kept.
+    let count = |sql: &str| db.query_row(sql, [], |row| row.get(0)).unwrap_or(0);
+    [
+        count(
+            "SELECT count(DISTINCT id) FROM person NOT INDEXED
+             WHERE id > 0 AND typeof(number) = 'text' AND number GLOB '[1-9]*' AND length(number) BETWEEN 11 AND 13
+                 AND number NOT GLOB '*[^0-9]*'",
+        ),
+        count(
+            "SELECT count(DISTINCT id) FROM ledger NOT INDEXED
+             WHERE id > 0 AND sender = 1 AND typeof(person) = 'integer' AND person BETWEEN 1 AND 200
+                 AND typeof(purpose) = 'text' AND typeof(action) = 'text' AND typeof(source) = 'text'
+                 AND typeof(wording) = 'text' AND typeof(event) IN ('text', 'null')
+                 AND typeof(at_wall) IN ('integer', 'null') AND typeof(boxed) = 'integer'
+                 AND typeof(expires_wall) IN ('integer', 'null')",
+        ),
+    ]
+}
+
+/// Mutations of a kind that set a store aside; people and lines of the ledger that SQLite read of them, and that were kept.
+type Yield = BTreeMap<&'static str, (usize, [i64; 2], [i64; 2])>;
+static YIELD: Mutex<Yield> = Mutex::new(BTreeMap::new());
+
+/// What a mutation is told as in the line about all.
+fn kind(what: &str) -> &'static str {
+    let header = what.starts_with("bit ") && !what.contains("row") && what.contains("of byte") && {
+        let byte = what.split(' ').nth(4).and_then(|byte| byte.parse().ok());
+        byte.is_some_and(|byte: usize| byte < 100)
+    };
+    let kinds = [
+        ("of a row", "rows"),
+        ("log", "log"),
+        ("list", "list"),
+        ("lies also", "pages exchanged"),
+        ("overwritten", "pages overwritten"),
+        ("cut to", "file cut"),
+        ("flipped", "bits"),
+    ];
+    let found = kinds.iter().find(|(part, _)| what.contains(part)).map_or("file", |(_, kind)| kind);
+    if header { "header bits" } else { found }
+}
+
 /// What became of a mutation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Seen {
@@ -308,6 +364,8 @@ struct Trial {
     times: BTreeMap<String, usize>,
     was_held: bool,
     cut_short: bool,
+    /// See [`readable`].
+    readable: [i64; 2],
 }
 
 impl Trial {
@@ -321,9 +379,11 @@ impl Trial {
         let mut kit = Kit::cold("64 MiB", "hold");
         kit.key = (seed % 2 == 1).then_some(KEY);
         put(&kit, &files);
+        let readable = readable(&files);
         kit.now = image.now + 60_000;
         kit.boot = if random.bool() { "boot-1".into() } else { "boot-2".into() };
-        Trial { kit, base, seed, what, random, from: 0, times: BTreeMap::new(), was_held: false, cut_short: false }
+        let (times, was_held, cut_short) = (BTreeMap::new(), false, false);
+        Trial { kit, base, seed, what, random, from: 0, times, was_held, cut_short, readable }
     }
 
     fn context(&self) -> String {
@@ -390,6 +450,7 @@ impl Trial {
         let mut seen = Seen::Never;
         if self.loss().is_some() {
             seen = Seen::AtStart;
+            self.compare();
         }
         self.kit.line = true;
         self.kit.broker_up();
@@ -426,6 +487,25 @@ impl Trial {
         }
         CUT_SHORT.fetch_add(usize::from(self.cut_short), Ordering::Relaxed);
         seen
+    }
+
+    /// Salvage keeps what SQLite reads. Not each row: one whose key is damaged, or whose person nobody knows, is given up.
+    fn compare(&mut self) {
+        let count = |table: &str, kit: &mut Kit| -> i64 {
+            let sql = format!("SELECT count(*) FROM {table}");
+            kit.engine().outbox.raw().query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+        let kept = [count("person", &mut self.kit), count("ledger", &mut self.kit)];
+        for (kept, readable) in kept.iter().zip(self.readable) {
+            assert!(kept * 10 >= (readable - 6) * 9, "{}: {kept} of {readable} are kept", self.context());
+        }
+        let mut all = YIELD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (times, of, sum) = all.entry(kind(&self.what)).or_default();
+        *times += 1;
+        for place in 0..2 {
+            of[place] += self.readable[place];
+            sum[place] += kept[place];
+        }
     }
 
     fn release(&mut self, loss: crate::outbox::Hold, seen: Seen) {
@@ -506,6 +586,12 @@ fn damage_of_every_kind_writes_to_nobody_who_said_no() {
     }
     let cut_short = CUT_SHORT.load(Ordering::Relaxed);
     println!("{seeds} mutations: {seen:?}; of {cut_short} the power went in the middle of the salvage");
+    for (kind, (times, [people, lines], [kept_people, kept_lines])) in YIELD.lock().unwrap().iter() {
+        println!(
+            "  {kind}, {times} times set aside: people kept {kept_people} of {people} that SQLite reads, lines of the ledger \
+             {kept_lines} of {lines}"
+        );
+    }
     assert!(failed.is_empty(), "failed: DAMAGE_SEED={failed:?} cargo test --lib damage_of_every_kind");
     assert!(seen[&Seen::AtStart] > 0 && seen[&Seen::Later] > 0 && seen[&Seen::ListOnly] > 0 && cut_short > 0);
 }
