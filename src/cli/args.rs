@@ -143,14 +143,32 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it tries something out: then it needs no store.
-    pub fn tries(&self) -> bool {
+    /// What it does to the store when no daemon runs.
+    pub fn wants(&self) -> Wants {
         match self {
-            Command::Explain(_) => true,
-            Command::Send(send) => send.dry_run,
-            _ => false,
+            Command::Explain(_) => Wants::ToTry,
+            Command::Send(send) if send.dry_run => Wants::ToTry,
+            Command::Status(_)
+            | Command::Audit(_)
+            | Command::Outbox(
+                Outbox::List { .. } | Outbox::Show { .. } | Outbox::Export { .. } | Outbox::Check { .. },
+            )
+            | Command::Consent(Consent::Show { .. } | Consent::Export { .. })
+            | Command::Contact(Contact::Export { .. }) => Wants::ToLook,
+            _ => Wants::ToOrder,
         }
     }
+}
+
+/// What a command does to the store when no daemon runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wants {
+    /// Tries something out: it needs no store.
+    ToTry,
+    /// Reads it: none is made, and a damaged one is left as it lies.
+    ToLook,
+    /// Changes it, and may make or salvage it.
+    ToOrder,
 }
 
 /// `branchline check`

@@ -6,6 +6,7 @@ use super::failure::{Exit, Failure};
 use crate::door::operate::{BODY, PATH};
 use crate::operate::{Reply, Request};
 use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +25,9 @@ pub fn backend(
     socket: &Path,
     offline: impl FnOnce() -> Result<Box<dyn Backend>, Failure>,
 ) -> Result<Box<dyn Backend>, Failure> {
-    match std::os::unix::net::UnixStream::connect(socket) {
+    match UnixStream::connect(socket) {
         Ok(_) => Ok(Box::new(Daemon::new(socket)?)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => offline(),
+        Err(error) if is_nobody(&error) => offline(),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(Failure::new(
             Exit::Unavailable,
             format!(
@@ -36,6 +37,15 @@ pub fn backend(
         )),
         Err(error) => Err(unreachable(socket, &error)),
     }
+}
+
+/// Whether nobody listens there.
+pub fn is_unattended(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_err_and(|error| is_nobody(&error))
+}
+
+fn is_nobody(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
 }
 
 /// The daemon, over its socket.

@@ -3,7 +3,7 @@
 //! Floor: roof.
 
 use super::{
-    Backend, Check, Commands, Exit, Failure, Forward, FromStick, Init, Sandbox, check, init, stick, unwritten,
+    Backend, Check, Commands, Exit, Failure, Forward, FromStick, Init, Sandbox, Wants, check, init, stick, unwritten,
 };
 use crate::app::{self, StartError};
 use crate::config::{self, Loaded, Problem};
@@ -11,8 +11,8 @@ use crate::door::clock::SystemClock;
 use crate::engine::Engine;
 use crate::forward;
 use crate::operate::{Reply, Request};
-use crate::outbox::OpenError;
-use std::io::{Read, Write};
+use crate::outbox::{self, OpenError};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The program as it is built.
@@ -23,13 +23,14 @@ impl Commands for House {
         load(file, board)
     }
 
-    fn offline(&self, loaded: Loaded, only_looks: bool) -> Result<Box<dyn Backend>, Failure> {
+    fn offline(&self, mut loaded: Loaded, wants: Wants) -> Result<Box<dyn Backend>, Failure> {
         // Whoever tries out a rule may have no store yet, and wants none.
-        if only_looks && !loaded.config.rooms.outbox.path.exists() {
+        if wants == Wants::ToTry && !outbox::is_there(&loaded.config.rooms.outbox.path) {
             let folder = Scratch::new()?;
             let (engine, clock) = app::offline(folder.instead_of(loaded)).map_err(start_failure)?;
             return Ok(Box::new(Offline { engine: engine.imagined(), clock, _folder: Some(folder) }));
         }
+        loaded.config.rooms.outbox.only_looks = wants != Wants::ToOrder;
         let (engine, clock) = app::offline(loaded).map_err(start_failure)?;
         Ok(Box::new(Offline { engine, clock, _folder: None }))
     }
@@ -183,9 +184,27 @@ impl Drop for Scratch {
     }
 }
 
+impl Offline {
+    /// Whether damage was found since the last call: it is said at once, whatever becomes of the order.
+    fn tell_damage(&mut self) -> bool {
+        let Some(note) = self.engine.found_damage() else { return false };
+        let text = "everything is held until somebody accepts the loss: see branchline status";
+        // Nobody may be left to read it; the status tells it too.
+        let _ = writeln!(io::stderr(), "branchline: the store was damaged and is set aside: {note}; {text}");
+        true
+    }
+}
+
 impl Backend for Offline {
     fn ask(&mut self, request: Request) -> Result<Reply, Failure> {
-        self.engine.ask(self.clock.now(), request).map_err(|failure| start_failure(failure.into()))
+        // Nobody accepts what nobody was told of yet.
+        if self.tell_damage() && matches!(request, Request::AcceptLoss { .. }) {
+            let text = "the damage was found just now, and nothing is accepted: read what is lost, then say it again";
+            return Ok(Reply::Refused(text.to_owned()));
+        }
+        let reply = self.engine.ask(self.clock.now(), request).map_err(|failure| start_failure(failure.into()));
+        self.tell_damage();
+        reply
     }
 }
 

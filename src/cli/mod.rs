@@ -18,7 +18,7 @@ mod stick;
 mod store;
 mod transfer;
 
-pub use args::{Check, Forward, LogFormat, Run, Sandbox};
+pub use args::{Check, Forward, LogFormat, Run, Sandbox, Wants};
 pub use backend::{Backend, Daemon};
 pub use failure::{Exit, Failure};
 pub use house::House;
@@ -47,8 +47,8 @@ const BOARD: &str = "BRANCHLINE_BOARD";
 pub trait Commands {
     /// Reads and checks the configuration; `Exit::Config` with every problem otherwise.
     fn load(&self, file: &Path, board: Option<&str>) -> Result<Loaded, Failure>;
-    /// Opens the store without a daemon. Who `only_looks` gets an empty one where there is none, and no file is made.
-    fn offline(&self, loaded: Loaded, only_looks: bool) -> Result<Box<dyn Backend>, Failure>;
+    /// Opens the store without a daemon. Who tries something out gets an empty one where there is none, and no file is made.
+    fn offline(&self, loaded: Loaded, wants: Wants) -> Result<Box<dyn Backend>, Failure>;
     /// The daemon, until it is told to stop. The log is started.
     fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure>;
     /// Writes all problems and the effective values with their origin; tries what they name where that is asked for.
@@ -139,6 +139,10 @@ pub fn execute(
         Command::Outbox(Outbox::Export { all, file: Some(file) }) => {
             store::export((file, &store::seal(&cli, commands)), *all, out)
         }
+        Command::Outbox(Outbox::Export { all, file: None }) if store::is_unattended(&cli, commands)? => {
+            let (path, seal) = store::path(None, &cli, commands)?;
+            store::export((&path, &seal), *all, out)
+        }
         _ => Session::open(&cli, commands, out)?.carry_out(cli.command, input),
     }
 }
@@ -199,7 +203,7 @@ impl<'a, W: Write> Session<'a, W> {
             }
             (None, Ok(loaded)) => {
                 let (socket, setting) = (loaded.config.operate.socket.clone(), Setting::of(&loaded.config));
-                (backend::backend(&socket, || commands.offline(loaded, cli.command.tries()))?, setting)
+                (backend::backend(&socket, || commands.offline(loaded, cli.command.wants()))?, setting)
             }
             (None, Err(failure)) => return Err(failure),
         };

@@ -3,6 +3,7 @@
 //! Floor: roof. Writes nothing to the file.
 
 use super::args::{Cli, Output};
+use super::backend;
 use super::failure::{Exit, Failure};
 use super::{Commands, print_json, render, unwritten};
 use crate::operate::StoreCheck;
@@ -25,6 +26,14 @@ pub fn path(file: Option<&Path>, cli: &Cli, commands: &impl Commands) -> Result<
 pub fn seal(cli: &Cli, commands: &impl Commands) -> Seal {
     let loaded = commands.load(&cli.config, cli.board.as_deref());
     loaded.map(|loaded| loaded.config.rooms.outbox.seal).unwrap_or_default()
+}
+
+/// Whether no daemon works on the configuration's store: then it is read as it lies, damaged or not.
+pub fn is_unattended(cli: &Cli, commands: &impl Commands) -> Result<bool, Failure> {
+    if cli.socket.is_some() {
+        return Ok(false);
+    }
+    Ok(backend::is_unattended(&commands.load(&cli.config, cli.board.as_deref())?.config.operate.socket))
 }
 
 /// `branchline outbox check`

@@ -170,7 +170,7 @@ impl Commands for Alone {
     fn load(&self, file: &Path, board: Option<&str>) -> Result<Loaded, Failure> {
         Err(Failure::new(Exit::Config, format!("cannot read {} for {board:?}", file.display())))
     }
-    fn offline(&self, _: Loaded, _: bool) -> Result<Box<dyn Backend>, Failure> {
+    fn offline(&self, _: Loaded, _: Wants) -> Result<Box<dyn Backend>, Failure> {
         Err(Failure::new(Exit::Storage, "no store"))
     }
     fn run(&self, _: &Path, board: Option<&str>) -> Result<(), Failure> {

@@ -124,6 +124,7 @@ impl Engine {
             })?;
         }
         self.put_hold(Hold { strikes: 0, since: self.moment.wall.reading(), ..loss })?;
+        self.outbox.date_loss(self.moment.wall.reading())?;
         let burst = self.pace.pair_interval.unwrap_or_default().saturating_mul(self.pace.pair_burst.max(1));
         self.put_hold(Hold {
             key: LIMITS.to_owned(),
@@ -140,6 +141,12 @@ impl Engine {
     /// The hold that a loss left behind, until somebody accepts it.
     pub(super) fn loss(&self) -> Option<&Hold> {
         self.soft.holds.iter().find(|hold| hold.key == LOSS)
+    }
+
+    /// What a store that was found damaged since the last call became, in words.
+    pub fn found_damage(&mut self) -> Option<String> {
+        let salvaged = self.outbox.take_salvaged();
+        self.loss().filter(|_| salvaged).map(|loss| loss.note.clone())
     }
 
     /// To whom critical messages pass while a loss is held: to configured contacts, unless it is not known who said no. `None`

@@ -55,6 +55,11 @@ pub(super) fn older(path: &Path, at: BoxTime) -> PathBuf {
     named(path, OLDER, at.0)
 }
 
+/// Whether something that was salvaged waits to take the store's place.
+pub(super) fn is_swapping(path: &Path) -> std::io::Result<bool> {
+    Ok(!siblings(path, SALVAGED)?.is_empty())
+}
+
 /// Every store that was set aside beside `path`, oldest first, with the box time of that.
 pub fn set_aside(path: &Path) -> std::io::Result<Vec<(PathBuf, BoxTime)>> {
     let mut found = Vec::new();

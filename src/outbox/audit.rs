@@ -66,19 +66,22 @@ pub(super) struct KeyFile {
 impl KeyFile {
     /// As it lies beside `store`; made where there is none that can be read.
     pub fn load(store: &Path) -> Result<KeyFile, OpenError> {
+        if let Some(known) = KeyFile::find(store)? {
+            return Ok(known);
+        }
+        let path = beside(store, "audit.key");
+        let key = make_key(&path).map_err(|why| OpenError::File { path, why: why.to_string() })?;
+        Ok(KeyFile { key, is_new: true, told: false })
+    }
+
+    /// As it lies there, if it can be read.
+    pub fn find(store: &Path) -> Result<Option<KeyFile>, OpenError> {
         let path = beside(store, "audit.key");
         let known = match read(&path, "without it nobody can tell whom the audit record is about")? {
             Bytes::Some(text) => key_of(&text),
             Bytes::None | Bytes::Lost => None,
         };
-        let (key, is_new) = match known {
-            Some(key) => (key, false),
-            None => {
-                let io = |why: std::io::Error| OpenError::File { path: path.clone(), why: why.to_string() };
-                (make_key(&path).map_err(io)?, true)
-            }
-        };
-        Ok(KeyFile { key, is_new, told: false })
+        Ok(known.map(|key| KeyFile { key, is_new: false, told: false }))
     }
 }
 

@@ -10,7 +10,7 @@ use super::seal::{self, Fits};
 use super::stops::{Found, Stops};
 use super::{LIFT_ALL, LOSS, OpenError, Outbox, Settings, StoreError, aside, prints, schema, scrub, stopped};
 use crate::message::Reason;
-use crate::time::{BoxTime, millis};
+use crate::time::{BoxTime, Wall, millis};
 use rusqlite::{Connection, params};
 use std::fmt;
 use std::fs::File;
@@ -52,7 +52,7 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
     let (mut stops, mut list) = Stops::load(&path)?;
     let audit_key = KeyFile::load(&path)?;
     let evidence = Evidence { mark: mark.clone(), list: (list == Found::Intact).then_some(stops.commits) };
-    let mut newly_sealed = false;
+    let (mut salvaged, mut newly_sealed) = (false, false);
     let opened = match open::open(&settings, letters, &evidence) {
         Ok(opened) => match seal::judge(&opened.db, &settings.seal, &path) {
             Ok(Fits::Yes) => opened,
@@ -76,7 +76,7 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
             }
             let known = Known::default();
             salvage::salvage(&settings, letters, &what, &evidence, (&mut stops, list), known)?;
-            list = Found::Intact;
+            (list, salvaged) = (Found::Intact, true);
             again(&settings, letters)?
         }
     };
@@ -86,7 +86,7 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
     }
     let ids = mark.map_or([0, 0], |mark| [mark.message, mark.attempt]);
     let mut outbox = Outbox::of(settings, opened, stops, audit_key, lock);
-    outbox.newly_sealed = newly_sealed;
+    (outbox.salvaged, outbox.newly_sealed) = (salvaged, newly_sealed);
     match outbox.settle_in(ids, list).map_err(|error| outbox.judged(error)) {
         Err(error) if error.is_damage() => {
             outbox.listed = list;
@@ -95,6 +95,38 @@ pub(super) fn open(settings: Settings, letters: u64, lock: File) -> Result<Outbo
         done => done.map_err(|error| OpenError::Store { path, error })?,
     }
     Ok(outbox)
+}
+
+/// Opens a store that is whole, for who only looks; every other is left as it lies.
+pub(super) fn look(settings: Settings, letters: u64, lock: File) -> Result<Outbox, OpenError> {
+    let path = settings.path.clone();
+    let left = |what: &str| Err(OpenError::Left { path: path.clone(), what: what.to_owned() });
+    if open::is_swapping(&path).map_err(|why| OpenError::File { path: path.clone(), why: why.to_string() })? {
+        return left(
+            "the daemon was stopped while it put another file into its place, and goes on with it when it starts",
+        );
+    }
+    let (stops, list) = Stops::load(&path)?;
+    let commits = (list == Found::Intact).then_some(stops.commits);
+    let opened = match open::open(&settings, letters, &Evidence { mark: Mark::read(&lock), list: commits }) {
+        Ok(opened) => opened,
+        Err(Trouble::Open(error)) => return Err(error),
+        Err(Trouble::Damage(what)) => return left(&what.to_string()),
+    };
+    if seal::judge(&opened.db, &settings.seal, &path)? == Fits::Unsealed {
+        let why = "it is not encrypted yet; the daemon does that when it starts".to_owned();
+        return Err(OpenError::File { path, why });
+    }
+    if list != Found::Intact {
+        return left("the list of who took consent back, or its key, is lost or damaged");
+    }
+    let Some(audit_key) = KeyFile::find(&path)? else { return left("the key of the audit record is lost") };
+    let mut outbox = Outbox::of(settings, opened, stops, audit_key, lock);
+    match outbox.forget_caches() {
+        Ok(()) => Ok(outbox),
+        Err(error) if error.is_damage() => left(&error.to_string()),
+        Err(error) => Err(OpenError::Store { path: path.clone(), error }),
+    }
 }
 
 /// What was salvaged is whole; what is older than the traces beside it is that on purpose.
@@ -134,6 +166,7 @@ impl Outbox {
             found_sound: None,
             listed_again: None,
             newly_sealed: false,
+            salvaged: false,
             scrub_due,
             acted: Vec::new(),
             audit_key,
@@ -201,6 +234,10 @@ impl Outbox {
     /// The store turned out to be damaged while it was open: it is set aside, salvaged and opened again. Returns whether the
     /// commit that was in doubt, if one was, is in what was found.
     pub fn salvage(&mut self, what: &str, letters: u64) -> Result<bool, OpenError> {
+        if self.settings.only_looks {
+            leave_as_it_is(&self.db);
+            return Err(OpenError::Left { path: self.settings.path.clone(), what: what.to_owned() });
+        }
         let list = (self.listed == Found::Intact).then_some(self.stops.commits);
         let evidence = Evidence { mark: Mark::read(&self.lock), list };
         let known = Known {
@@ -224,7 +261,7 @@ impl Outbox {
         let found = (&mut self.stops, self.listed);
         let happened =
             salvage::salvage(&self.settings, letters, &Damage::Content(what.to_owned()), &evidence, found, known)?;
-        self.listed = Found::Intact;
+        (self.listed, self.salvaged) = (Found::Intact, true);
         let Opened { db, row, sender } = again(&self.settings, letters)?;
         (self.db, self.row, self.sender, self.attached) = (db, row, sender, true);
         let path = self.settings.path.clone();
@@ -249,9 +286,21 @@ impl Outbox {
         )
     }
 
+    /// The line that a salvage leaves in the outbox gets a time where the store had none left: rooms read no clock.
+    pub fn date_loss(&mut self, now: Wall) -> Result<(), StoreError> {
+        let sql = "UPDATE message SET arrived_wall = ?1, changed_wall = ?1 WHERE arrived_wall = 0 AND reason = ?2";
+        self.write()?.execute(sql, params![now.0, Reason::StoreDamaged.code()])?;
+        Ok(())
+    }
+
     /// An operator accepts a loss: with the next commit the list of stops counts as whole again.
     pub fn accept_stops(&mut self) {
         self.stops.accept();
+    }
+
+    /// Whether the store was salvaged since the last call.
+    pub fn take_salvaged(&mut self) -> bool {
+        std::mem::take(&mut self.salvaged)
     }
 
     /// How many entries the list of stops got when it had to be made again; told once.

@@ -153,6 +153,20 @@ pub enum OpenError {
         /// What the system said.
         why: String,
     },
+    /// There is none, and who only looks makes none.
+    #[error("there is no store yet at {0}: the daemon makes it when it starts first")]
+    Absent(PathBuf),
+    /// It is damaged, and who only looks leaves it so.
+    #[error(
+        "the store {path} is damaged, and left as it is: {what}. branchline outbox check says more, branchline outbox export gives \
+         what can be read; the daemon keeps that when it starts, and sets the file aside"
+    )]
+    Left {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The store itself failed.
     #[error("{path}: {error}")]
     Store {

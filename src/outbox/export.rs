@@ -3,7 +3,7 @@
 //! Floor: rooms. Numbers are masked and no text or id of the platform leaves, but in `ledger` and `limits`, which are about
 //! people: there numbers are whole.
 
-use super::rows::Table;
+use super::rows::{Read, Table};
 use super::tables;
 use crate::message::{Number, hex};
 use rusqlite::Connection;
@@ -26,22 +26,28 @@ pub(super) fn page(db: &Connection, name: &str, after: i64) -> Option<(Vec<Value
             return Err(Stop);
         }
         last = key(table, cells).unwrap_or(last);
-        rows.push(object(db, name, table, cells));
+        rows.push(object(db, name, table, cells).0);
         Ok(true)
     });
     let next = read.is_err().then_some(last);
     Some((rows, next))
 }
 
-/// Everything that can be read of a table: each row to `each`. Returns rows, unreadable rows and damaged stretches.
+/// Everything that can be read of a table: each row to `each`. Returns how reading went, and of how many rows the person's number
+/// is lost.
 pub(super) fn all<E>(
     db: &Connection,
     name: &str,
     each: &mut impl FnMut(Value) -> Result<(), E>,
-) -> Result<(u64, u64, u32), E> {
-    let Some(table) = table(name) else { return Ok((0, 0, 0)) };
-    let read = table.read(db, &mut |cells| each(object(db, name, table, cells)).map(|()| true))?;
-    Ok((read.rows, read.unreadable, read.gaps))
+) -> Result<(Read, u64), E> {
+    let Some(table) = table(name) else { return Ok((Read::default(), 0)) };
+    let mut nameless = 0;
+    let read = table.read(db, &mut |cells| {
+        let (row, is_known) = object(db, name, table, cells);
+        nameless += u64::from(!is_known);
+        each(row).map(|()| true)
+    })?;
+    Ok((read, nameless))
 }
 
 fn table(name: &str) -> Option<&'static Table> {
@@ -60,7 +66,8 @@ fn key(table: &Table, cells: &[Cell]) -> Option<i64> {
     if let Cell::Integer(key) = cells[place] { Some(key) } else { None }
 }
 
-fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> Value {
+/// A row, and whether it is known whose it is.
+fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> (Value, bool) {
     let mut row = Map::new();
     row.insert("table".to_owned(), json!(name));
     let mut person = None;
@@ -81,12 +88,17 @@ fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> Value {
         }
     }
     let whole = matches!(name, "ledger" | "limits");
-    let number = match name {
+    let (number, is_known) = match name {
+        // What was said is forgotten in time, and with it to whom.
         "message" => {
-            let place = "opened('number', message, number) FROM content WHERE message";
-            row.get("id").and_then(Value::as_i64).and_then(|id| text(db, place, id))
+            let id = row.get("id").and_then(Value::as_i64);
+            let sql = "SELECT opened('number', message, number) FROM content WHERE message = ?1";
+            (id.and_then(|id| text(db, sql, id)), true)
         }
-        _ => person.and_then(|person| text(db, "opened('person', id, number) FROM person WHERE id", person)),
+        _ => match person {
+            Some(person) => number_of(db, person),
+            None => (None, true),
+        },
     };
     // Other boxes have a box time of their own.
     if name == "limits" {
@@ -96,10 +108,25 @@ fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> Value {
     if let Some(number) = number.and_then(|digits| Number::of_digits(&digits).ok()) {
         row.insert("number".to_owned(), json!(if whole { number.e164() } else { number.to_string() }));
     }
-    Value::Object(row)
+    (Value::Object(row), is_known)
 }
 
-/// Its number, if that can be read.
-fn text(db: &Connection, place: &str, id: i64) -> Option<String> {
-    db.prepare_cached(&format!("SELECT {place} = ?1")).ok()?.query_row([id], |row| row.get(0)).ok()
+/// A person's number, from wherever it can be read; and whether that there is none is true, as of who is known by the platform's
+/// user id alone.
+fn number_of(db: &Connection, person: i64) -> (Option<String>, bool) {
+    let own = text(db, "SELECT opened('person', id, number) FROM person WHERE id = ?1", person);
+    let has_none = own.as_deref() == Some("");
+    let number = own.filter(|digits| Number::of_digits(digits).is_ok());
+    let alias = |by: &str| {
+        let sql = format!("SELECT named_as('alias', value) FROM alias {by} WHERE person = ?1 AND kind = 0");
+        text(db, &sql, person)
+    };
+    let number = number.or_else(|| alias("INDEXED BY alias_person")).or_else(|| alias("NOT INDEXED"));
+    let is_known = number.is_some() || has_none;
+    (number, is_known)
+}
+
+/// A text, if it can be read.
+fn text(db: &Connection, sql: &str, id: i64) -> Option<String> {
+    db.prepare_cached(sql).ok()?.query_row([id], |row| row.get(0)).ok()
 }

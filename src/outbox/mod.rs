@@ -66,7 +66,7 @@ pub use ledger::LedgerRow;
 pub use look::Looked;
 pub use message::{Attempt, Found, Recorded, Settling, Spent};
 pub use notice::{Known, State};
-pub use open::{folder, free_space};
+pub use open::{folder, free_space, is_there};
 pub use receipt::{Receipt, Report};
 pub use room::{draft_bytes, row_bytes};
 pub use salvage::{LIFT_ALL, LOSS, REACHED_UNKNOWN};
@@ -175,6 +175,8 @@ pub struct Outbox {
     listed_again: Option<usize>,
     /// The store was encrypted at this start, until that is told.
     newly_sealed: bool,
+    /// It was damaged and is salvaged, and that is not told yet.
+    salvaged: bool,
     /// What shall go wrong.
     #[cfg(test)]
     pub(crate) fault: Fault,
@@ -188,8 +190,11 @@ impl Outbox {
     ///
     /// `boot` names this boot of the box; `letters` seeds the name of a new store.
     pub fn open(settings: Settings, letters: u64) -> Result<Outbox, OpenError> {
+        if settings.only_looks && !is_there(&settings.path) {
+            return Err(OpenError::Absent(settings.path));
+        }
         let lock = open::lock(&settings.path)?;
-        damage::open(settings, letters, lock)
+        if settings.only_looks { damage::look(settings, letters, lock) } else { damage::open(settings, letters, lock) }
     }
 
     /// Opens the file again after a failed commit and believes what it finds. Returns whether that commit happened.

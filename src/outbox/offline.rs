@@ -3,7 +3,8 @@
 //! Floor: rooms. Writes nothing: SQLite opens the file with all writing switched off, and nothing is played back into it.
 
 use super::mark::Mark;
-use super::open::{Evidence, beside, contradiction, read_box, suffixed};
+use super::open::{Evidence, beside, contradiction, is_there, read_box, suffixed};
+use super::rows::Read;
 use super::salvage::Old;
 use super::stops::{Found, Stops};
 use super::{OpenError, Seal, aside, check, export, pages, salvage, seal};
@@ -96,9 +97,16 @@ pub fn export(
         }
         match export::all(&db, table, each) {
             Err(error) => return Ok(Err(error)),
-            Ok((_, 0, 0)) => {}
-            Ok((rows, unreadable, gaps)) => {
-                missing.push(format!("{table}: {rows} rows read, {unreadable} unreadable, {gaps} damaged stretches"))
+            Ok((read, nameless)) => {
+                let Read { rows, unreadable, gaps } = read;
+                if !read.is_whole() {
+                    missing
+                        .push(format!("{table}: {rows} rows read, {unreadable} unreadable, {gaps} damaged stretches"));
+                }
+                if nameless > 0 {
+                    missing
+                        .push(format!("{table}: of {nameless} rows nobody can say whose they are: the number is lost"));
+                }
             }
         }
     }
@@ -107,5 +115,8 @@ pub fn export(
 
 /// Keeps a daemon from opening it meanwhile. A file that was set aside has no lock, and gets none.
 fn locked(path: &Path) -> Result<Option<File>, OpenError> {
+    if !is_there(path) {
+        return Err(OpenError::Absent(path.to_owned()));
+    }
     if beside(path, "lock").exists() { super::open::lock(path).map(Some) } else { Ok(None) }
 }

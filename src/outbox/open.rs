@@ -73,22 +73,33 @@ pub(super) fn open(settings: &Settings, letters: u64, evidence: &Evidence) -> Re
     if bytes == 0 && (evidence.any() || log > 0) {
         return Err(Trouble::Damage(Damage::Content("the file is gone or empty".to_owned())));
     }
+    if bytes == 0 && settings.only_looks {
+        return Err(Trouble::Open(OpenError::Absent(path.clone())));
+    }
     if bytes > 0 {
-        look(path, evidence)?;
+        look(path, evidence, settings.only_looks)?;
     }
     let db = connect(path, settings.max_bytes, &settings.seal).map_err(|error| not_ours(error, path, evidence))?;
     let failed = |error: StoreError| OpenError::Store { path: path.clone(), error: check::judge(&db, error) };
     let read = || -> Result<(BoxRow, SenderId), Trouble> {
         let known = schema_is_ours(&db).map_err(failed)?;
+        if settings.only_looks && known < schema::STEPS.len() {
+            let why = "it is of an older version; the daemon brings it forward when it starts".to_owned();
+            return Err(Trouble::Open(OpenError::File { path: path.clone(), why }));
+        }
         migrate(&db, settings, letters, known)?;
         let row = read_box(&db).map_err(failed)?;
         match contradiction(&row, evidence) {
             Some(what) => Err(Trouble::Damage(what)),
+            // Another number is taken note of by who may write.
+            None if settings.only_looks => Ok((row, SenderId(1))),
             None => Ok((row, sender(&db, &settings.sender).map_err(failed)?)),
         }
     };
     let (row, sender) = read()?;
-    believe(&db);
+    if !settings.only_looks {
+        believe(&db);
+    }
     Ok(Opened { db, row, sender })
 }
 
@@ -99,7 +110,7 @@ pub(super) fn believe(db: &Connection) {
 }
 
 /// What shows before SQLite opens the file.
-fn look(path: &Path, evidence: &Evidence) -> Result<(), Trouble> {
+fn look(path: &Path, evidence: &Evidence, only: bool) -> Result<(), Trouble> {
     let io = |why: std::io::Error| OpenError::File { path: path.to_owned(), why: why.to_string() };
     // Without a trace of a store of ours it may be anybody's file: SQLite's own look decides, and refuses it.
     let ours = evidence.any() || pages::is_blank(path) || is_marked_ours(path);
@@ -107,7 +118,11 @@ fn look(path: &Path, evidence: &Evidence) -> Result<(), Trouble> {
         return Ok(());
     }
     // The store has no rollback journal but while it is made: one that lies here would be played back into it.
-    remove(&suffixed(path, "-journal")).map_err(io)?;
+    if !only {
+        remove(&suffixed(path, "-journal")).map_err(io)?;
+    } else if suffixed(path, "-journal").exists() {
+        return Err(Trouble::Damage(Damage::Content("a rollback journal lies beside it".to_owned())));
+    }
     match pages::examine(path) {
         Ok(Some(what)) => Err(Trouble::Damage(what)),
         Ok(None) => Ok(()),
@@ -210,6 +225,11 @@ pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Whether there is a store, or anything is left of one.
+pub fn is_there(path: &Path) -> bool {
+    ["", "-wal", ".stops", ".whole"].iter().any(|part| suffixed(path, part).exists())
+}
+
 pub(super) fn page_count(max_bytes: u64) -> u64 {
     (max_bytes / PAGE).max(64)
 }
@@ -245,6 +265,11 @@ pub(super) fn finish_swap(path: &Path) -> Result<(), OpenError> {
         std::fs::rename(&whole, path).and_then(|()| sync_folder(path)).map_err(io)?;
     }
     aside::swap(path).map_err(io)
+}
+
+/// Whether [`finish_swap`] has something to do.
+pub(super) fn is_swapping(path: &Path) -> std::io::Result<bool> {
+    Ok(beside(path, "whole").try_exists()? || aside::is_swapping(path)?)
 }
 
 /// Whether reading failed because of what it was read from: a broken sector, or a file system that contradicts itself.
@@ -442,6 +467,7 @@ mod tests {
             keep_settled: std::time::Duration::ZERO,
             keep_audit: std::time::Duration::ZERO,
             sender: "1".to_owned(),
+            only_looks: false,
         };
         let db = connect(&path, 1 << 20, &settings.seal).map_err(|_| "no store").unwrap();
         migrate(&db, &settings, 1, 0).unwrap();

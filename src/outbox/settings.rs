@@ -24,6 +24,9 @@ pub struct Settings {
     pub keep_audit: Duration,
     /// `uplink.phone_number_id`: the sender that everything is keyed by.
     pub sender: String,
+    /// For a command that only looks, not of the configuration: nothing is made, brought forward or salvaged, and what is damaged
+    /// is left as it lies.
+    pub only_looks: bool,
 }
 
 /// `outbox.when_full`

@@ -6,8 +6,12 @@ use crate::operate::{LimitUse, StatusReport};
 use crate::time::Wall;
 use jiff::tz::TimeZone;
 
-/// `2026-11-22 14:02:05` in the zone; the bare number should the instant be outside the calendar.
+/// `2026-11-22 14:02:05` in the zone; the bare number should the instant be outside the calendar. Zero is what a damaged store says
+/// of a time that it lost.
 pub fn local(at: Wall, zone: &TimeZone) -> String {
+    if at == Wall(0) {
+        return "time not known".to_owned();
+    }
     match jiff::Timestamp::from_millisecond(at.0) {
         Ok(instant) => instant.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => at.rfc3339(),
@@ -26,6 +30,9 @@ pub fn age(seconds: u64) -> String {
 
 /// `2026-11-22 14:02:05 (3 h ago)`; without the age when `at` lies after `now`, as after a jump of the clock.
 pub fn since(at: Wall, now: Wall, zone: &TimeZone) -> String {
+    if at == Wall(0) {
+        return local(at, zone);
+    }
     match u64::try_from(now.0.saturating_sub(at.0)) {
         Ok(passed) => format!("{} ({} ago)", local(at, zone), age(passed / 1_000)),
         Err(_) => local(at, zone),

@@ -94,6 +94,14 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// The branch of README with a store, which some order made.
+fn branch() -> Branch {
+    let branch = Branch::new();
+    let made = branch.run(&["resume", "--reason", "a first order", "--config", "branchline.toml"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    branch
+}
+
 /// Runs one command of ours in the branch of README, or asks for its help; the error is what it said.
 fn carry_out(line: &str, branch: &Branch) -> Result<(), String> {
     let line = line.strip_prefix("sudo -u branchline ").unwrap_or(line);
@@ -121,7 +129,7 @@ fn carry_out(line: &str, branch: &Branch) -> Result<(), String> {
 /// Every line of every block of sh in the documents.
 pub fn known(files: &[File]) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let branch = Branch::new();
+    let branch = branch();
     let mut broken = Vec::new();
     for file in files.iter().filter(|file| file.path.ends_with(".md")) {
         for line in typed(&file.text) {
@@ -181,7 +189,7 @@ fn examples(command: &str, help: &str) -> Result<Vec<String>, String> {
 
 #[test]
 fn every_example_in_the_help_is_run() {
-    let branch = Branch::new();
+    let branch = branch();
     let mut all = Vec::new();
     helps(&branch, Vec::new(), &mut all);
     assert!(all.len() >= 12, "the commands were not found: {:?}", all.iter().map(|(path, _)| path).collect::<Vec<_>>());

@@ -218,6 +218,7 @@ pub(super) fn outbox(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
             keep_settled: keep_settled?,
             keep_audit: keep_audit?,
             sender: uplink?.phone_number_id.clone(),
+            only_looks: false,
         })
     })
 }

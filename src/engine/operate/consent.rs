@@ -12,6 +12,11 @@ use crate::outbox::{self, StoreError};
 use crate::policy;
 use crate::time::{Moment, Wall};
 
+/// Told instead of a ledger while a loss is held.
+const LACKING: &str = "the store was damaged and nobody has accepted the loss: the ledger may lack lines, and nothing is exported in \
+    the place of a whole one. Import the last export (branchline consent import FILE --releases), or accept the loss (branchline \
+    outbox accept-loss); what is there is in branchline outbox export --all";
+
 impl Engine {
     pub(super) fn consent_grant(&mut self, grant: &Grant) -> Answered {
         let number = match self.read_number(&grant.number) {
@@ -71,6 +76,10 @@ impl Engine {
     }
 
     pub(super) fn consent_export(&self, after: i64) -> Answered {
+        // Whoever exports every night would put what is left in the place of what was whole.
+        if self.loss().is_some() {
+            return Ok(Reply::Refused(LACKING.to_owned()));
+        }
         let rows = self.outbox.consent_page(after)?;
         let next = if rows.len() == 500 { rows.last().map(|row| row.row) } else { None };
         Ok(Reply::data(&LedgerPage { rows: rows.into_iter().map(|row| ledger_row(row, true)).collect(), next }))
