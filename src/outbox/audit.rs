@@ -22,7 +22,7 @@ const TAIL: usize = 820;
 const ROW: u64 = 80;
 /// Pieces that one look forgets.
 const SLICE: i64 = 256;
-/// Between two looks for rows that are past their time.
+/// Between two looks for rows that are past their time, at the most: each that finds some leaves a row itself.
 const LOOK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// By what a person, or else a message's, is known first: somebody without a number by the platform's id.
@@ -228,7 +228,7 @@ impl Outbox {
         drop(rows);
         drop(query);
         if seen < SLICE {
-            self.audit_looked = now + LOOK;
+            self.audit_looked = now + LOOK.min(self.settings.keep_audit);
         }
         let Some((piece, last)) = last else { return Ok(0) };
         self.write()?.prepare_cached("DELETE FROM audit WHERE first <= ?1")?.execute([piece])?;

@@ -39,6 +39,7 @@ daily_messages = "off"
 [outbox]
 keep_content = "1m"
 keep_settled = "2m"
+keep_audit = "2m"
 [policy]
 unknown_wait = "2s"
 [uplink]
