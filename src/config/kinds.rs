@@ -41,6 +41,25 @@ impl Reader<'_, '_> {
         value
     }
 
+    /// What is known by a name; otherwise all names that there are, of which the nearest is suggested.
+    pub fn named<T>(
+        &mut self,
+        key: &str,
+        wanted: &str,
+        find: impl FnOnce(&str) -> Result<T, Vec<String>>,
+    ) -> Option<T> {
+        let node = self.leaf(key)?;
+        let names = match node.as_text().map(find) {
+            Some(Ok(found)) => return Some(found),
+            Some(Err(names)) => names,
+            None => Vec::new(),
+        };
+        let near = node.as_text().and_then(|text| nearest(text, names.iter().map(String::as_str)));
+        let problem = Problem::new(self.key(key), node.origin.clone(), describe(key, node));
+        self.tell(problem.wanted(wanted).suggest(near));
+        None
+    }
+
     /// A text that is not empty.
     pub fn text(&mut self, key: &str) -> Option<String> {
         self.text_of(key, "a text", |_| true)

@@ -14,8 +14,8 @@ use super::limit::BRAKE;
 use super::soft::UNTIL;
 use super::{Action, Engine};
 use crate::message::{Act, Acted, Number, Outcome, PersonId, Priority, Reason};
-use crate::operate::{OutboxPage, PauseReport, Reply, Request, Target, Wait};
-use crate::outbox::{self, StoreError};
+use crate::operate::{OutboxDetail, OutboxPage, PauseReport, Reply, Request, Target, Wait};
+use crate::outbox::{self, Looked, StoreError};
 use crate::pace;
 use crate::rules::OPERATOR;
 use crate::time::{BoxTime, Moment, Wall};
@@ -100,7 +100,13 @@ impl Engine {
         let limit = limit.clamp(1, 200);
         let rows = self.outbox.list(outcome, before, limit)?;
         let next = if rows.len() == limit as usize { rows.last().map(|(id, _)| *id) } else { None };
-        Ok(Reply::data(&OutboxPage { rows: rows.into_iter().map(|(_, row)| row).collect(), next }))
+        let mut rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
+        for row in rows.iter_mut().filter(|row| row.outcome == Outcome::Stored) {
+            let looked = self.outbox.look(&row.id, self.moment)?;
+            let waits = looked.map(|looked| self.with_wait(looked)).transpose()?.and_then(|detail| detail.waits);
+            row.reason = waits.map_or(row.reason, |wait| wait.reason);
+        }
+        Ok(Reply::data(&OutboxPage { rows, next }))
     }
 
     fn outbox_export(&self, table: &str, after: i64) -> Answered {
@@ -117,6 +123,11 @@ impl Engine {
                 self.outbox.row().store
             )));
         };
+        Ok(Reply::data(&self.with_wait(looked)?))
+    }
+
+    /// A message, with what it waits for now: the store knows only why it was put there.
+    fn with_wait(&self, looked: Looked) -> Result<OutboxDetail, StoreError> {
         let mut detail = looked.detail;
         if let (Some(wait), Some(key)) = (&mut detail.waits, &looked.hold) {
             let until = match key.as_str() {
@@ -139,7 +150,7 @@ impl Engine {
             detail.waits =
                 (reason != Reason::Due).then(|| Wait { reason, until: until.map(|until| wall_of(until, self.moment)) });
         }
-        Ok(Reply::data(&detail))
+        Ok(detail)
     }
 
     /// What a message of this person, due at `due` because of `again`, waits for.

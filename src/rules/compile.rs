@@ -166,18 +166,19 @@ impl<'s> Compiler<'s> {
         self.problems.push(Problem::new(key, message, fix));
     }
 
-    /// One rule; `None` where problems were found that leave nothing to go on with.
+    /// One rule; `None` where its topic cannot be read. Its other keys are looked at all the same.
     pub(super) fn rule(&mut self, rule: &Rule) -> Option<Compiled> {
         let key = format!("rules.{}", rule.name);
+        let mut event: Vec<&str> = EVENT_NAMES.to_vec();
         let pattern = match Pattern::read(&rule.topic) {
-            Ok(pattern) => pattern,
+            Ok(pattern) => Some(pattern),
             Err((message, fix)) => {
                 self.problem(format!("{key}.topic"), message, fix);
-                return None;
+                event.extend(Pattern::meant(&rule.topic));
+                None
             }
         };
-        let mut event: Vec<&str> = EVENT_NAMES.to_vec();
-        event.extend(pattern.names());
+        event.extend(pattern.iter().flat_map(Pattern::names));
         let mut person = event.clone();
         person.push("person");
         let mut text = |field: &str, source: &Option<String>, mode, names: &[&str]| {
@@ -196,7 +197,7 @@ impl<'s> Compiler<'s> {
         let expires = rule.expires.unwrap_or(self.settings.expires[rule.priority as usize]);
         Some(Compiled {
             name: rule.name.as_str().into(),
-            pattern,
+            pattern: pattern?,
             identifier: 0,
             when,
             to,

@@ -26,7 +26,8 @@ impl Compiler<'_> {
                 self.text(&format!("{key}.text"), source, Mode::Text, names).map(Say::Text)
             }
             Message::Template { name, header, body, buttons } => {
-                let forms = self.forms(&key, rule, name)?;
+                // Without a form nothing can be said, and its texts are looked at all the same.
+                let forms = self.forms(&key, rule, name).unwrap_or_default();
                 for form in forms.values() {
                     self.category(&key, rule, name, form);
                 }
@@ -57,7 +58,7 @@ impl Compiler<'_> {
         let body = self.body(key, body, &forms, names);
         let buttons = self.buttons(key, buttons, &forms, names);
         let template = TemplateSay { name: name.to_owned(), forms, header: header?, body: body?, buttons: buttons? };
-        Some(Say::Template(Box::new(template)))
+        (!template.forms.is_empty()).then(|| Say::Template(Box::new(template)))
     }
 
     /// The form of a template in one language, for an operator who names it.
@@ -194,6 +195,7 @@ impl Compiler<'_> {
     ) -> Option<Option<HeaderSay>> {
         let key = format!("{key}.header");
         let kind = header.map(header_kind);
+        let before = self.problems.len();
         for (language, form) in forms {
             let wanted = match &form.header {
                 HeaderForm::Text(wording) if wording.variables().is_empty() => None,
@@ -212,12 +214,12 @@ impl Compiler<'_> {
                     "text" => "write header = \"…\"".to_owned(),
                     _ => format!("write header = {{ {wanted} = … }}"),
                 };
-                self.problem(key, message, fix);
-                return None;
+                self.problem(key.clone(), message, fix);
+                break;
             }
         }
         let mut text = |field: &str, source: &str| self.text(&format!("{key}.{field}"), source, Mode::Text, names);
-        Some(match header {
+        let compiled = match header {
             None => None,
             Some(HeaderText::Text(source)) => Some(HeaderSay::Text(text("text", source)?)),
             Some(HeaderText::Image(url)) => Some(HeaderSay::Image(text("image", url)?)),
@@ -235,7 +237,8 @@ impl Compiler<'_> {
                 text("location.name", name)?,
                 text("location.address", address)?,
             ])),
-        })
+        };
+        (self.problems.len() == before).then_some(compiled)
     }
 
     fn body(&mut self, key: &str, body: &BodyTexts, forms: &BTreeMap<String, Form>, names: &[&str]) -> Option<BodySay> {
@@ -278,6 +281,12 @@ impl Compiler<'_> {
     ) -> Option<Vec<(u8, ButtonKind, Text)>> {
         let key = format!("{key}.buttons");
         let kinds: Vec<ButtonKind> = entries.iter().map(button_kind).collect();
+        let mut compiled = Vec::with_capacity(entries.len());
+        for (index, (entry, kind)) in entries.iter().zip(&kinds).enumerate() {
+            let (ButtonText::Url(source) | ButtonText::Reply(source) | ButtonText::CopyCode(source)) = entry;
+            let field = button_name(*kind);
+            compiled.push(self.text(&format!("{key}.{index}.{field}"), source, Mode::Text, names));
+        }
         let mut places: Option<Vec<u8>> = None;
         for (language, form) in forms {
             match place(&kinds, &form.buttons) {
@@ -300,16 +309,8 @@ impl Compiler<'_> {
                 }
             }
         }
-        let mut compiled = Vec::with_capacity(entries.len());
-        for (index, (entry, place)) in entries.iter().zip(places?).enumerate() {
-            let (ButtonText::Url(source) | ButtonText::Reply(source) | ButtonText::CopyCode(source)) = entry;
-            let field = button_name(kinds[index]);
-            compiled.push(
-                self.text(&format!("{key}.{index}.{field}"), source, Mode::Text, names)
-                    .map(|text| (place, kinds[index], text)),
-            );
-        }
-        compiled.into_iter().collect()
+        let found = compiled.into_iter().zip(kinds).zip(places.unwrap_or_default());
+        found.map(|((text, kind), place)| Some((place, kind, text?))).collect()
     }
 }
 

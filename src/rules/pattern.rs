@@ -51,6 +51,14 @@ impl Pattern {
         }
     }
 
+    /// The names that a topic means to capture, though it cannot be read: what the rest of its rule may speak of.
+    pub(super) fn meant(text: &str) -> impl Iterator<Item = &str> {
+        let named = |level: &'_ str| level.contains('{');
+        text.split('/')
+            .filter(move |level| named(level))
+            .map(|level| level.trim_matches(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')))
+    }
+
     /// As written.
     pub(super) fn text(&self) -> &str {
         &self.text
@@ -132,9 +140,7 @@ impl Pattern {
                 format!("the topic ends after level {}, the rule goes on with {missing}", heard.len())
             }
         };
-        let wild = heard.iter().any(|level| matches!(*level, "+" | "#"));
-        let hint = if wild { "; a topic to try has a value where a filter has + or #" } else { "" };
-        Some((fitting, why + hint))
+        Some((fitting, why))
     }
 
     /// What the captures took from a topic that matches.
@@ -282,7 +288,6 @@ mod tests {
             ("pos/{till}/ready", "pos/3", Some((2, "the topic ends after level 2, the rule goes on with \"ready\""))),
             ("pos/{till}", "pos", Some((1, "the topic ends after level 1, the rule goes on with {till}"))),
             ("pos/{till}", "pos/3/", Some((2, "the rule ends after level 2, the topic goes on with \"\" ({name...} takes the rest)"))),
-            ("pos/{till}/ready", "pos/+/redy", Some((2, "level 3 is \"redy\", the rule has \"ready\"; a topic to try has a value where a filter has + or #"))),
             ("{all...}", "branchline/x/state", Some((0, "topics under branchline/ are the daemon's own: no rule hears them"))),
             ("{all...}", "$SYS/uptime", Some((0, "no capture hears a topic that begins with $"))),
             ("pos/{rest...}", "node/1/2", Some((1, "level 1 is \"node\", the rule has \"pos\""))),

@@ -689,7 +689,8 @@ fn the_configuration_is_refused_with_every_problem() {
     );
     let two = Rule { name: "b".into(), when: owned("x"), opt_in: owned("y"), ..order_ready() };
     let three = Rule { name: "c".into(), topic: "#".into(), ..order_ready() };
-    assert_eq!(problems(&settings(vec![order_ready(), two, three])).len(), 3);
+    // The names that a wrong topic does not capture are told as well.
+    assert_eq!(problems(&settings(vec![order_ready(), two, three])).len(), 6);
 }
 
 #[test]

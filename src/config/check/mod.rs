@@ -28,47 +28,45 @@ const LATER: [&str; 2] = ["lists", "tables"];
 /// Reads everything from `root`, on which `r` stands, and compiles the rules.
 pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Rules)> {
     let branch = branch(r);
-    let id = branch.as_ref().map_or("", |branch| branch.id.as_str());
+    let id = branch.id.as_deref().unwrap_or_default();
     let mqtt = links::mqtt(r, id);
     let uplink = links::uplink(r);
     let limits = store::limits(r, uplink.as_ref());
     let outbox = store::outbox(r, uplink.as_ref());
     let webhook = webhook::webhook(r, false);
     let notice = forward::notice(r, mqtt.as_ref(), id);
-    let mut policy = policy::policy(r, branch.as_ref(), webhook.is_some() || notice.is_some());
+    let mut policy = policy::policy(r, &branch, webhook.is_some() || notice.is_some());
     let operate = operate(r);
     let stick = stick(r);
     let inbound_full = r.within("inbound", |r| r.choice("numbers", &[("masked", false), ("full", true)]));
-    let country = branch.as_ref().and_then(|branch| branch.country);
-    let rules = rules::settings(r, branch.as_ref(), country, policy.as_mut())
-        .map(|settings| crate::rules::Settings { origins: compiled::origins(root), ..settings });
-    if let (Some(rules), Some(policy)) = (&rules, policy.as_mut()) {
+    let rules = rules::settings(r, &branch, policy.as_mut());
+    let rules = crate::rules::Settings { origins: compiled::origins(root), ..rules };
+    if let Some(policy) = policy.as_mut() {
         policy.settings.stated = rules.contacts.values().map(|contact| contact.consent.clone()).collect();
     }
     r.later(&LATER);
-    let compiled = rules.as_ref().and_then(|settings| compiled::compile(settings, root, r.account));
+    let compiled = compiled::compile(&rules, root, r.account);
 
-    if let (Some(settings), Some(rules), Some(policy)) = (&rules, &compiled, &policy) {
-        fits::quiet_hours(settings, rules, policy, root, r.account);
+    if let (Some(compiled), Some(policy)) = (&compiled, &policy) {
+        fits::quiet_hours(&rules, compiled, policy, root, r.account);
     }
-    if let (Some(settings), Some(daily)) = (&rules, limits.as_ref().and_then(|limits| limits.daily)) {
-        fits::daily_recipients(settings, daily, root, r.account);
+    if let Some(daily) = limits.as_ref().and_then(|limits| limits.daily) {
+        fits::daily_recipients(&rules, daily, root, r.account);
     }
-    if let (Some(settings), Some(outbox)) = (&rules, &outbox) {
-        fits::store(settings, outbox.max_bytes, root, r.account);
+    if let Some(outbox) = &outbox {
+        fits::store(&rules, outbox.max_bytes, root, r.account);
     }
 
-    let (branch, uplink, limits) = (branch?, uplink?, limits?);
+    let (branch, uplink, limits) = (branch.id?, uplink?, limits?);
     let whatsapp = crate::whatsapp::Settings {
         api_version: uplink.api_version,
         phone_number_id: uplink.phone_number_id,
-        branch: branch.id.clone(),
+        branch: branch.clone(),
         health_every: uplink.health_every,
     };
-    let rules = rules?;
     let rooms = Rooms {
         fingerprint: super::fingerprint(root, &rules),
-        branch: branch.id,
+        branch,
         inbound_full: inbound_full?,
         rules,
         policy: policy?.settings,
@@ -82,14 +80,14 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     Some((Config { contents, mqtt, uplink, operate, webhook, notice, board: None, stick, rooms }, compiled?))
 }
 
-/// `[branch]`
+/// `[branch]`, as far as it can be read.
 struct Branch {
-    id: String,
+    id: Option<String>,
     timezone: Option<TimeZone>,
     country: Option<Country>,
 }
 
-fn branch(r: &mut Reader<'_, '_>) -> Option<Branch> {
+fn branch(r: &mut Reader<'_, '_>) -> Branch {
     r.within("branch", |r| {
         r.require("id", "Give the branch a short name, as in id = \"sp-042\".");
         r.require("timezone", "Name the branch's time zone, as in timezone = \"America/Sao_Paulo\".");
@@ -97,12 +95,12 @@ fn branch(r: &mut Reader<'_, '_>) -> Option<Branch> {
         let id = r.text_of("id", "1 to 32 small letters, digits and dashes", |id| {
             super::reader::is_name(id) && id.len() <= 32
         });
-        let timezone = r.parsed("timezone", "a time zone like \"America/Sao_Paulo\" or \"UTC\"", |node| {
-            TimeZone::get(node.as_text()?).ok()
+        let timezone = r.named("timezone", "a time zone like \"America/Sao_Paulo\" or \"UTC\"", |name| {
+            TimeZone::get(name).map_err(|_| jiff::tz::db().available().map(|zone| zone.to_string()).collect())
         });
         let country =
             r.parsed("country", "the two letters of a country, as in \"BR\"", |node| Country::of_code(node.as_text()?));
-        Some(Branch { id: id?, timezone, country })
+        Branch { id, timezone, country }
     })
 }
 

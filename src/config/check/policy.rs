@@ -35,7 +35,7 @@ pub(super) struct Stretch {
 }
 
 /// `[policy]` and `[purposes]`. `heard`: the platform's reports come, so that there is something to wait for.
-pub(super) fn policy(r: &mut Reader<'_, '_>, branch: Option<&Branch>, heard: bool) -> Option<Policy> {
+pub(super) fn policy(r: &mut Reader<'_, '_>, branch: &Branch, heard: bool) -> Option<Policy> {
     let purposes = r.each("purposes", |_, r| Purpose {
         wording: r.text("wording").unwrap_or_default(),
         expires: r.duration("expires"),
@@ -66,7 +66,7 @@ pub(super) fn policy(r: &mut Reader<'_, '_>, branch: Option<&Branch>, heard: boo
             farewell,
             undeliverable: undeliverable?,
             hours: Hours {
-                zone: branch.and_then(|branch| branch.timezone.clone()).unwrap_or(TimeZone::UTC),
+                zone: branch.timezone.clone().unwrap_or(TimeZone::UTC),
                 marketing,
                 utility,
                 rules: BTreeMap::new(),

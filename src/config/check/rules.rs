@@ -11,7 +11,9 @@ use super::{Branch, message, people};
 use crate::message::{Category, Country, Priority};
 use crate::policy::Quiet;
 use crate::rules::{Format, Message, OPERATOR, OPT_OUT, Rule, Settings, To};
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Keys of a rule that later versions bring.
 const LATER: [&str; 14] = [
@@ -39,12 +41,11 @@ struct Known {
 }
 
 /// Everything that `rules` is set up with. What the `hours` of rules leave out goes to `policy`.
-pub(super) fn settings(
-    r: &mut Reader<'_, '_>,
-    branch: Option<&Branch>,
-    country: Option<Country>,
-    policy: Option<&mut Policy>,
-) -> Option<Settings> {
+///
+/// What could not be read, which was told, has something harmless in its place: the texts of the rules are looked at all the same,
+/// so that a person hears of all mistakes at once. Nothing is ever run with it.
+pub(super) fn settings(r: &mut Reader<'_, '_>, branch: &Branch, policy: Option<&mut Policy>) -> Settings {
+    let country = branch.country;
     let languages = people::languages(r);
     let known = Known { people: names(r, "people"), contacts: names(r, "contacts"), purposes: names(r, "purposes") };
     let people = people::people(r, country, &languages);
@@ -81,22 +82,23 @@ pub(super) fn settings(
     if sends_templates && !listed {
         r.within("templates", |r| r.missing("file", "Rules send templates: name the platform's template list here."));
     }
-    let branch = branch?;
-    let policy = policy?;
-    policy.settings.hours.rules = quiet;
-    Some(Settings {
-        branch: branch.id.clone(),
-        country: country?,
-        timezone: branch.timezone.clone()?,
+    let expires = policy.map_or([Duration::MAX; 4], |policy| {
+        policy.settings.hours.rules = quiet;
+        policy.expires
+    });
+    Settings {
+        branch: branch.id.clone().unwrap_or_default(),
+        country: country.or_else(|| Country::of_code("US")).expect("the United States have a telephone plan"),
+        timezone: branch.timezone.clone().unwrap_or(TimeZone::UTC),
         languages,
         purposes: known.purposes,
         people,
         contacts,
         rules: rules.into_values().flatten().collect(),
         templates,
-        expires: policy.expires,
+        expires,
         origins: BTreeMap::new(),
-    })
+    }
 }
 
 /// `hours = "09:00-20:00"`: the rest of the day is quiet.
@@ -165,7 +167,7 @@ fn rule(name: &str, r: &mut Reader<'_, '_>, known: &Known, base: bool) -> Option
     }
     Some(Rule {
         name: name.to_owned(),
-        topic: topic?,
+        topic: topic.unwrap_or_default(),
         when,
         to,
         country,
@@ -175,19 +177,15 @@ fn rule(name: &str, r: &mut Reader<'_, '_>, known: &Known, base: bool) -> Option
         id,
         at,
         subject,
-        priority: priority?,
+        priority: priority.unwrap_or(Priority::Normal),
         category,
         expires,
-        dedupe_window: dedupe_window?,
-        accept_retained: retained?,
-        format: format?,
+        dedupe_window: dedupe_window.unwrap_or_default(),
+        accept_retained: retained.unwrap_or_default(),
+        format: format.unwrap_or(Format::Json),
         grants,
         revokes,
-        message: match message {
-            Some(None) => return None,
-            Some(Some(message)) => Some(message),
-            None => None,
-        },
+        message: message.flatten(),
     })
 }
 

@@ -143,6 +143,8 @@ pub(super) fn title(code: i64) -> &'static str {
 }
 
 fn row(code: i64) -> Option<&'static (i64, u16, &'static str)> {
+    // One row stands for all permissions (facts 3.3).
+    let code = if (200..=299).contains(&code) { 200 } else { code };
     TABLE.iter().find(|row| row.0 == code)
 }
 
@@ -163,6 +165,14 @@ mod tests {
                 "fbtrace_id": "A0000000000000000000001",
             }})
         );
+    }
+
+    #[test]
+    fn every_permission_is_forbidden() {
+        for code in [200, 210, 299] {
+            assert_eq!((Refusal::new(code, "").status(), title(code)), (403, "API Permission"), "{code}");
+        }
+        assert_eq!(Refusal::new(300, "").status(), 400);
     }
 
     #[test]

@@ -15,6 +15,11 @@ use crate::time::{BoxTime, Clock, Moment, Wall};
 
 impl Engine {
     pub(super) fn explain(&mut self, topic: &str, payload: &str, at: Option<Wall>) -> Answered {
+        if topic.split('/').any(|level| matches!(level, "+" | "#")) {
+            return Ok(Reply::Refused(format!(
+                "no event has the topic {topic:?}: where a filter has + or #, a topic has a value, as in pos/3/order/42/ready"
+            )));
+        }
         let wall = at.map_or(self.moment.wall, Clock::Trusted);
         let now = Moment { wall, ..self.moment };
         let mut rules = Vec::new();

@@ -390,3 +390,39 @@ fn below_the_reserve_of_the_disk_nothing_is_sent_by_hand() {
         assert!(send(&mut kit, dry(BIA)).dry_run);
     }
 }
+
+/// The store holds why a message was put there; what it waits for is worked out when somebody looks, in the list as by itself.
+#[test]
+fn the_list_says_what_each_message_waits_for() {
+    let mut kit = Kit::new();
+    for n in 1..=5 {
+        kit.order("pos/1/ready", BIA, &n.to_string());
+        if n == 1 {
+            kit.answer_last(taken());
+        }
+    }
+    let Reply::Data(page) = kit.ask(Request::OutboxList { outcome: Some("stored".into()), before: None, limit: 10 })
+    else {
+        panic!()
+    };
+    let rows = page["rows"].as_array().unwrap();
+    let mut waiting = 0;
+    for row in rows {
+        let Reply::Data(one) = kit.ask(Request::OutboxShow { id: row["id"].as_str().unwrap().into() }) else {
+            panic!()
+        };
+        if !one["waits"].is_null() {
+            assert_eq!((&row["reason"], row["reason"] == "due"), (&one["waits"]["reason"], false), "{row}");
+            waiting += 1;
+        }
+    }
+    assert_eq!((rows.len(), waiting), (4, 3), "one is on its way: {page}");
+}
+
+#[test]
+fn a_filter_is_no_topic_to_explain() {
+    for topic in ["pos/+/ready", "pos/#"] {
+        let why = Kit::new().ask(Request::Explain { topic: topic.into(), payload: "{}".into(), at: None });
+        assert!(matches!(&why, Reply::Refused(why) if why.contains("no event has the topic")), "{topic}: {why:?}");
+    }
+}
