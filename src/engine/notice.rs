@@ -84,6 +84,9 @@ impl Engine {
     fn went_on(&mut self, found: &Found, known: Known, status: &Status, outcome: Outcome) -> Result<bool, StoreError> {
         let open = matches!(known.outcome, Outcome::Unknown | Outcome::Accepted | Outcome::Delivered);
         if known.state == State::Settled && !(open && known.outcome < outcome) {
+            if !self.outbox.may_be(&known, &status.wamid) {
+                self.arrived_besides(found.id)?;
+            }
             return Ok(false);
         }
         let detail = match known.state {
@@ -117,6 +120,15 @@ impl Engine {
         Ok(true)
     }
 
+    /// Of a message that ended with another of its attempts, one of which nobody knew arrived as well: should the other fail after
+    /// all, it is not sent again.
+    fn arrived_besides(&mut self, id: MessageId) -> Result<(), StoreError> {
+        if let ([earlier, _, ..], []) = (&*self.outbox.attempts_in_doubt(id)?, &*self.outbox.attempts_reported(id)?) {
+            self.outbox.close(*earlier, Reason::Reported, None, Spent::Kept, self.moment)?;
+        }
+        Ok(())
+    }
+
     /// It did not arrive, and that is certain: what a code asks for is what it asks for in an answer. Whether that was news.
     pub(super) fn failed(&mut self, id: MessageId, code: Option<i64>, said: &str) -> Result<bool, StoreError> {
         let (Some(found), Some(known)) = (self.outbox.found(id)?, self.outbox.known(id)?) else { return Ok(false) };
@@ -128,8 +140,10 @@ impl Engine {
         let verdict = whatsapp::failed(code, said);
         self.outbox.close(attempt, verdict.reason, verdict.code, Spent::Kept, self.moment)?;
         self.hold_as_told(id, None, &verdict)?;
+        let arrived = !self.outbox.attempts_reported(id)?.is_empty();
         let again = self.may_go_again(&found, known, &verdict.message)?;
         match known.state {
+            State::Settled if arrived => {}
             State::Waiting if again => {}
             // One that ended as unknown was told so: it does not begin anew.
             State::Unknown | State::Settled
@@ -159,7 +173,13 @@ impl Engine {
     /// The attempt that a report of failure is about: the only one that may have arrived, or the one that was taken. Of several
     /// of which nobody knows it is none.
     fn the_one_that_failed(&self, id: MessageId, known: Known) -> Result<Option<AttemptId>, StoreError> {
-        let doubtful = self.outbox.attempts_in_doubt(id)?;
+        let mut doubtful = self.outbox.attempts_in_doubt(id)?;
+        if doubtful.is_empty() {
+            // What is known of the latest came by a report alone.
+            let latest = self.outbox.latest_attempt(id)?;
+            doubtful = self.outbox.attempts_reported(id)?;
+            doubtful.retain(|attempt| Some(*attempt) == latest);
+        }
         let of_taken = known.state == State::Settled && known.wamid.is_some();
         let may_have_failed = match known.state {
             State::Settled => matches!(known.outcome, Outcome::Unknown | Outcome::Accepted),

@@ -83,6 +83,20 @@ impl Outbox {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The message's last try.
+    pub fn latest_attempt(&self, id: MessageId) -> Result<Option<AttemptId>, StoreError> {
+        let mut query = self.db.prepare_cached("SELECT max(id) FROM attempt WHERE message = ?1")?;
+        Ok(query.query_row([id.0], |row| row.get::<_, Option<i64>>(0))?.map(AttemptId))
+    }
+
+    /// The message's attempts of which a report alone says that they arrived.
+    pub fn attempts_reported(&self, id: MessageId) -> Result<Vec<AttemptId>, StoreError> {
+        let mut query =
+            self.db.prepare_cached("SELECT id FROM attempt WHERE message = ?1 AND reason = ?2 ORDER BY id")?;
+        let rows = query.query_map(params![id.0, Reason::Reported.code()], |row| row.get(0).map(AttemptId))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The platform reported that an attempt failed before it answered it: kept with it, until the answer comes.
     pub fn failed_early(&mut self, attempt: AttemptId, code: i64) -> Result<(), StoreError> {
         self.write()?

@@ -243,6 +243,37 @@ fn a_failure_of_the_second_try_leaves_the_first_unknown() {
     assert_eq!(kit.stands(1), (Unknown, Reason::NotRepeated));
 }
 
+/// Simulation, seed 8690: the first try turned out to have arrived after all, and the repeat that was taken failed: it was sent a
+/// third time, and read twice.
+#[test]
+fn a_repeat_that_failed_is_not_sent_again_where_the_first_try_arrived() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "first");
+    kit.answer_last(lost());
+    kit.run(31_000);
+    kit.answer_last(ok_as("wamid.B"));
+    for _ in 0..2 {
+        kit.report(1, "wamid.A", Progress::Sent);
+    }
+    for _ in 0..2 {
+        kit.report(1, "wamid.B", failed(131056));
+        kit.run(120_000);
+    }
+    assert_eq!((kit.stands(1), kit.texts()), ((Accepted, Taken), vec!["first", "first"]));
+}
+
+/// A report came before the answer, and another after it: what was known by a report alone may fail like all else.
+#[test]
+fn what_was_reported_before_its_answer_may_fail_after_all() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "first");
+    kit.report(1, "wamid.A", Progress::Sent);
+    kit.answer_last(ok_as("wamid.A"));
+    assert_eq!(kit.stands(1), (Accepted, Reported));
+    kit.report(1, "wamid.A", failed(131026));
+    assert_eq!(kit.stands(1), (Failed, Reason::Undeliverable));
+}
+
 /// The text of a settled message may be forgotten early; not that of one that goes again.
 #[test]
 fn a_message_that_failed_and_goes_again_keeps_its_text_in_a_full_store() {
