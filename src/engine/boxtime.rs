@@ -3,7 +3,10 @@
 //! Floor: engine. It continues from the last committed value and advances with the monotonic clock. Time spent off is added
 //! only when the wall clock was trusted at both ends, or, within one boot, from the monotonic clock. Never backward.
 
-use crate::outbox::BoxRow;
+use super::Engine;
+use super::soft::Soft;
+use crate::outbox::{BoxRow, StoreError};
+use crate::pace::Recent;
 use crate::time::{BoxTime, Moment, Mono, Now};
 
 /// The clock of the box.
@@ -18,6 +21,17 @@ pub(super) struct BoxClock {
     latest: Option<(i64, BoxTime)>,
     /// The wall clock jumped, and no commit knows it yet.
     jumped: bool,
+    /// Time off that was learned late, and nobody took account of yet.
+    late: Option<Late>,
+}
+
+/// Time off that only a clock trusted after a while told: what happened since the start is younger than its box time says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Late {
+    /// Box time at the start, as long as nobody knew better.
+    pub since: BoxTime,
+    /// Milliseconds that were added.
+    pub off: i64,
 }
 
 /// Wall clock and box time may drift apart by so much between two readings: a jump by less shortens no limit by more.
@@ -33,10 +47,11 @@ impl BoxClock {
                 before: None,
                 latest: None,
                 jumped: false,
+                late: None,
             };
         }
         let before = row.wall.trusted().map(|wall| (wall.0, row.boxed));
-        BoxClock { base: row.boxed, since: now.mono, before, latest: None, jumped: false }
+        BoxClock { base: row.boxed, since: now.mono, before, latest: None, jumped: false, late: None }
     }
 
     /// The moment of this batch.
@@ -49,6 +64,9 @@ impl BoxClock {
             let off = (wall.0 - wall_before) - (boxed.0 - boxed_before.0);
             boxed.0 += off.max(0);
             self.base.0 += off.max(0);
+            // With the first reading nothing has happened yet.
+            let first = now.mono == self.since;
+            self.late = (off > 0 && !first).then_some(Late { since: boxed_before, off });
         }
         if let Some(wall) = now.wall.trusted()
             && let Some((wall_before, boxed_before)) = self.latest.replace((wall.0, boxed))
@@ -58,10 +76,35 @@ impl BoxClock {
         Moment { boxed, wall: now.wall }
     }
 
+    /// Time off that was learned late, since this was asked last.
+    pub fn late(&mut self) -> Option<Late> {
+        self.late.take()
+    }
+
     /// Whether the wall clock jumped since this was asked last. It must be committed: were the power cut before, the jump would
     /// be taken for time spent off, and the limits would forgive as much.
     pub fn jumped(&mut self) -> bool {
         std::mem::take(&mut self.jumped)
+    }
+}
+
+impl Engine {
+    /// Box time goes forward by time off that nobody knew at the start. What happened since is redated: no limit is forgiven, no
+    /// wait shortened and nothing expires by it.
+    pub(super) fn redate(&mut self, late: Late) -> Result<(), StoreError> {
+        let later = |at: BoxTime| if at >= late.since { BoxTime(at.0 + late.off) } else { at };
+        for person in self.outbox.redate(late.since, late.off, self.soft.known_at_start)? {
+            let mut lane = self.outbox.lane(person)?;
+            (lane.pair.started, lane.pair.last) = (later(lane.pair.started), later(lane.pair.last));
+            (lane.held_until, lane.reached) = (later(lane.held_until), lane.reached.map(later));
+            lane.recent = Recent::of_bytes(&lane.recent).redated(late.since, late.off).to_bytes();
+            self.settle(lane)?;
+        }
+        self.soft.sender = Soft::window(&self.outbox, self.moment.boxed)?;
+        (self.soft.holds, self.soft.releasing) = Soft::of_store(&self.outbox)?;
+        self.soft.limits.reconfigured(self.moment.boxed);
+        self.stirred = true;
+        Ok(())
     }
 }
 

@@ -272,7 +272,10 @@ impl Engine {
         let before = self.soft.clone();
         self.mono = now.mono;
         self.moment = self.soft.time.read(now);
-        let done = inputs.iter().try_for_each(|input| self.step(input)).and_then(|()| self.turn_if_due());
+        let late = self.soft.time.late();
+        let done = late.map_or(Ok(()), |late| self.redate(late));
+        let done = done.and_then(|()| inputs.iter().try_for_each(|input| self.step(input)));
+        let done = done.and_then(|()| self.turn_if_due());
         let done = done.and_then(|()| self.record());
         if let Err(error) = done {
             self.take_back(before);

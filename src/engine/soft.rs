@@ -18,6 +18,8 @@ pub(super) struct Soft {
     pub time: BoxClock,
     pub circuit: Circuit,
     pub sender: SenderWindow,
+    /// The newest message and the newest attempt when the daemon started.
+    pub known_at_start: (MessageId, AttemptId),
     pub limits: Limits,
     /// Posts without an answer: at most `uplink.max_in_flight`.
     pub in_flight: Vec<Flight>,
@@ -147,14 +149,12 @@ impl Soft {
     pub fn start(outbox: &Outbox, now: Now, boot: &str) -> Result<Soft, StoreError> {
         let mut time = BoxClock::start(outbox.row(), now, boot);
         let moment = time.read(now);
-        let second_ago = BoxTime(moment.boxed.0 - millis_of_window());
-        let spent = outbox.spent_since(second_ago, crate::limits::SENDER_PER_SECOND_MAX)?;
-        let learned = outbox.learned()?.map(|(rate, since)| Learned { rate, since });
         let (holds, releasing) = Soft::of_store(outbox)?;
         Ok(Soft {
             circuit: Circuit::new(moment.boxed),
             time,
-            sender: SenderWindow::rebuilt(moment.boxed, learned, spent),
+            sender: Soft::window(outbox, moment.boxed)?,
+            known_at_start: outbox.highest(),
             limits: Limits::start(outbox, moment.boxed)?,
             in_flight: Vec::new(),
             owed: VecDeque::new(),
@@ -211,6 +211,14 @@ impl Soft {
             .filter(|key| !holds.iter().any(|hold| &hold.key == key))
             .collect();
         Ok((holds, releasing))
+    }
+
+    /// What the number sent within the last second, as the store tells.
+    pub fn window(outbox: &Outbox, now: BoxTime) -> Result<SenderWindow, StoreError> {
+        let second_ago = BoxTime(now.0 - millis_of_window());
+        let spent = outbox.spent_since(second_ago, crate::limits::SENDER_PER_SECOND_MAX)?;
+        let learned = outbox.learned()?.map(|(rate, since)| Learned { rate, since });
+        Ok(SenderWindow::rebuilt(now, learned, spent))
     }
 
     /// The moment of `now`, without keeping it.

@@ -42,6 +42,7 @@ mod person;
 pub(crate) mod power;
 mod prints;
 mod receipt;
+mod redate;
 mod retain;
 mod room;
 mod rows;

@@ -118,6 +118,14 @@ impl Recent {
         Recent(self.0.iter().map(moved).collect())
     }
 
+    /// What left since `since` left by so many milliseconds `later` than was believed: rounded up.
+    pub fn redated(mut self, since: BoxTime, later: i64) -> Recent {
+        let from = since.0.max(0) / 1_000;
+        let later = later.max(0).saturating_add(999) / 1_000;
+        self.0.iter_mut().filter(|(_, at)| *at >= from).for_each(|(_, at)| *at = at.saturating_add(later));
+        self
+    }
+
     /// As the store keeps it: five bytes each, seconds × 4 + kind, least byte first.
     pub fn to_bytes(&self) -> Vec<u8> {
         let one = |(kind, at): &(Kind, i64)| ((*at as u64) << 2 | *kind as u64).to_le_bytes();

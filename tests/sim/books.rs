@@ -51,8 +51,8 @@ pub struct Event {
     /// Configurations in force while it was on its way.
     pub versions: BTreeSet<usize>,
     pub acked: bool,
-    /// Said again by the till, and its rule forgets after an hour.
-    pub again: bool,
+    /// So often the till said it again, and its rule forgets after an hour.
+    pub again: usize,
     pub opt_in: bool,
 }
 
@@ -639,7 +639,7 @@ impl Books {
 
     /// Whom an event asks to tell, with the least and the most rows there may be.
     fn asked(&self, event: &Event) -> Vec<(String, usize, usize)> {
-        let most = if event.has_id { 1 + usize::from(event.again) } else { event.fresh };
+        let most = if event.has_id { 1 + event.again } else { event.fresh };
         let all = |test: &dyn Fn(&usize) -> bool| event.versions.iter().all(test);
         match event.kind {
             Kind::Nothing | Kind::Effect => Vec::new(),

@@ -145,7 +145,7 @@ impl World {
             fresh: 0,
             versions: BTreeSet::from([self.version]),
             acked: false,
-            again: false,
+            again: 0,
             opt_in: false,
         };
         self.books.events.insert(label.clone(), event);

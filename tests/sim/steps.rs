@@ -115,7 +115,7 @@ impl World {
         let (has_id, opt_in) = (says(b"\"id\":"), says(b"\"opt_in\":true"));
         let qos0 = self.troubles.broker && kind != Kind::Effect && self.random.u8(0..8) == 0;
         let event =
-            Event { rule, to, kind, has_id, fresh: 0, versions: BTreeSet::new(), acked: false, again: false, opt_in };
+            Event { rule, to, kind, has_id, fresh: 0, versions: BTreeSet::new(), acked: false, again: 0, opt_in };
         self.books.events.insert(label.clone(), event);
         let topic = format!("pos/{label}/{rule}");
         let publish = Publish { label: label.clone(), topic, payload, qos0, retained };
@@ -173,7 +173,7 @@ impl World {
         let Some(publish) = self.said.get(&label).cloned() else { return };
         let event = self.books.events.get_mut(&label).expect("it was published");
         if event.rule == "brief" {
-            event.again = true;
+            event.again += 1;
         }
         self.broker.waiting.push_back(publish);
         self.reach.did("repeats of tills");

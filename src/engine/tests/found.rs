@@ -4,6 +4,7 @@ use super::kit::*;
 use crate::engine::{BrokerLink, Input, Link};
 use crate::message::{Arrival, Delivery, Epoch, Outcome, Payload, Reason};
 use crate::operate::{Grant, Request};
+use std::time::Duration;
 
 #[test]
 fn an_opt_in_by_one_number_lifts_no_revocation_by_another_of_the_same_person() {
@@ -356,4 +357,67 @@ fn a_stop_that_is_sent_again_takes_back_no_grant_of_later() {
     kit.order("pos/1/ready", BIA, "3");
     kit.run(60_000);
     assert_eq!(kit.texts(), ["1", "3"]);
+}
+
+/// A box that was off for ten hours, and whose clock nobody vouches for yet.
+fn off_and_unsynced(kit: &mut Kit) {
+    kit.trusted = false;
+    kit.reboot(Duration::from_secs(10 * 3600));
+    kit.run(2_000);
+}
+
+fn synced(kit: &mut Kit) {
+    kit.trusted = true;
+    kit.give(vec![Input::Woke]);
+}
+
+/// Simulation, seed 4416: what left since the start looked ten hours old when the clock came, and the pair limit was forgiven.
+#[test]
+fn time_off_that_is_learned_late_forgives_no_pair_limit() {
+    let mut kit = Kit::new();
+    kit.arrive("node/1/state", r#"{"n": 70, "event_id": "1"}"#);
+    kit.answer_last(taken());
+    off_and_unsynced(&mut kit);
+    for n in 71..76 {
+        kit.arrive("node/1/state", &format!(r#"{{"n": {n}, "event_id": "{n}"}}"#));
+        while let Some(flight) = kit.engine().soft.in_flight.first().map(|flight| flight.attempt) {
+            kit.answer(flight, taken());
+        }
+    }
+    let before = kit.sent.len();
+    assert!(before >= 2, "alarms leave without a clock");
+    synced(&mut kit);
+    assert_eq!(kit.sent.len(), before, "they left a moment ago, and not ten hours");
+    kit.run(60_000);
+    assert!(kit.sent.len() > before);
+}
+
+/// What arrived between the start and the first trusted reading expired at once, if the box had been off for longer than it lives.
+#[test]
+fn time_off_that_is_learned_late_expires_nothing_that_arrived_since() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "before");
+    kit.answer_last(taken());
+    off_and_unsynced(&mut kit);
+    kit.order("pos/1/ready", CAIO, "since");
+    synced(&mut kit);
+    kit.run(10_000);
+    assert_eq!(kit.told_times(Outcome::Expired, Reason::TooOld), 0);
+    assert_eq!(kit.texts(), ["before", "since"]);
+}
+
+/// Of the day's people it is the same: who was reached since the start is not reached ten hours ago.
+#[test]
+fn time_off_that_is_learned_late_counts_what_left_since_as_young_as_it_is() {
+    let mut kit = Kit::new();
+    off_and_unsynced(&mut kit);
+    kit.arrive("node/1/state", r#"{"n": 70, "event_id": "1"}"#);
+    kit.answer_last(taken());
+    synced(&mut kit);
+    let now = kit.now();
+    let now = kit.engine().soft.peek(now).boxed.0;
+    let query = "SELECT min(reached) FROM lane WHERE reached IS NOT NULL";
+    let reached: i64 = kit.engine().outbox.raw().query_row(query, [], |row| row.get(0)).unwrap();
+    let attempt: i64 = kit.engine().outbox.raw().query_row("SELECT boxed FROM attempt", [], |row| row.get(0)).unwrap();
+    assert!((now - reached) < 60_000 && (now - attempt) < 60_000, "{now} {reached} {attempt}");
 }
