@@ -19,7 +19,7 @@ use crate::door::webhook::{self, Webhook};
 use crate::door::written::Written;
 use crate::engine::{self, Action, Engine, Failure, Inbox, Input, Rooms, Told, World};
 use crate::limits;
-use crate::message::Notices;
+use crate::message::{Notices, Way};
 use crate::operate::{Reply, Request};
 use crate::outbox::{self, OpenError, Outbox};
 use crate::rules::Rules;
@@ -27,6 +27,8 @@ use crate::time::Now;
 use guard::Guard;
 use sink::Sink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -146,10 +148,11 @@ impl Daemon {
         if let Some(listener) = page {
             tasks.push(tokio::spawn(operate::serve_page(listener, desk.clone())).abort_handle());
         }
+        let unsigned = webhook.as_ref().map(Webhook::unsigned).unwrap_or_default();
         if let Some(door) = webhook {
             tasks.push(tokio::spawn(door.serve(ear)).abort_handle());
         }
-        tasks.push(tokio::spawn(look(inbox.clone(), mqtt.clone())).abort_handle());
+        tasks.push(tokio::spawn(look(inbox.clone(), mqtt.clone(), unsigned)).abort_handle());
 
         let pulse = Pulse::default();
         let guard = Guard::start(config.board.as_ref(), pulse.clone(), inbox.clone());
@@ -367,8 +370,8 @@ fn seed() -> u64 {
     fastrand::u64(..)
 }
 
-/// Tells of arrivals that the door had to drop.
-async fn look(inbox: Inbox, mqtt: Mqtt) {
+/// Tells of arrivals that the door had to drop, and of reports that nobody vouched for: of a flood of them at times only.
+async fn look(inbox: Inbox, mqtt: Mqtt, unsigned: Arc<AtomicU64>) {
     let mut dropped = 0;
     let mut tick = tokio::time::interval(LOOK);
     loop {
@@ -376,6 +379,10 @@ async fn look(inbox: Inbox, mqtt: Mqtt) {
         let now = mqtt.dropped();
         if now > dropped && inbox.tell(Input::Overrun(now - dropped)) {
             dropped = now;
+        }
+        let bodies = unsigned.swap(0, Ordering::Relaxed);
+        if bodies > 0 && !inbox.tell(Input::Unsigned(Way::Webhook, bodies)) {
+            unsigned.fetch_add(bodies, Ordering::Relaxed);
         }
     }
 }

@@ -53,6 +53,7 @@ pub async fn run(settings: Forward) -> Result<(), Trouble> {
     let clock = SystemClock::start(None);
     let webhook = Webhook::open(settings.webhook).await?;
     let address = webhook.address()?;
+    let unsigned = webhook.unsigned();
     let publisher = Publisher::open(&settings.mqtt, &clock)?;
     let hub = Hub { publisher: publisher.clone(), key: settings.key, reached: Arc::default(), sums: Arc::default() };
     let sums = hub.sums.clone();
@@ -66,11 +67,11 @@ pub async fn run(settings: Forward) -> Result<(), Trouble> {
             _ = term.recv() => break,
             _ = int.recv() => break,
             _ = hup.recv() => warn!("the configuration is read at the start only: restart, nothing is lost by it"),
-            _ = every.tick() => sums.tell(),
+            _ = every.tick() => sums.tell(&unsigned),
         }
     }
     publisher.stop().await;
-    sums.tell();
+    sums.tell(&unsigned);
     info!("stopped");
     Ok(())
 }
@@ -85,12 +86,13 @@ struct Sums {
 }
 
 impl Sums {
-    fn tell(&self) {
+    fn tell(&self, unsigned: &AtomicU64) {
         let take = |sum: &AtomicU64| sum.swap(0, Ordering::Relaxed);
         let (updates, notices, refused, foreign) =
             (take(&self.updates), take(&self.notices), take(&self.refused), take(&self.foreign));
-        if updates + refused + foreign > 0 {
-            info!(updates, notices, refused, foreign, "forwarded in the last minute");
+        let unsigned = take(unsigned);
+        if updates + refused + foreign + unsigned > 0 {
+            info!(updates, notices, refused, foreign, unsigned, "forwarded in the last minute");
         }
     }
 }

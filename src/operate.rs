@@ -9,7 +9,7 @@ mod rights;
 mod wear;
 
 pub use limit::LimitRow;
-pub use number::NumberTold;
+pub use number::{NumberTold, Reports};
 pub use replies::*;
 pub use rights::*;
 pub use wear::Written;

@@ -5,7 +5,7 @@
 use crate::door::clock::SystemClock;
 use crate::door::{mqtt, notice, uplink};
 use crate::engine::{BrokerLink, Inbox, Input, Link};
-use crate::message::{Answer, Arrival, AttemptId, ReceiptId};
+use crate::message::{Answer, Arrival, AttemptId, ReceiptId, Way};
 use crate::time::Wall;
 use tracing::warn;
 
@@ -56,7 +56,7 @@ impl notice::Tell for Sink {
         self.tell(Input::Link(Link::Notice(link)));
     }
     fn unsigned(&self) {
-        self.tell(Input::Unsigned);
+        self.tell(Input::Unsigned(Way::Topic, 1));
     }
 }
 

@@ -40,6 +40,17 @@ pub fn status(report: &StatusReport) -> String {
     let clock = if gauges.clock_trusted { "confirmed" } else { "not confirmed" };
     section(&mut text, "Links", links.chain([vec!["clock".into(), clock.into()]]));
     section(&mut text, "The number, as the platform says", number(&gauges.number, since).into_iter());
+    let reports = gauges.reports.iter().map(|reports| {
+        let last = if reports.last.is_some() {
+            since(reports.last).replacen("since", "last", 1)
+        } else {
+            "nothing yet".into()
+        };
+        let unsigned =
+            if reports.unsigned > 0 { format!("{} with a wrong signature", reports.unsigned) } else { String::new() };
+        vec![reports.way.clone(), last, format!("{} bodies", reports.bodies), unsigned]
+    });
+    section(&mut text, "What the platform reported since the start", reports);
     let oldest = gauges.oldest_seconds.map_or("none".into(), show::age);
     let backlog = gauges.backlog.iter().map(|row| vec![row.state.to_string(), row.messages.to_string()]);
     let rest = [

@@ -4,7 +4,7 @@
 
 use super::desk::Desk;
 use super::webhook::{Hear, NotKept};
-use crate::message::Notices;
+use crate::message::{Notices, Way};
 use crate::operate::PATIENCE;
 use crate::whatsapp;
 use bytes::Bytes;
@@ -28,11 +28,11 @@ impl Ear {
     ///
     /// # Errors
     /// It is not, and nothing of it: it shall come again.
-    pub async fn take(&self, body: &[u8], to_all: bool) -> Result<(), NotKept> {
+    pub async fn take(&self, body: &[u8], way: Way, to_all: bool) -> Result<(), NotKept> {
         // Vouched for, and about something else: to refuse it would bring it back for seven days (facts 4.1).
         let read = whatsapp::notices(body, &self.phone_number_id);
         let notices = read.unwrap_or(Notices { skipped: 1, ..Notices::default() });
-        match self.desk.put(Notices { to_all, ..notices }, PATIENCE).await {
+        match self.desk.put(Notices { way, to_all, ..notices }, PATIENCE).await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(NotKept),
         }
@@ -41,6 +41,6 @@ impl Ear {
 
 impl Hear for Ear {
     async fn hear(&self, body: Bytes) -> Result<(), NotKept> {
-        self.take(&body, false).await
+        self.take(&body, Way::Webhook, false).await
     }
 }

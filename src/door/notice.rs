@@ -11,7 +11,7 @@ use super::secret::Secret;
 use super::tls::TlsProblem;
 use crate::engine::{BrokerLink, Link};
 use crate::limits;
-use crate::message::{Arrival, Delivery, Filter, Payload, ReceiptId};
+use crate::message::{Arrival, Delivery, Filter, Payload, ReceiptId, Way};
 use crate::whatsapp;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -165,7 +165,7 @@ impl<T: Tell> Hearing<T> {
         };
         let ear = self.ear.clone();
         tokio::spawn(async move {
-            while ear.take(&body, to_all).await.is_err() {
+            while ear.take(&body, Way::Topic, to_all).await.is_err() {
                 tokio::time::sleep(AGAIN).await;
             }
         })

@@ -4,7 +4,7 @@
 
 use crate::message::{
     Answer, Arrival, AttemptId, Delivery, Epoch, Filter, MessageId, NotSent, Notices, Outcome, Priority, Reason,
-    ReceiptId,
+    ReceiptId, Way,
 };
 use crate::operate::{LastLine, Reply, Request};
 use crate::time::Wall;
@@ -30,8 +30,8 @@ pub enum Input {
     Looked(Answer),
     /// The broker acknowledged a receipt and, receipts being published in order, all before it.
     ReceiptTaken(ReceiptId),
-    /// A notice of the notice topic whose signature is wrong: it was acknowledged, and nothing of it was read.
-    Unsigned,
+    /// So many bodies came this way whose signature is wrong: nothing of them was read.
+    Unsigned(Way, u64),
     /// QoS 0 arrivals that were dropped because nobody could take them.
     Overrun(u64),
     /// The wake-up time came.

@@ -39,7 +39,7 @@ mod wear;
 pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
 
-use crate::message::{Category, Country, Outcome, PersonId, Reason};
+use crate::message::{Category, Country, Outcome, PersonId, Reason, Way};
 use crate::operate::{ErasureReport, InForce};
 use crate::outbox::{OpenError, Outbox, StoreError};
 use crate::rules::Rules;
@@ -59,6 +59,8 @@ pub struct Rooms {
     pub branch: String,
     /// `inbound.numbers`: the whole number of who wrote is published, not the masked one.
     pub inbound_full: bool,
+    /// How the platform's reports come: `[webhook]`, `[notice]`.
+    pub ways: Vec<Way>,
     /// Rules, people, contacts, templates.
     pub rules: rules::Settings,
     /// Consent, unknowns.
@@ -106,12 +108,15 @@ enum Tally {
     Answered(std::time::Duration),
     Overrun(u64),
     Notice(&'static str, u64),
+    Heard(Way),
+    Unsigned(Way, u64),
 }
 
 /// The engine.
 pub struct Engine {
     branch: String,
     inbound_full: bool,
+    ways: Vec<Way>,
     rules: Arc<Rules>,
     policy: policy::Settings,
     /// As configured, and lowered to what the platform told.
@@ -183,6 +188,7 @@ impl Engine {
         Ok(Engine {
             branch: rooms.branch,
             inbound_full: rooms.inbound_full,
+            ways: rooms.ways,
             rules: rules.into(),
             policy: rooms.policy,
             pace: health::lowered(&rooms.pace, &soft.health),
@@ -224,7 +230,7 @@ impl Engine {
     /// Takes a new configuration. What is stored keeps the text it was rendered with.
     pub fn reload(&mut self, now: Now, rooms: Rooms, rules: impl Into<Arc<Rules>>) {
         self.rules = rules.into();
-        self.inbound_full = rooms.inbound_full;
+        (self.inbound_full, self.ways) = (rooms.inbound_full, rooms.ways);
         self.policy = rooms.policy;
         let kept = limit::kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace);
         // The door has its room from the start: `uplink.max_in_flight` needs a restart.
@@ -429,8 +435,8 @@ impl Engine {
                 self.tally.push(Tally::Overrun(*dropped));
                 Ok(())
             }
-            Input::Unsigned => {
-                self.tally.push(Tally::Notice("unsigned", 1));
+            Input::Unsigned(way, bodies) => {
+                self.tally.push(Tally::Unsigned(*way, *bodies));
                 Ok(())
             }
             Input::Woke => Ok(()),
@@ -458,6 +464,8 @@ impl Engine {
                 Tally::Answered(took) => self.status.answered(took),
                 Tally::Overrun(dropped) => self.status.overrun(dropped),
                 Tally::Notice(kind, updates) => self.status.notices(kind, updates),
+                Tally::Heard(way) => self.status.heard(way, self.moment.wall.reading()),
+                Tally::Unsigned(way, bodies) => self.status.unsigned(way, bodies),
             }
         }
         let at = self.moment.wall.reading();

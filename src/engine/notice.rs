@@ -47,6 +47,7 @@ impl Engine {
         if body.skipped > 0 {
             self.tally.push(Tally::Notice("skipped", body.skipped));
         }
+        self.tally.push(Tally::Heard(body.way));
         self.out.push(Action::Heard(ticket, true));
         Ok(())
     }

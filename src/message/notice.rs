@@ -23,6 +23,26 @@ impl fmt::Debug for Who {
     }
 }
 
+/// A way by which the platform's reports come to this box.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Way {
+    /// `[webhook]`: from the platform itself.
+    #[default]
+    Webhook,
+    /// `[notice]`: from head office, by the broker.
+    Topic,
+}
+
+impl Way {
+    /// As people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Webhook => "webhook",
+            Way::Topic => "notice topic",
+        }
+    }
+}
+
 /// What one body of the platform reports, in its order.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Notices {
@@ -30,6 +50,8 @@ pub struct Notices {
     pub notices: Vec<Notice>,
     /// Updates that it does not know, or that are about another number.
     pub skipped: u64,
+    /// By which it came.
+    pub way: Way,
     /// It went to every branch, since nobody could tell which one it concerns: people who are unknown here are another's.
     pub to_all: bool,
 }

@@ -1,6 +1,6 @@
-//! What the platform said about the number, as the status shows it.
+//! What the platform said about the number, and that it reported at all, as the status shows it.
 //!
-//! Floor: words. Holds nothing about a person, and never a number.
+//! Floor: words. Holds nothing about a person, and never a number of one.
 
 use crate::time::Wall;
 use serde::{Deserialize, Serialize};
@@ -22,4 +22,17 @@ pub struct NumberTold {
     pub told: Option<Wall>,
     /// Why the last question was not answered; empty when it was.
     pub trouble: String,
+}
+
+/// What the platform reported since the start, by one way.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Reports {
+    /// `webhook` or `notice topic`
+    pub way: String,
+    /// When a body was stored last.
+    pub last: Option<Wall>,
+    /// Bodies that were stored.
+    pub bodies: u64,
+    /// Bodies with a wrong signature, of which nothing was read.
+    pub unsigned: u64,
 }

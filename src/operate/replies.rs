@@ -16,7 +16,7 @@
 //! | `AcceptLoss`, `OutboxExport` | [`LossReport`], [`ExportPage`] |
 
 use crate::message::{Category, Outcome, Priority, Reason};
-use crate::operate::{NumberTold, Target, Written};
+use crate::operate::{NumberTold, Reports, Target, Written};
 use crate::time::Wall;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,6 +65,9 @@ pub struct Gauges {
     /// What the platform said about the number.
     #[serde(default)]
     pub number: NumberTold,
+    /// What it reported since the start, by each way that is configured.
+    #[serde(default)]
+    pub reports: Vec<Reports>,
 }
 
 /// One connection.

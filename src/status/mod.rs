@@ -11,8 +11,9 @@ pub mod show;
 pub use problems::{ALL_BUT_ALARMS, THE_NUMBER};
 
 use crate::limits;
-use crate::message::{Category, Outcome, Reason};
-use crate::operate::{Count, Gauges, LastLine, StatusReport};
+use crate::message::{Category, Outcome, Reason, Way};
+use crate::operate::{Count, Gauges, LastLine, Reports, StatusReport};
+use crate::time::Wall;
 use heapless::HistoryBuf;
 use histogram::Histogram;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ pub struct Status {
     events: BTreeMap<String, BTreeMap<&'static str, u64>>,
     messages: BTreeMap<(&'static str, Outcome, Reason), u64>,
     notices: BTreeMap<&'static str, u64>,
+    reports: BTreeMap<Way, Reports>,
     last: HistoryBuf<LastLine, { limits::LAST_EVENTS }>,
     commit_seconds: Histogram,
     send_seconds: Histogram,
@@ -37,6 +39,7 @@ impl Default for Status {
             events: BTreeMap::new(),
             messages: BTreeMap::new(),
             notices: BTreeMap::new(),
+            reports: BTreeMap::new(),
             last: HistoryBuf::new(),
             commit_seconds: Histogram::new(histogram::COMMIT_SECONDS),
             send_seconds: Histogram::new(histogram::SEND_SECONDS),
@@ -64,6 +67,23 @@ impl Status {
     /// So many updates of the platform were heard: of this kind, or of none that is known here.
     pub fn notices(&mut self, kind: &'static str, updates: u64) {
         *self.notices.entry(kind).or_default() += updates;
+    }
+
+    /// A body of reports that came this way was stored.
+    pub fn heard(&mut self, way: Way, at: Wall) {
+        let reports = self.reports.entry(way).or_default();
+        (reports.last, reports.bodies) = (Some(at), reports.bodies + 1);
+    }
+
+    /// So many bodies that came this way had a wrong signature.
+    pub fn unsigned(&mut self, way: Way, bodies: u64) {
+        self.notices("unsigned", bodies);
+        self.reports.entry(way).or_default().unsigned += bodies;
+    }
+
+    /// What came this way.
+    pub fn reports(&self, way: Way) -> Reports {
+        Reports { way: way.name().to_owned(), ..self.reports.get(&way).cloned().unwrap_or_default() }
     }
 
     /// Remembers a line; the oldest of `limits::LAST_EVENTS` makes room.
@@ -101,7 +121,7 @@ impl Status {
         let mut last: Vec<LastLine> = self.last.oldest_ordered().cloned().collect();
         last.reverse();
         let mut problems = problems::of(&gauges);
-        problems.extend(self.notices.get("unsigned").copied().map(problems::unsigned));
+        problems.extend(self.reports.iter().filter_map(|(way, reports)| problems::unsigned(*way, reports)));
         StatusReport { problems, counts: counts.collect(), last, gauges }
     }
 

@@ -3,8 +3,8 @@
 //! Floor: rooms. To add a remedy: a line in `remedy`.
 
 use super::show;
-use crate::message::Reason;
-use crate::operate::{Gauges, Hold, LinkState, Problem};
+use crate::message::{Reason, Way};
+use crate::operate::{Gauges, Hold, LinkState, Problem, Reports};
 
 /// `Hold::what` of everything that stops the sender number.
 pub const THE_NUMBER: &str = "the number";
@@ -76,13 +76,21 @@ fn linked(link: &LinkState, running: bool) -> Option<Problem> {
     Some(Problem { what: format!("{name}{state}: {why}"), since: link.since, remedy: remedy.into() })
 }
 
-/// Notices of the notice topic that head office did not sign, or not with this box's key.
-pub fn unsigned(notices: u64) -> Problem {
-    Problem {
-        what: format!("{notices} NOTICES WITH A WRONG SIGNATURE since the start, of which nothing was read"),
-        since: None,
-        remedy: "see that the file of notice.key_file is the same as at head office, and who may publish to branchline/+/notice".into(),
-    }
+/// Bodies that nobody vouched for. At the webhook anybody may leave some: they tell something where none has a good signature.
+pub fn unsigned(way: Way, reports: &Reports) -> Option<Problem> {
+    let (what, remedy) = match way {
+        Way::Topic => (
+            "NOTICES WITH A WRONG SIGNATURE since the start, of which nothing was read",
+            "see that the file of notice.key_file is the same as at head office, and who may publish to branchline/+/notice",
+        ),
+        Way::Webhook if reports.bodies == 0 => (
+            "REPORTS WITH A WRONG SIGNATURE at the webhook since the start, and none with a good one",
+            "see that the file of webhook.app_secret_file holds the app secret (App settings, Basic), and that what stands in front passes body and X-Hub-Signature-256 on unchanged",
+        ),
+        Way::Webhook => return None,
+    };
+    let problem = || Problem { what: format!("{} {what}", reports.unsigned), since: None, remedy: remedy.into() };
+    (reports.unsigned > 0).then(problem)
 }
 
 fn filling(gauges: &Gauges) -> Option<Problem> {

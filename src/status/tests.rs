@@ -1,6 +1,5 @@
 use super::*;
 use crate::operate::{Backlog, Hold, LimitUse, LinkState, Written};
-use crate::time::Wall;
 use jiff::tz::TimeZone;
 
 /// 2026-11-22T17:02:05Z
@@ -107,6 +106,33 @@ fn problems_are_told_in_words_worst_first() {
         assert_eq!(&told, expected);
         assert!(problems.iter().all(|problem| !problem.remedy.is_empty()));
     }
+}
+
+/// Anybody may knock at a webhook: what is wrong is that nobody's signature is good.
+#[test]
+fn wrong_signatures_are_a_problem_where_they_tell_something() {
+    let problems = |told: &[(Way, bool, u64)]| {
+        let mut status = Status::default();
+        for &(way, good, wrong) in told {
+            status.unsigned(way, wrong);
+            if good {
+                status.heard(way, NOW);
+            }
+        }
+        let problems = status.report(well()).problems;
+        problems.into_iter().map(|problem| problem.what).collect::<Vec<_>>()
+    };
+    assert_eq!(problems(&[]), [""; 0]);
+    assert_eq!(problems(&[(Way::Topic, true, 0), (Way::Webhook, false, 0)]), [""; 0]);
+    assert_eq!(
+        problems(&[(Way::Topic, true, 2)]),
+        ["2 NOTICES WITH A WRONG SIGNATURE since the start, of which nothing was read"]
+    );
+    assert_eq!(
+        problems(&[(Way::Webhook, false, 3)]),
+        ["3 REPORTS WITH A WRONG SIGNATURE at the webhook since the start, and none with a good one"]
+    );
+    assert_eq!(problems(&[(Way::Webhook, true, 3)]), [""; 0]);
 }
 
 #[test]

@@ -127,6 +127,37 @@ fn all_is_well_and_a_running_daemon_notices_nothing() {
     assert!(house.stop().success());
 }
 
+/// The address of `[webhook]`: free, the running daemon's, or somebody else's.
+#[test]
+fn the_address_of_the_webhook_is_tried() {
+    let port = Port::reserve();
+    let on = port.number();
+    let mut house = House::new(&format!(
+        "[webhook]\nlisten = \"127.0.0.1:{on}\"\napp_secret_file = \"app-secret\"\nverify_token_file = \"verify-token\"\n"
+    ));
+    house.write("app-secret", "the-app-secret");
+    house.write("verify-token", "a word of ours");
+    let checked = check(&house);
+    assert_eq!(checked.step("webhook", "address").0, "ok", "{}", checked.text);
+    assert!(checked.step("webhook", "address").1.contains("is free, plain HTTP"), "{}", checked.text);
+    house.start();
+    let checked = check(&house);
+    assert!(
+        checked
+            .step("webhook", "address")
+            .1
+            .contains("is in use, plain HTTP, for something in front, while a daemon runs"),
+        "{}",
+        checked.text
+    );
+    assert!(house.stop().success());
+    let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    house.layer("elsewhere", &format!("[webhook]\nlisten = \"{}\"\n", socket.local_addr().unwrap()));
+    let checked = check(&house);
+    let (outcome, said) = checked.step("webhook", "address");
+    assert!(outcome == "no" && checked.code == 1 && said.contains("no daemon of this configuration runs"), "{said}");
+}
+
 /// Events that come while the check is subscribed are the daemon's all the same; so are those that wait in its session.
 #[test]
 fn events_are_the_daemons_alone() {

@@ -7,6 +7,7 @@ mod broker;
 mod machine;
 mod online;
 mod platform;
+mod webhook;
 
 use super::failure::{Exit, Failure};
 use super::unwritten;

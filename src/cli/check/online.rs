@@ -2,7 +2,7 @@
 //!
 //! Floor: roof. Sends no message, writes nothing to the store, and works beside a running daemon. The whole is bounded.
 
-use super::{broker, machine, platform};
+use super::{broker, machine, platform, webhook};
 use crate::config::Loaded;
 use crate::door::clock::SystemClock;
 use crate::door::tls::{ServerAsked, TlsProblem};
@@ -288,6 +288,7 @@ pub(super) async fn run(loaded: &Loaded, tell: &mut dyn FnMut(&Line)) -> Vec<Lin
     let filters: Vec<_> = loaded.rules.filters().into_iter().chain(notices).collect();
     broker::attempt(&mut trial, &config.mqtt, &filters, &clock).await;
     let ahead = platform::attempt(&mut trial, loaded, &clock).await;
+    webhook::attempt(&mut trial, config).await;
     machine::attempt(&mut trial, config, ahead).await;
     trial.lines
 }

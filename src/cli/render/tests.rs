@@ -2,7 +2,7 @@ use super::*;
 use crate::message::{Category, Outcome, Priority, Reason};
 use crate::operate::{
     Backlog, Basis, DraftExplained, Explanation, Gauges, InForce, LastLine, Length, LimitUse, LinkState, OutboxRow,
-    Part, RuleExplained, Trouble, Wait,
+    Part, Reports, RuleExplained, Trouble, Wait,
 };
 use crate::status::{Status, THE_NUMBER};
 
@@ -27,6 +27,10 @@ fn the_status_tells_the_worst_first_and_everything_at_one_look() {
         links: vec![
             LinkState { link: "broker".into(), up: true, since: hour(30), why: String::new() },
             LinkState { link: "uplink".into(), up: true, since: hour(3), why: String::new() },
+        ],
+        reports: vec![
+            Reports { way: "webhook".into(), last: hour(1), bodies: 17, unsigned: 3 },
+            Reports { way: "notice topic".into(), ..Reports::default() },
         ],
         backlog: vec![Backlog { state: Outcome::Stored, messages: 12 }],
         oldest_seconds: Some(200),
@@ -67,6 +71,10 @@ Links
   broker  up         since 2026-11-21 08:02:05 (30 h ago)
   uplink  up         since 2026-11-22 11:02:05 (3 h ago)
   clock   confirmed
+
+What the platform reported since the start
+  webhook       last 2026-11-22 13:02:05 (60 min ago)  17 bodies  3 with a wrong signature
+  notice topic  nothing yet                            0 bodies
 
 Messages
   stored             12

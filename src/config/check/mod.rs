@@ -18,7 +18,7 @@ use super::tree::Table;
 use super::{Config, Operate};
 use crate::door::stick::Key;
 use crate::engine::Rooms;
-use crate::message::Country;
+use crate::message::{Country, Way};
 use crate::rules::Rules;
 use jiff::tz::TimeZone;
 
@@ -68,6 +68,10 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         fingerprint: super::fingerprint(root, &rules),
         branch,
         inbound_full: inbound_full?,
+        ways: [webhook.as_ref().map(|_| Way::Webhook), notice.as_ref().map(|_| Way::Topic)]
+            .into_iter()
+            .flatten()
+            .collect(),
         rules,
         policy: policy?.settings,
         pace: limits.pace,

@@ -24,6 +24,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -82,6 +83,7 @@ pub struct Webhook {
     listener: TcpListener,
     settings: Settings,
     tls: Option<Arc<rustls::ServerConfig>>,
+    unsigned: Arc<AtomicU64>,
 }
 
 impl Webhook {
@@ -93,7 +95,7 @@ impl Webhook {
         let tls = settings.identity.as_ref().map(tls::server_config).transpose()?.map(Arc::new);
         let on = settings.listen;
         let listener = TcpListener::bind(on).await.map_err(|why| Problem::Listen { on, why })?;
-        Ok(Webhook { listener, settings, tls })
+        Ok(Webhook { listener, settings, tls, unsigned: Arc::default() })
     }
 
     /// Where it listens.
@@ -101,11 +103,17 @@ impl Webhook {
         self.listener.local_addr()
     }
 
+    /// Counts bodies whose signature is not of them. Requests without the shape of one are anybody's, and not counted.
+    pub fn unsigned(&self) -> Arc<AtomicU64> {
+        self.unsigned.clone()
+    }
+
     /// Takes notices until the future is dropped.
     pub async fn serve<H: Hear>(self, hear: H) -> io::Result<()> {
         let door = Arc::new(Door {
             hear,
             settings: self.settings,
+            unsigned: self.unsigned,
             small: Semaphore::new(SMALL_LANES),
             large: Semaphore::new(1),
         });
@@ -121,6 +129,7 @@ impl Webhook {
 struct Door<H> {
     hear: H,
     settings: Settings,
+    unsigned: Arc<AtomicU64>,
     small: Semaphore,
     large: Semaphore,
 }
@@ -175,6 +184,7 @@ async fn notice<H: Hear>(State(door): State<Arc<Door<H>>>, headers: HeaderMap, b
         Err(_) => return StatusCode::REQUEST_TIMEOUT,
     };
     if !whatsapp::signed(door.settings.app_secret.reveal().as_bytes(), signature, &body) {
+        door.unsigned.fetch_add(1, Ordering::Relaxed);
         return StatusCode::UNAUTHORIZED;
     }
     let heard = door.hear.hear(body).await;

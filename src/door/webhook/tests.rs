@@ -26,6 +26,11 @@ impl Hear for Ear {
 }
 
 async fn open(ear: Ear) -> SocketAddr {
+    open_counted(ear).await.0
+}
+
+/// And what counts wrong signatures.
+async fn open_counted(ear: Ear) -> (SocketAddr, Arc<AtomicU64>) {
     let settings = Settings {
         listen: "127.0.0.1:0".parse().unwrap(),
         identity: None,
@@ -34,8 +39,9 @@ async fn open(ear: Ear) -> SocketAddr {
     };
     let door = Webhook::open(settings).await.unwrap();
     let address = door.address().unwrap();
+    let unsigned = door.unsigned();
     tokio::spawn(door.serve(ear));
-    address
+    (address, unsigned)
 }
 
 fn sign(body: &[u8]) -> String {
@@ -119,7 +125,7 @@ async fn what_is_signed_is_stored_before_it_is_answered() {
 #[tokio::test]
 async fn what_nobody_signed_is_not_read() {
     let ear = Ear::default();
-    let address = open(ear.clone()).await;
+    let (address, unsigned) = open_counted(ear.clone()).await;
     let body = status(1);
     let good = sign(&body);
     assert_eq!(post(address, "", &body).await, 401);
@@ -132,6 +138,7 @@ async fn what_nobody_signed_is_not_read() {
     assert_eq!(ask(address, &huge, b"").await.0, 413);
     assert_eq!(ask(address, &format!("PUT / HTTP/1.1\r\nContent-Length: 0\r\n{good}"), b"").await.0, 405);
     assert!(ear.heard.lock().unwrap().0.is_empty());
+    assert_eq!(unsigned.load(Ordering::Relaxed), 2, "of requests without a signature nobody knows what they are");
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ impl Engine {
             limits: self.limits_used()?,
             holds: self.shown_holds(),
             number: self.number(),
+            reports: self.ways.iter().filter(|_| self.running).map(|way| self.status.reports(*way)).collect(),
         })
     }
 

@@ -374,7 +374,7 @@ fn what_every_branch_hears_concerns_strangers_by_their_stops_alone() {
     minutes(&mut kit, 1);
     let at = MONDAY + kit.now as i64;
     let hears = |kit: &mut Kit, notice: Notice| {
-        let body = crate::message::Notices { notices: vec![notice], skipped: 0, to_all: true };
+        let body = crate::message::Notices { notices: vec![notice], to_all: true, ..Default::default() };
         kit.give(vec![crate::engine::Input::Notice(1, body)]);
         assert_eq!(kit.heard.pop(), Some((1, true)));
     };

@@ -133,6 +133,9 @@ fn a_message_is_followed_to_the_phone_and_people_are_heard() {
     });
     let metrics = heard.house.status().unwrap();
     assert_eq!(metrics["running"], json!(true));
+    let reports = &metrics["reports"][0];
+    assert_eq!((&reports["way"], &reports["unsigned"]), (&json!("webhook"), &json!(0)));
+    assert!(reports["bodies"].as_u64().unwrap() > 5 && !reports["last"].is_null(), "{reports}");
     assert!(heard.house.stop().success());
 }
 
