@@ -1,9 +1,11 @@
 //! Boxes that nothing can reach: the simulated platform's webhooks to `branchline forward`, head office's mosquitto, the example's
 //! bridges, the branches' mosquittos, and the daemons.
 
-use crate::house::{House, customer, order, order_for, runtime};
+use crate::house::{House, customer, now, order, order_for, runtime};
 use crate::mosquitto::{Mosquitto, PATIENCE, Port};
+use crate::trials::ear::Ear;
 use branchline::demo::api::{Between, Callback, Inbound, Manner, Order, Said};
+use branchline::demo::certs::{Authority, Validity};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::Path;
@@ -25,12 +27,47 @@ struct HeadOffice {
     folder: TempDir,
     port: Port,
     forward: Option<Child>,
+    /// Who vouches for broker and webhook, and where the broker speaks TLS.
+    tls: Option<(Authority, Port)>,
+}
+
+/// Another instance, which ends with this value.
+struct Beside(Child, Port);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
 }
 
 impl HeadOffice {
     fn new() -> HeadOffice {
-        let lines = "allow_anonymous false\npassword_file {folder}/passwd\nacl_file {folder}/head-office.acl\n";
-        let broker = Mosquitto::start_with(lines, |folder| {
+        HeadOffice::with(None)
+    }
+
+    /// Broker and webhook with certificates.
+    fn over_tls() -> HeadOffice {
+        HeadOffice::with(Some((Authority::new(Validity::around(now())).unwrap(), Port::reserve())))
+    }
+
+    fn with(tls: Option<(Authority, Port)>) -> HeadOffice {
+        let mut lines =
+            "allow_anonymous false\npassword_file {folder}/passwd\nacl_file {folder}/head-office.acl\n".to_owned();
+        if let Some((_, port)) = &tls {
+            let listener = format!("listener {} 127.0.0.1\n", port.number());
+            lines += &(listener + "certfile {folder}/server.pem\nkeyfile {folder}/server.key\n");
+        }
+        let identity =
+            tls.as_ref().map(|(authority, _)| authority.server(&["127.0.0.1"], Validity::around(now())).unwrap());
+        let present = |folder: &Path| {
+            if let Some(identity) = &identity {
+                std::fs::write(folder.join("server.pem"), identity.certificate_pem()).unwrap();
+                std::fs::write(folder.join("server.key"), identity.key_pem()).unwrap();
+            }
+        };
+        let broker = Mosquitto::start_with(&lines, |folder| {
+            present(folder);
             std::fs::write(folder.join("head-office.acl"), ACCESS).unwrap();
             let passwords = folder.join("passwd");
             std::fs::write(&passwords, "").unwrap();
@@ -40,42 +77,71 @@ impl HeadOffice {
                 assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
             }
         });
-        let head = HeadOffice { broker, folder: tempfile::tempdir().unwrap(), port: Port::reserve(), forward: None };
+        let head =
+            HeadOffice { broker, folder: tempfile::tempdir().unwrap(), port: Port::reserve(), forward: None, tls };
+        present(head.folder.path());
         let write = |name: &str, text: &str| std::fs::write(head.folder.path().join(name), text).unwrap();
         write("app-secret", SECRET);
         write("verify-token", "a word of ours");
         write("notice-key", KEY);
         write("password", "secret");
-        write(
-            "forward.toml",
-            &format!(
-                "[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\nusername = \"forward\"\npassword_file = \"password\"\n\
-                 [webhook]\nlisten = \"127.0.0.1:{}\"\napp_secret_file = \"app-secret\"\nverify_token_file = \"verify-token\"\n\
-                 [notice]\nkey_file = \"notice-key\"\n",
-                head.broker.port(),
-                head.port.number()
-            ),
-        );
+        write("forward.toml", &head.settings(&head.port));
+        if let Some((authority, _)) = &head.tls {
+            write("ca.pem", authority.certificate_pem());
+        }
         head
+    }
+
+    /// The configuration of an instance that listens there.
+    fn settings(&self, port: &Port) -> String {
+        let (url, ca, identity) = match &self.tls {
+            Some((_, port)) => (
+                format!("mqtts://127.0.0.1:{}", port.number()),
+                "ca_file = \"ca.pem\"\n",
+                "cert_file = \"server.pem\"\nkey_file = \"server.key\"\n",
+            ),
+            None => (format!("mqtt://127.0.0.1:{}", self.broker.port()), "", ""),
+        };
+        format!(
+            "[mqtt]\nurl = \"{url}\"\nusername = \"forward\"\npassword_file = \"password\"\n{ca}\
+             [webhook]\nlisten = \"127.0.0.1:{}\"\napp_secret_file = \"app-secret\"\nverify_token_file = \"verify-token\"\n\
+             {identity}[notice]\nkey_file = \"notice-key\"\n",
+            port.number()
+        )
     }
 
     fn config(&self) -> std::path::PathBuf {
         self.folder.path().join("forward.toml")
     }
 
-    fn start(&mut self) {
+    fn spawn(&self, config: &Path) -> Child {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_branchline"))
+        Command::new(env!("CARGO_BIN_EXE_branchline"))
             .arg("forward")
             .arg("--config")
-            .arg(self.config())
+            .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .unwrap();
-        self.forward = Some(child);
+            .unwrap()
+    }
+
+    fn start(&mut self) {
+        self.forward = Some(self.spawn(&self.config()));
         self.wait("it listens and has a broker", |log| log.contains("forwarding") && log.contains("connected"));
+    }
+
+    /// One more instance, beside the first.
+    fn beside(&self) -> Beside {
+        let port = Port::reserve();
+        let config = self.folder.path().join("beside.toml");
+        std::fs::write(&config, self.settings(&port)).unwrap();
+        let beside = Beside(self.spawn(&config), port);
+        self.wait("both listen and have a broker", |log| {
+            log.matches("forwarding").count() == 2 && log.matches("connected").count() == 2
+        });
+        beside
     }
 
     fn log(&self) -> String {
@@ -100,16 +166,24 @@ impl HeadOffice {
     /// The callback of a simulated platform.
     fn callback(&self) -> Callback {
         Callback {
-            url: format!("http://127.0.0.1:{}/hook", self.port.number()),
+            url: format!(
+                "{}://127.0.0.1:{}/hook",
+                if self.tls.is_some() { "https" } else { "http" },
+                self.port.number()
+            ),
             app_secret: SECRET.into(),
             verify_token: "a word of ours".into(),
-            authorities: Vec::new(),
+            authorities: self.tls.iter().map(|(authority, _)| authority.certificate_der()).collect(),
             account: "102290129340398".into(),
         }
     }
 
     /// Posts a body as the platform does; the status of the answer.
     fn post(&self, body: &Value, secret: &str) -> u16 {
+        self.post_at(&self.port, body, secret)
+    }
+
+    fn post_at(&self, port: &Port, body: &Value, secret: &str) -> u16 {
         let body = body.to_string();
         let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
         let signature: String =
@@ -119,7 +193,7 @@ impl HeadOffice {
             body.len()
         );
         runtime().block_on(async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port.number())).await.unwrap();
+            let mut stream = TcpStream::connect(("127.0.0.1", port.number())).await.unwrap();
             stream.write_all((head + &body).as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
@@ -137,12 +211,16 @@ impl Drop for HeadOffice {
     }
 }
 
-/// The example's bridge as this branch would write it; here without TLS.
+/// The example's bridge as this branch would write it; without TLS where head office's broker speaks none.
 fn bridge(branch: &str, head: &HeadOffice) -> String {
     let mut text = BRIDGE.replace("sp-042", branch);
+    let (port, authority) = match &head.tls {
+        Some((_, port)) => (port.number(), format!("bridge_cafile {}\n", head.folder.path().join("ca.pem").display())),
+        None => (head.broker.port(), String::new()),
+    };
     for (line, ours) in [
-        ("address broker.head-office:8883", format!("address 127.0.0.1:{}", head.broker.port())),
-        ("bridge_cafile /etc/mosquitto/head-office-ca.pem\n", String::new()),
+        ("address broker.head-office:8883", format!("address 127.0.0.1:{port}")),
+        ("bridge_cafile /etc/mosquitto/head-office-ca.pem\n", authority),
         ("remote_password change-me", "remote_password secret".to_owned()),
         ("restart_timeout 5 60", "restart_timeout 1".to_owned()),
     ] {
@@ -258,6 +336,9 @@ fn a_report_reaches_its_own_box_and_news_every_one_also_one_that_was_off() {
         ("branchline/all/notice".to_owned(), json!({ "signature": "sha256=00", "body": "{}" }).to_string()),
     ]);
     sao_paulo.wait("the wrong signatures", |house| house.problems().contains("2 NOTICES WITH A WRONG SIGNATURE"));
+    let reports = sao_paulo.status().unwrap()["reports"][0].clone();
+    assert_eq!((&reports["way"], &reports["unsigned"]), (&json!("notice topic"), &json!(2)));
+    assert!(reports["bodies"].as_u64().unwrap() >= 2 && !reports["last"].is_null(), "{reports}");
     rio.control().change_account(|account| account.restrictions.clear());
     let event = "ACCOUNT_RECONNECTED".to_owned();
     let over = Order::Account { event, restrictions: vec![], lasts: None, more: Value::Null };
@@ -266,6 +347,64 @@ fn a_report_reaches_its_own_box_and_news_every_one_also_one_that_was_off() {
     sao_paulo.wait("its end", |house| !house.problems().contains("restricted"));
     head.stop();
     assert!(sao_paulo.stop().success() && rio.stop().success());
+}
+
+/// Both doors of `forward` and the example's bridge with certificates, from the platform's report to the box.
+#[test]
+fn over_tls_a_report_comes_from_the_platform_to_the_box() {
+    let mut head = HeadOffice::over_tls();
+    head.start();
+    let mut sao_paulo = branch("sp-042", &head);
+    sao_paulo.start();
+    sao_paulo.publish([order(1)]);
+    sao_paulo.wait("the report of its delivery", |house| outcomes(house) == ["read"]);
+    head.stop();
+    // A broker whose certificate nobody whom it trusts vouches for is none.
+    let stranger = Authority::new(Validity::around(now())).unwrap();
+    std::fs::write(head.folder.path().join("ca.pem"), stranger.certificate_pem()).unwrap();
+    let before = head.log().len();
+    head.forward = Some(head.spawn(&head.config()));
+    head.wait("it says why", |log| log[before..].contains("no broker") && log[before..].contains("authority"));
+    assert!(!head.log()[before..].contains("connected"), "{}", head.log());
+    head.stop();
+    assert!(sao_paulo.stop().success());
+}
+
+/// The platform's reports come to either of two instances, or to both: each is one report, and either may end.
+#[test]
+fn what_two_instances_forward_is_taken_once() {
+    let mut head = HeadOffice::new();
+    head.start();
+    let beside = head.beside();
+    let mut sao_paulo = branch("sp-042", &head);
+    sao_paulo.start();
+    let ear = Ear::new(sao_paulo.broker.port(), "branchline/sp-042/#");
+    sao_paulo.publish([order(1)]);
+    sao_paulo.wait("the report of its delivery", |house| outcomes(house) == ["read"]);
+    let from = &customer(1)[1..];
+    let at = now().0 / 1000;
+    let says = |id: &str, text: &str| {
+        let message =
+            json!({ "from": from, "id": id, "timestamp": at.to_string(), "type": "text", "text": { "body": text } });
+        let value = json!({ "metadata": { "phone_number_id": "106540352242922" }, "messages": [message] });
+        json!({ "object": "whatsapp_business_account", "entry": [{ "id": "1", "changes": [{ "field": "messages", "value": value }] }] })
+    };
+    for (id, text) in [("in-1", "Oi"), ("in-2", "Parar, por favor!")] {
+        for port in [&head.port, &beside.1, &head.port, &beside.1] {
+            assert_eq!(head.post_at(port, &says(id, text), SECRET), 200, "{}", head.log());
+        }
+    }
+    sao_paulo.wait("the stop's confirmation", |house| outcomes(house).len() == 2);
+    head.stop();
+    assert_eq!(head.post_at(&beside.1, &says("in-3", "fim"), SECRET), 200, "{}", head.log());
+    let heard = || -> Vec<String> {
+        let inbound = ear.heard().into_iter().filter(|heard| heard.topic.contains("/inbound/"));
+        inbound.map(|heard| heard.json()["text"].as_str().unwrap().to_owned()).collect()
+    };
+    sao_paulo.wait("the last words", |_| heard().contains(&"fim".to_owned()));
+    assert_eq!(heard(), ["Oi", "Parar, por favor!", "fim"], "each once");
+    assert_eq!(outcomes(&sao_paulo).len(), 2, "one order, one confirmation");
+    assert!(sao_paulo.stop().success());
 }
 
 /// What head office's broker has not acknowledged the platform is not told to be taken.
