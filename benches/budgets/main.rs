@@ -33,6 +33,8 @@ const MEASUREMENTS: &[(&str, Measurement)] = &[
     ("latency", measure::latency::latency),
     ("rate", measure::rate::rate),
     ("unmatched", measure::unmatched::unmatched),
+    ("webhook", measure::webhook::webhook),
+    ("forward", measure::webhook::forward),
     ("recovery", measure::start::recovery),
     ("device", measure::device::device),
     ("size", measure::size::size),

@@ -97,23 +97,7 @@ impl Bench {
 
     /// The states that the daemon publishes, each with the instant in which it came.
     pub fn states(&self) -> Receiver<(Instant, String)> {
-        let (client, mut events) = client(self.house.broker.port());
-        let (told, states) = channel();
-        std::thread::spawn(move || {
-            runtime().block_on(async {
-                client.subscribe("branchline/t-1/state", QoS::AtLeastOnce).await.unwrap();
-                // Until the broker ends with its house.
-                while let Ok(event) = events.poll().await {
-                    if let Event::Incoming(Packet::Publish(state)) = event {
-                        let text = String::from_utf8_lossy(&state.payload).into_owned();
-                        if told.send((Instant::now(), text)).is_err() {
-                            return;
-                        }
-                    }
-                }
-            });
-        });
-        states
+        hear(self.house.broker.port(), "branchline/t-1/state")
     }
 
     /// The bridge that keeps nothing, subscribed.
@@ -137,8 +121,35 @@ impl Bench {
     }
 }
 
+/// What is published there, each with the instant in which it came.
+pub fn hear(port: u16, filter: &'static str) -> Receiver<(Instant, String)> {
+    let (client, mut events) = client(port);
+    let (told, heard) = channel();
+    std::thread::spawn(move || {
+        runtime().block_on(async {
+            client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
+            // Until the broker ends with its house.
+            while let Ok(event) = events.poll().await {
+                if let Event::Incoming(Packet::Publish(publish)) = event {
+                    let text = String::from_utf8_lossy(&publish.payload).into_owned();
+                    if told.send((Instant::now(), text)).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+    });
+    heard
+}
+
 /// A child process that ends with this value.
 pub struct Ended(Child);
+
+impl Ended {
+    pub fn new(child: Child) -> Ended {
+        Ended(child)
+    }
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {

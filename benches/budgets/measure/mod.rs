@@ -7,6 +7,7 @@ pub mod rate;
 pub mod size;
 pub mod start;
 pub mod unmatched;
+pub mod webhook;
 
 /// How much is measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
