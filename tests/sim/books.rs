@@ -1,6 +1,7 @@
 //! The world's own books: what was published, what left, who took consent back. The promises are judged from them by plain
 //! counting; nothing here asks the box what it thinks, except the rows of its file, read as any technician would.
 
+use super::news::Held;
 use super::platform::{Effect, Request};
 use super::setup;
 use crate::message::Anchor;
@@ -172,6 +173,14 @@ pub struct Books {
     unreachable: BTreeSet<String>,
     /// Stopped by the platform, by a person, or by the disk: what may not leave now, each with why.
     pub stops: BTreeSet<String>,
+    /// What news of the platform hold.
+    pub held: BTreeSet<Held>,
+    /// They were, or are being, erased: the box may have forgotten what it counted and compared for them.
+    erasing: BTreeSet<String>,
+    /// Messages that are nobody's any more.
+    nobodys: BTreeSet<i64>,
+    /// Events handed over by the broker.
+    pub deliveries: usize,
     /// What follows from answers that the box may not have kept yet.
     unkept: Vec<(i64, Ended, Effect, String, bool)>,
     /// Box time is real time: the wall clock was trusted whenever the power was lost. Expiry can be judged then.
@@ -247,6 +256,7 @@ impl Books {
 
     /// The broker hands an event over.
     pub fn delivered(&mut self, label: &str, fresh: bool, version: usize) {
+        self.deliveries += 1;
         let event = self.events.get_mut(label).expect("it was published");
         event.fresh += usize::from(fresh);
         event.versions.insert(version);
@@ -360,6 +370,10 @@ impl Books {
             }
             _ => panic!("{what}: {:?} asks for no message", event.kind),
         }
+        let wrote = self.wrote.contains(&self.person(&request.to));
+        let held = self.held.iter().find(|held| held.stops(event.rule, wrote));
+        assert!(held.is_none(), "{what} leaves though the platform's news hold it: {held:?}");
+        assert!(!self.nobodys.contains(&request.message), "{what} leaves though the person was erased");
         self.judge_consent(&what, &event, request);
         self.judge_repeat(&what, &event, request);
         self.judge_limits(&what, request, open);
@@ -436,7 +450,9 @@ impl Books {
     fn judge_limits(&self, what: &str, request: &Request, open: &[Request]) {
         let person = self.person(&request.to);
         assert!(open.len() < self.in_flight, "{what}: {} are on their way", open.len());
-        let busy = open.iter().find(|other| self.person(&other.to) == person);
+        // Of what is on its way to somebody who was erased the box does not know to whom.
+        let known = |other: &&Request| !self.nobodys.contains(&other.message);
+        let busy = open.iter().filter(known).find(|other| self.person(&other.to) == person);
         assert!(busy.is_none(), "{what}: {busy:?} is on its way to the same person");
         let now = request.at;
         let second = self.left.iter().rev().filter(|gone| gone.at + 1_000 > now).count();
@@ -543,7 +559,10 @@ impl Books {
                 self.unite(now);
             }
             let person = self.person(&to);
+            // Of whom the box forgot it cannot learn anything by an answer to what it sent before.
+            let forgotten = self.erasing.contains(&person);
             match effect {
+                Effect::NoMarketing | Effect::Unreachable if forgotten => {}
                 Effect::NoMarketing => drop(self.no_marketing.insert(person)),
                 Effect::Unreachable => drop(self.unreachable.insert(person)),
                 Effect::StopByPerson => drop(self.stops.insert("the platform".to_owned())),
@@ -639,7 +658,14 @@ impl Books {
 
     /// Whom an event asks to tell, with the least and the most rows there may be.
     fn asked(&self, event: &Event) -> Vec<(String, usize, usize)> {
-        let most = if event.has_id { 1 + event.again } else { event.fresh };
+        let forgotten = self.erasing.contains(&self.person(&event.to));
+        let most = if forgotten {
+            usize::MAX
+        } else if event.has_id {
+            1 + event.again
+        } else {
+            event.fresh
+        };
         let all = |test: &dyn Fn(&usize) -> bool| event.versions.iter().all(test);
         match event.kind {
             Kind::Nothing | Kind::Effect => Vec::new(),
@@ -653,6 +679,32 @@ impl Books {
                 setup::STAFF.iter().map(|who| (plain(who).to_owned(), usize::from(on_call(who)), most)).collect()
             }
         }
+    }
+
+    /// Somebody is to be erased: what the box counted for the person may be forgotten from now on.
+    pub fn is_to_be_erased(&mut self, number: &str) {
+        let who = self.person(number);
+        self.unreachable.remove(&who);
+        self.erasing.insert(who);
+    }
+
+    /// It is done: no consent of the person's is left, only what was taken back; and no message.
+    pub fn erased(&mut self, number: &str) {
+        let who = self.person(number);
+        for purpose in ["orders", "offers", "brief"] {
+            let before = self.ledger.clone();
+            let ledger = std::mem::take(&mut self.ledger);
+            let is_grant =
+                |entry: &(String, String, bool)| entry.1 == purpose && entry.2 && self.person(&entry.0) == who;
+            self.ledger = ledger.into_iter().filter(|entry| !is_grant(entry)).collect();
+            // What was given again after it had been taken back stands on the list of stops as that: asked for anew, it holds.
+            if self.standing(number, purpose).is_some() {
+                self.ledger = before;
+            }
+        }
+        let theirs = |row: &Row| row.number.as_deref().is_some_and(|to| self.person(to) == who);
+        let ids: Vec<i64> = self.rows.iter().filter(|(_, row)| theirs(row)).map(|(id, _)| *id).collect();
+        self.nobodys.extend(ids);
     }
 
     /// How often each message left.
@@ -672,11 +724,16 @@ impl Books {
             };
             let late = receipt.to.is_none() && self.receipts.range(..id).any(ended);
             assert!(
-                late || receipt.to.as_deref() == Some(&*whom),
+                late || self.erasing.contains(&self.person(number)) || receipt.to.as_deref() == Some(&*whom),
                 "seed {seed}: a receipt that does not say to whom: {receipt:?}"
             );
         }
+        let nameless =
+            row.and_then(|row| row.number.as_deref()).is_some_and(|to| self.erasing.contains(&self.person(to)));
         let known = self.receipts.entry(id).or_insert_with(|| receipt.clone());
+        if nameless {
+            known.to.clone_from(&receipt.to);
+        }
         assert_eq!(*known, receipt, "seed {seed}: a receipt that changes");
     }
 

@@ -220,7 +220,7 @@ impl Drives for World {
             }
             // Nothing about who may send: what a refusal stopped, only an operator of this world lifts.
             Action::Look(_) => {
-                let body = r#"{"quality_rating":"GREEN"}"#;
+                let body = format!(r#"{{"quality_rating":"{}"}}"#, self.quality.code());
                 self.tell(Input::Looked(match self.platform.line {
                     true => Answer::Http { status: 200, body: body.into(), date: None },
                     false => Answer::NotSent(NotSent::NoConnection("sim".to_owned())),

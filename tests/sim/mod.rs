@@ -19,6 +19,8 @@
 mod books;
 mod broker;
 mod doors;
+mod erase;
+mod news;
 mod orders;
 mod platform;
 mod power;

@@ -1,6 +1,7 @@
 //! Operators: pauses, consent, looks. What was ordered counts when it is answered, what lifts something when it is given.
 
 use super::books::{Event, Kind};
+use super::news::Held;
 use super::platform::Effect;
 use super::steps::NUMBERS;
 use super::world::{MONDAY, World};
@@ -19,13 +20,15 @@ pub enum Order {
     Look,
     /// A message of the operator's own, by what it says.
     Send(String),
+    /// Of this number, when so many events had been delivered.
+    Erase(String, usize),
     Other,
 }
 
 const PURPOSES: [&str; 3] = ["orders", "offers", "brief"];
 
 impl World {
-    fn order(&mut self, order: Order, request: Request) {
+    pub(super) fn order(&mut self, order: Order, request: Request) {
         let ticket = self.orders.len() as u64 + 1;
         self.say(|| format!("orders {order:?} {}", request.name()));
         self.orders.insert(ticket, order);
@@ -36,7 +39,7 @@ impl World {
         let Some(order) = self.orders.get(&ticket).cloned() else { return };
         if let Reply::Refused(why) = reply {
             assert!(
-                matches!(order, Order::Other | Order::Look | Order::Send(_)),
+                matches!(order, Order::Other | Order::Look | Order::Send(_) | Order::Erase(..)),
                 "seed {}: {order:?} is refused: {why}",
                 self.seed
             );
@@ -58,6 +61,7 @@ impl World {
                     self.books.acknowledged(&label);
                 }
             }
+            Order::Erase(number, delivered) => self.erased(&number, delivered),
             Order::Other => {}
         }
     }
@@ -114,11 +118,15 @@ impl World {
             return self.resume_all();
         }
         let target = self.target();
+        if let Target::Template(name) = &target {
+            self.lifted_news(|held| held.is_of(name));
+        }
         self.order(Order::Other, Request::Resume { target, reason: "sim".into() });
     }
 
     pub fn resume_all(&mut self) {
         self.books.stops.remove("an operator");
+        self.lifted_news(Held::is_of_number);
         self.books.lifted("the platform", Effect::StopByPerson);
         // A person may also override what the token stopped.
         self.books.lifted("the token", Effect::StopByToken);
@@ -128,6 +136,7 @@ impl World {
     /// Whatever anybody or anything stopped goes on.
     pub fn resume_everything(&mut self) {
         self.resume_all();
+        self.lifted_news(|_| true);
         let targets = ["order_ready", "receipt", "node_alarm", "offer"].map(|name| Target::Template(name.into()));
         for target in targets.into_iter().chain([Target::Rule("ready".into()), Target::Category("utility".into())]) {
             self.order(Order::Other, Request::Resume { target, reason: "sim".into() });

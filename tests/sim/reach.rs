@@ -17,17 +17,9 @@ pub struct Reach {
 /// Outcomes that this version's engine does not produce.
 const NO_OUTCOME: &[(Outcome, &str)] = &[(Outcome::Merged, "digests are a later issue")];
 
-/// What the platform tells of the number and its templates is no input of this world.
-const HEALTH: &str = "src/engine/tests/health.rs";
-
 /// Reasons that this version's engine does not produce, or not from the inputs of this world.
 const NO_REASON: &[(Reason, &str)] = &[
     (Reason::StoreDamaged, "damage has seeds of its own: tests/damage"),
-    (Reason::Erased, "an erasure takes what the books go by: src/engine/tests/contact.rs"),
-    (Reason::QualityYellow, HEALTH),
-    (Reason::QualityRed, HEALTH),
-    (Reason::TemplateQuality, HEALTH),
-    (Reason::TemplateCategory, HEALTH),
     (Reason::Dropped, "`outbox drop` is a later issue"),
     (Reason::TooManyRecipients, "the check of a configuration counts them"),
     (Reason::TemplateMismatch, "the check of a configuration refuses a rule whose default language has no template"),

@@ -2,6 +2,7 @@
 //! acknowledged comes again.
 
 use super::books::Ended;
+use super::news::Held;
 use super::platform::Request;
 use super::steps::NUMBERS;
 use super::world::World;
@@ -19,6 +20,8 @@ pub enum Follows {
     Failed(i64, Ended),
     /// The person wrote a stop word, or a start word.
     Word(String, bool),
+    /// News of number or templates, and what they hold.
+    News(Option<Held>),
 }
 
 /// One update, until the box has acknowledged it.
@@ -101,6 +104,7 @@ impl World {
             match report.follows {
                 Follows::Arrived(attempt) => self.books.arrived(attempt),
                 Follows::Word(number, false) => self.books.consent(&number, "word", false),
+                Follows::News(held) => self.books.held.extend(held),
                 _ => {}
             }
         }

@@ -32,8 +32,22 @@ impl World {
         for _ in 0..STEPS {
             self.step();
             self.settle();
+            self.step_more();
         }
         self.become_kind();
+    }
+
+    fn step_more(&mut self) {
+        if self.troubles.news && self.more.u8(0..4) == 0 {
+            self.platform_news();
+        }
+        if self.troubles.news && self.more.u8(0..3) == 0 {
+            self.tell_reports();
+            self.settle();
+        }
+        if self.troubles.erasures && self.more.u8(0..8) == 0 {
+            self.erase_somebody();
+        }
     }
 
     fn step(&mut self) {
@@ -299,6 +313,9 @@ impl World {
         self.settle();
         self.connect();
         self.resume_everything();
+        if self.troubles.news {
+            self.news_end();
+        }
         let until = self.real + KIND_HOURS * 3_600_000;
         while !self.ended() {
             assert!(self.real < until, "seed {}: {}", self.seed, self.unfinished());

@@ -10,6 +10,7 @@ use super::setup;
 use crate::engine::drive::{Course, Inbox, Queue, channel};
 use crate::engine::{Engine, Input, Link};
 use crate::limits::RECEIPTS_IN_FLIGHT;
+use crate::message::Quality;
 use crate::outbox::{Outbox, Seal, WhenFull, power};
 use crate::pace;
 use crate::time::{Clock, Mono, Now, Wall};
@@ -58,11 +59,17 @@ pub struct Troubles {
     pub reloads: bool,
     /// A store of the smallest size, filled with long texts.
     pub small: bool,
+    /// The platform rates number and templates.
+    pub news: bool,
+    /// People want to be forgotten.
+    pub erasures: bool,
 }
 
 pub struct World {
     pub seed: u64,
     pub random: fastrand::Rng,
+    /// What came to the simulation later is drawn from here, so that worlds without it stay what they were.
+    pub more: fastrand::Rng,
     pub troubles: Troubles,
     pub(super) folder: tempfile::TempDir,
     pub running: Option<Running>,
@@ -82,6 +89,8 @@ pub struct World {
     pub reports: Vec<Report>,
     pub told: BTreeMap<u64, Vec<Report>>,
     pub tickets: u64,
+    /// As the platform rates the number.
+    pub quality: Quality,
     pub books: Books,
     pub reach: Reach,
     pub disk: u64,
@@ -120,6 +129,9 @@ impl World {
             orders: often(),
             reloads: often(),
             small: seed % 16 == 7,
+            news: seed % 8 == 5,
+            // With and without a key for what the store holds of people.
+            erasures: seed % 16 == 14 || seed % 16 == 9,
         };
         let per_second = if often() { 4 } else { 20 };
         let when_full = if often() { WhenFull::Hold } else { WhenFull::Displace };
@@ -134,6 +146,7 @@ impl World {
         let mut world = World {
             seed,
             random,
+            more: fastrand::Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             troubles,
             folder: folder.unwrap(),
             running: None,
@@ -150,6 +163,7 @@ impl World {
             reports: Vec::new(),
             told: BTreeMap::new(),
             tickets: 0,
+            quality: Quality::Green,
             books,
             reach: Reach::default(),
             disk: 1 << 30,
@@ -337,8 +351,10 @@ impl World {
             soft.held.iter().filter(|held| !soft.owed.iter().any(|owed| owed.serial == held.serial && !owed.done));
         assert_eq!(waiting.count(), 0, "seed {}: held and not owed for", self.seed);
         assert!(soft.in_flight.len() <= IN_FLIGHT, "seed {}: {} on their way", self.seed, soft.in_flight.len());
-        let window = soft.published - soft.taken;
-        assert!(window <= RECEIPTS_IN_FLIGHT as i64, "seed {}: {window} receipts on their way", self.seed);
+        // An erasure leaves gaps between their numbers.
+        let on_its_way = |id: &&i64| soft.taken < **id && **id <= soft.published;
+        let window = self.query("SELECT id, wall FROM receipt").keys().filter(on_its_way).count();
+        assert!(window <= RECEIPTS_IN_FLIGHT, "seed {}: {window} receipts on their way", self.seed);
         assert!(soft.holds.len() + soft.releasing.len() <= HOLDS, "seed {}: {:?}", self.seed, soft.holds);
     }
 
