@@ -81,8 +81,9 @@ impl Outbox {
     /// number come back, for pair and caps. It hangs on a nameless row, found by a hash of the number.
     pub(super) fn keep_spent(&mut self, person: PersonId, now: BoxTime) -> Result<(), StoreError> {
         let lane = self.lane(person)?;
-        let last = lane.reached.unwrap_or(BoxTime(0)).max(lane.pair.last);
-        if last == BoxTime(0) || last <= BoxTime(now.0 - millis(retain::SPENT)) {
+        // Of the pair 0 is never; a place may have been taken in a box's first instant.
+        let last = lane.reached.max(Some(lane.pair.last).filter(|last| *last > BoxTime(0)));
+        if last.is_none_or(|last| last <= BoxTime(now.0 - millis(retain::SPENT))) {
             return Ok(());
         }
         let prints: Vec<String> =

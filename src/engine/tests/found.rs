@@ -421,3 +421,19 @@ fn time_off_that_is_learned_late_counts_what_left_since_as_young_as_it_is() {
     let attempt: i64 = kit.engine().outbox.raw().query_row("SELECT boxed FROM attempt", [], |row| row.get(0)).unwrap();
     assert!((now - reached) < 60_000 && (now - attempt) < 60_000, "{now} {reached} {attempt}");
 }
+
+/// Seed 441 of the simulation: erased, whoever was reached in the first instant of a box's life gave back the place of the day.
+#[test]
+fn a_place_taken_in_the_first_instant_outlives_an_erasure() {
+    let mut kit = Kit::cold("64 MiB", "hold");
+    kit.extra = "\n[limits]\npair_interval = \"off\"\ndaily_recipients = 1\ndaily_reserve = \"off\"\n".into();
+    kit.start();
+    kit.order("pos/1/ready", BIA, "1");
+    kit.answer_last(taken());
+    // As in a store that was made in this very millisecond.
+    kit.engine().outbox.raw().execute("UPDATE lane SET reached = 0, pair_last = 0, pair_started = 0", []).unwrap();
+    kit.ask(Request::ContactErase { numbers: vec![BIA.into()] });
+    kit.order("pos/1/ready", CAIO, "2");
+    kit.run(60_000);
+    assert_eq!(kit.texts(), ["1"]);
+}
