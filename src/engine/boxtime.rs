@@ -100,6 +100,7 @@ impl Engine {
             lane.recent = Recent::of_bytes(&lane.recent).redated(late.since, late.off).to_bytes();
             self.settle(lane)?;
         }
+        self.outbox.seen_later(late.since, late.off)?;
         self.soft.sender = Soft::window(&self.outbox, self.moment.boxed)?;
         (self.soft.holds, self.soft.releasing) = Soft::of_store(&self.outbox)?;
         self.soft.limits.reconfigured(self.moment.boxed);

@@ -26,24 +26,43 @@ impl Outbox {
     ) -> Result<Vec<PersonId>, StoreError> {
         let (sender, db) = (self.sender.0, self.write()?);
         db.execute(
-            "UPDATE message SET arrived = arrived + ?1, expires = expires + ?1, due = iif(due > 0, due + ?1, 0), changed = changed + ?1
+            "UPDATE message SET arrived = arrived + ?1, expires = expires + ?1, due = iif(due >= ?3, due + ?1, due),
+                 changed = changed + ?1
              WHERE id > ?2",
-            params![off, known.0.0],
+            params![off, known.0.0, since.0],
         )?;
-        // Waits that began since: of older messages.
-        for which in ["INDEXED BY message_open WHERE state IN (1, 2)", "INDEXED BY message_parked WHERE state = 3"] {
+        // Of older messages: waits that began since, and ends. What is parked without a time has its rank there.
+        for which in [
+            "INDEXED BY message_open WHERE state IN (1, 2)",
+            "INDEXED BY message_waiting WHERE state = 0",
+            "INDEXED BY message_parked WHERE state = 3",
+        ] {
             db.execute(
-                &format!("UPDATE message {which} AND id <= ?2 AND changed >= ?3 AND due >= ?3").replacen(
+                &format!("UPDATE message {which} AND id <= ?2 AND due >= ?3").replacen(
                     "WHERE",
-                    "SET due = due + ?1, changed = changed + ?1 WHERE",
+                    "SET due = due + ?1 WHERE",
                     1,
                 ),
                 params![off, known.0.0, since.0],
             )?;
         }
         db.execute(
+            "UPDATE message SET changed = changed + ?1 WHERE id <= ?2 AND changed >= ?3",
+            params![off, known.0.0, since.0],
+        )?;
+        db.execute(
             "UPDATE attempt SET boxed = boxed + ?1, answered = answered + ?1 WHERE id > ?2",
             params![off, known.1.0],
+        )?;
+        // What nobody could date yet is dated by box time.
+        db.execute(
+            "UPDATE ledger SET boxed = boxed + ?1 WHERE at_wall IS NULL AND boxed >= ?2",
+            params![off, since.0],
+        )?;
+        db.execute("UPDATE heard SET boxed = boxed + ?1 WHERE boxed >= ?2", params![off, since.0])?;
+        db.execute(
+            "UPDATE receipt SET boxed = boxed + ?1 WHERE message IS NULL AND boxed >= ?2",
+            params![off, since.0],
         )?;
         db.execute("UPDATE hold SET since = since + ?1, until = until + ?1 WHERE since >= ?2", params![off, since.0])?;
         db.execute(
@@ -61,5 +80,15 @@ impl Outbox {
         let mut query = db.prepare("SELECT person FROM lane WHERE sender = ?1 AND seen >= ?2")?;
         let people = query.query_map(params![sender, since.0], |row| row.get(0).map(PersonId))?;
         Ok(people.collect::<Result<_, _>>()?)
+    }
+
+    /// Of whom [`redate`](Self::redate) named, and whose lanes are written anew since: nobody is forgotten for time that was not.
+    pub fn seen_later(&mut self, since: BoxTime, off: i64) -> Result<(), StoreError> {
+        let sender = self.sender.0;
+        self.write()?.execute(
+            "UPDATE lane SET seen = seen + ?1 WHERE sender = ?2 AND seen >= ?3",
+            params![off, sender, since.0],
+        )?;
+        Ok(())
     }
 }

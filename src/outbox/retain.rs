@@ -13,8 +13,8 @@ use std::time::Duration;
 const SLICE: i64 = 256;
 /// The platform sends what it got no 200 for again for 7 days (facts 4.1); a day more for its clocks.
 const HEARD: Duration = Duration::from_secs(8 * 24 * 60 * 60);
-/// What was sent to somebody who was erased is counted as long as the day's people are.
-pub(super) const SPENT: Duration = Duration::from_secs(24 * 60 * 60);
+/// What was sent to somebody who was erased is counted as long as the day's people are: 24 hours and the minute that `pace` adds.
+pub(super) const SPENT: Duration = Duration::from_secs(24 * 60 * 60 + 60);
 const OLD_CONTENTS: &str = "SELECT content.message, state, changed, arrived FROM content
      CROSS JOIN message ON message.id = content.message ORDER BY content.message";
 /// The platform's id holds the digits of the number (facts 1.5): it goes with the content.

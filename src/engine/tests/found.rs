@@ -422,6 +422,21 @@ fn time_off_that_is_learned_late_counts_what_left_since_as_young_as_it_is() {
     assert!((now - reached) < 60_000 && (now - attempt) < 60_000, "{now} {reached} {attempt}");
 }
 
+/// Found by reading: a revocation that came before the clock was dated ten hours too early, and an older grant could pass for newer.
+#[test]
+fn time_off_that_is_learned_late_dates_no_consent_too_early() {
+    let mut kit = Kit::new();
+    kit.order("pos/1/ready", BIA, "before");
+    kit.answer_last(taken());
+    off_and_unsynced(&mut kit);
+    kit.ask(Request::ConsentRevoke { number: BIA.into(), purpose: None });
+    synced(&mut kit);
+    let wall = MONDAY + kit.now as i64 + kit.wall_shift;
+    let query = "SELECT at_wall FROM ledger WHERE action = 'revoke'";
+    let at: i64 = kit.engine().outbox.raw().query_row(query, [], |row| row.get(0)).unwrap();
+    assert!((0..60_000).contains(&(wall - at)), "{at}, {wall}");
+}
+
 /// Seed 441 of the simulation: erased, whoever was reached in the first instant of a box's life gave back the place of the day.
 #[test]
 fn a_place_taken_in_the_first_instant_outlives_an_erasure() {
