@@ -12,7 +12,7 @@ use crate::message::{Content, MessageId, Outcome, PersonId, Priority, Reason, St
 use crate::operate::LimitUse;
 use crate::outbox::{self, Hold, Lane, StoreError};
 use crate::pace::{self, AtMost, Daily, Day, Load, Recent, Wait};
-use crate::rules::{self, OPERATOR};
+use crate::rules::{self, OPERATOR, OPT_OUT};
 use crate::time::{BoxTime, Wall};
 use std::sync::Arc;
 use std::time::Duration;
@@ -272,7 +272,7 @@ impl Engine {
 
     /// Whether a rule sent as much as `limits.caps.rule` allows: then it is held until an operator resumes it.
     pub(super) fn surges(&mut self, rule: &Arc<str>) -> Result<bool, StoreError> {
-        if self.pace.caps.rule.is_empty() || &**rule == OPERATOR {
+        if self.pace.caps.rule.is_empty() || [OPERATOR, OPT_OUT].contains(&&**rule) {
             return Ok(false);
         }
         let (key, now) = (format!("rule:{rule}"), self.moment.boxed);

@@ -23,7 +23,7 @@ pub use pair::{pair_answered, pair_ready, pair_refund, pair_strike, pair_succeed
 pub use sender::SenderWindow;
 pub use settings::*;
 
-use crate::message::{Category, Pair, Priority, Reason, Token};
+use crate::message::{Category, FAREWELL, Pair, Priority, Reason, Token};
 use crate::time::BoxTime;
 
 /// Not now.
@@ -50,7 +50,9 @@ impl Load {
     /// Of a message of this category, purpose and priority; `reaches` unless the person's service window is open.
     pub fn of(category: Category, purpose: &str, priority: Priority, reaches: bool) -> Load {
         let reaches = reaches && category != Category::Service;
-        Load { kind: Kind::of(category, purpose), critical: priority == Priority::Critical, reaches }
+        // Who said stop is told so, however much came before.
+        let critical = priority == Priority::Critical || purpose == FAREWELL;
+        Load { kind: Kind::of(category, purpose), critical, reaches }
     }
 
     /// It may use what is kept of the day's people.

@@ -176,10 +176,8 @@ const START: &[&str] = &[
     "quero voltar a receber",
     "quero receber de novo",
     "quero receber novamente",
-    "pode mandar",
     "inscrever",
-    "comecar",
-    "iniciar", //
+    "comecar", //
     "alta",
     "volver",
     "reanudar",
@@ -187,7 +185,6 @@ const START: &[&str] = &[
     "quiero recibir mensajes",
     "quiero volver a recibir",
     "empezar",
-    "comenzar",
     "suscribir",
     "suscribirme", //
     "start",
@@ -208,6 +205,9 @@ const COURTESY: &[&str] = &[
     "ok", "sim", "si", "yes",
 ];
 
+/// Behind "para" these say when something is wanted.
+const NOW: [&str; 5] = ["ja", "ya", "agora", "ahora", "now"];
+
 /// A wish is short: longer texts are conversation, whatever words they hold. Characters; the longest above has 41.
 const LONGEST: usize = 160;
 
@@ -218,6 +218,8 @@ pub fn wish(text: &str, own: &[String]) -> Option<Wish> {
     }
     let whole = plain(text, false);
     let bare = plain(text, true);
+    // "Para agora, por favor": for now, and no order to stop.
+    let bare = if bare == "para" && whole.split(' ').any(|word| NOW.contains(&word)) { whole.clone() } else { bare };
     let own = |said: &str| own.iter().any(|word| plain(word, false) == said);
     let says = |words: &[&str]| words.contains(&whole.as_str()) || words.contains(&bare.as_str());
     if whole.is_empty() {
@@ -325,6 +327,12 @@ mod tests {
             "nao quero",
             "Pode parar o carro na porta?",
             "No, gracias. Stop",
+            "Para agora, por favor",
+            "Para já",
+            "para ahora",
+            "pode mandar",
+            "Iniciar",
+            "Comenzar",
         ];
         for text in nothing {
             assert_eq!(wish(text, &[]), None, "{text:?}");

@@ -498,3 +498,17 @@ fn of_what_goes_to_all_strangers_leave_only_their_stop() {
     minutes(&mut kit, 1);
     assert_eq!(kit.sent.len(), sent + 1, "the box that wrote to her lately does");
 }
+
+/// Found by reading: after eight messages in a day the confirmation of a stop waited for the person's own cap.
+#[test]
+fn no_own_cap_keeps_the_confirmation_of_a_stop() {
+    let mut kit = Kit::cold("64 MiB", "hold");
+    kit.extra = "\n[limits.caps]\nutility = [\"1 per 1d\"]\n".into();
+    kit.start();
+    kit.order("pos/1/ready", BIA, "1");
+    kit.answer_last(taken());
+    says(&mut kit, BIA_DIGITS, "parar");
+    minutes(&mut kit, 2);
+    let confirmed = kit.texts().iter().filter(|text| text.contains("enviaremos")).count();
+    assert_eq!(confirmed, 1, "{:?} {:#?}", kit.texts(), kit.told);
+}
