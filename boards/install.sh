@@ -79,6 +79,9 @@ take_back() {
         rm -f "$state/upgraded"
         [ "$undo" = no ] || [ "$check" = no ] || service start
         say "The older program is back."
+    elif [ "$undo" = no ] && [ "${fresh:-yes}" = no ]; then
+        # It failed before the programs were exchanged: what was here works on.
+        say "The program that was installed was not touched."
     else
         service stop
         if [ -e "$list" ]; then

@@ -50,6 +50,8 @@ struct Rows {
     ledger: Vec<LedgerLine>,
     limits: Vec<LimitRow>,
     messages: u64,
+    /// Rows of people without a number: nothing can be taken over for them.
+    nameless: u64,
 }
 
 impl<W: Write> Session<'_, W> {
@@ -75,15 +77,15 @@ impl<W: Write> Session<'_, W> {
         if output.json {
             return print_json(
                 self.out,
-                &json!({"ledger": entries, "limits": limits, "messages_left_out": rows.messages}),
+                &json!({"ledger": entries, "limits": limits, "messages_left_out": rows.messages, "nameless_left_out": rows.nameless}),
             );
         }
         print(
             self.out,
             &format!(
                 "ledger: {} recorded, {} known already\nlimits and suppression: {} people taken over, {} known already\n\
-                 {} messages left out: they stay with the box that they are from\n",
-                entries.recorded, entries.unchanged, limits.recorded, limits.unchanged, rows.messages
+                 {} messages left out: they stay with the box that they are from\n{} rows without a number left out\n",
+                entries.recorded, entries.unchanged, limits.recorded, limits.unchanged, rows.messages, rows.nameless
             ),
         )
     }
@@ -100,7 +102,9 @@ fn rows(text: &str) -> Result<Rows, Failure> {
             Failure::new(Exit::No, text)
         };
         let value: Value = serde_json::from_str(line).map_err(|_| wrong())?;
+        let nameless = value["number"].as_str().is_none_or(str::is_empty);
         match value["table"].as_str() {
+            Some("ledger" | "limits") if nameless => rows.nameless += 1,
             Some("ledger") => {
                 let entry = Entry::deserialize(&value).map_err(|_| wrong())?;
                 if entry.source != STATED {

@@ -215,9 +215,11 @@ fn put(path: &Path, text: &str) -> std::io::Result<()> {
 fn give_away(store: &Path) {
     let Some(folder) = store.parent() else { return };
     let (Ok(owner), Ok(files)) = (std::fs::metadata(folder), std::fs::read_dir(folder)) else { return };
-    for file in files.flatten() {
+    // The store and what lies beside it, and no link's goal: the folder's owner may have put one there for root to follow.
+    let name = store.file_name().unwrap_or_default().to_string_lossy();
+    for file in files.flatten().filter(|file| file.file_name().to_string_lossy().starts_with(&*name)) {
         // Not root: they are the right one's already, or nobody's to give.
-        let _ = std::os::unix::fs::chown(file.path(), Some(owner.uid()), Some(owner.gid()));
+        let _ = std::os::unix::fs::lchown(file.path(), Some(owner.uid()), Some(owner.gid()));
     }
 }
 

@@ -213,7 +213,8 @@ impl Staging {
 
     /// In one step: a power cut leaves the one or the other. What was in force stays beside it, `.before`.
     fn take_over(&self, here: &Path) -> io::Result<()> {
-        fs::File::open(&self.0)?.sync_all()?;
+        // All of it, also what was copied from the old one: the power may go right behind the exchange.
+        rustix::fs::syncfs(fs::File::open(&self.0)?)?;
         if here.exists() {
             renameat_with(CWD, &self.0, CWD, here, RenameFlags::EXCHANGE)?;
             // It is in force now, whatever becomes of the one before.

@@ -87,7 +87,7 @@ impl Box {
             .current_dir(self.path("stick/branchline"))
             .args([
                 "-ec",
-                "sha256sum $(find . -type f ! -name 'MANIFEST*' ! -name RESULT.txt) > MANIFEST
+                "find . -type f ! -path '*/.*' ! -name 'MANIFEST*' ! -name RESULT.txt -exec sha256sum {} + > ../M && mv ../M MANIFEST
                 openssl pkeyutl -sign -rawin -inkey ../../head-office.key -in MANIFEST -out MANIFEST.sig",
             ])
             .output()
