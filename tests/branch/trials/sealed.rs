@@ -45,6 +45,8 @@ fn a_key_that_is_turned_on_hides_everybody_and_a_wrong_one_is_refused() {
     // The till says the first again, and a new one.
     house.publish([order(1), order(3)]);
     house.wait_for_accepted(3, LONG);
+    // Its answer too: the cut would make an unknown of it, and a third that waits.
+    house.wait("the third has ended", |house| house.backlog() == 0);
     house.control().fault(Fault::RefuseConnections, None);
     house.control().cut();
     house.publish([order(4), alarm(1)]);
