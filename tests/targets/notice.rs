@@ -18,7 +18,11 @@ pub fn run(data: &[u8]) {
         let whole = serde_json::from_slice::<serde_json::Value>(body);
         let platform =
             whole.is_ok_and(|body| body["object"] == "whatsapp_business_account" && body["entry"].is_array());
-        assert!(!platform, "a body of the platform is never refused as a whole");
+        // One that says twice what it is about is none of the platform's: which of the two counts is nobody's guess.
+        let twice = ["\"entry\"", "\"object\""]
+            .into_iter()
+            .any(|name| body.windows(name.len()).filter(|part| *part == name.as_bytes()).count() > 1);
+        assert!(!platform || twice, "a body of the platform is never refused as a whole");
         return;
     };
     assert_eq!(Ok(&read), notices(body, NUMBER).as_ref(), "reading decides by the bytes alone");
