@@ -32,16 +32,12 @@ impl Outbox {
             params![off, known.0.0, since.0],
         )?;
         // Of older messages: waits that began since, and ends. What is parked without a time has its rank there.
-        for which in [
-            "INDEXED BY message_open WHERE state IN (1, 2)",
-            "INDEXED BY message_waiting WHERE state = 0",
-            "INDEXED BY message_parked WHERE state = 3",
-        ] {
+        for (index, states) in
+            [("message_open", "state IN (1, 2)"), ("message_waiting", "state = 0"), ("message_parked", "state = 3")]
+        {
             db.execute(
-                &format!("UPDATE message {which} AND id <= ?2 AND due >= ?3").replacen(
-                    "WHERE",
-                    "SET due = due + ?1 WHERE",
-                    1,
+                &format!(
+                    "UPDATE message INDEXED BY {index} SET due = due + ?1 WHERE {states} AND id <= ?2 AND due >= ?3"
                 ),
                 params![off, known.0.0, since.0],
             )?;
@@ -69,14 +65,12 @@ impl Outbox {
             "UPDATE sender SET rate_since = rate_since + ?1 WHERE id = ?2 AND rate_since >= ?3",
             params![off, sender, since.0],
         )?;
-        db.execute(
-            "UPDATE lane SET undeliverable = undeliverable + ?1 WHERE seen >= ?2 AND undeliverable >= ?2",
-            params![off, since.0],
-        )?;
-        db.execute(
-            "UPDATE lane SET not_before = not_before + ?1 WHERE seen >= ?2 AND not_before >= ?2",
-            params![off, since.0],
-        )?;
+        for mark in ["undeliverable", "not_before"] {
+            db.execute(
+                &format!("UPDATE lane SET {mark} = {mark} + ?1 WHERE seen >= ?2 AND {mark} >= ?2"),
+                params![off, since.0],
+            )?;
+        }
         let mut query = db.prepare("SELECT person FROM lane WHERE sender = ?1 AND seen >= ?2")?;
         let people = query.query_map(params![sender, since.0], |row| row.get(0).map(PersonId))?;
         Ok(people.collect::<Result<_, _>>()?)
