@@ -18,7 +18,7 @@ branchline, installs, enables, and where there is a configuration it starts the 
 --board     which board this is, a file of boards/; without, it is recognised by its device tree where there is one
 --no-check  does not start the service, nor ask broker and platform; an image for many boxes is made so
 --undo      takes back the last installation: the older program comes back, or all that was installed goes. Configuration
-            and store stay.
+            and store stay. The same program installed again is no installation to take back.
 
 BRANCHLINE_ROOT=DIR installs below DIR, as for an image; services are then neither enabled nor started.
 
@@ -29,6 +29,8 @@ HELP
 root=${BRANCHLINE_ROOT:-}
 here=$(cd "$(dirname "$0")" && pwd)
 state=$root/var/lib/branchline-upgrade
+# OpenWrt's /var is memory (boards/trial keeps the older program in the same place).
+[ ! -e "$root/etc/openwrt_release" ] || state=$root/srv/branchline-upgrade
 # What this script installs, so that --undo takes away that and nothing else.
 list=$state/installed
 board= program= check=yes undo=no
@@ -74,13 +76,13 @@ service() {
 }
 
 take_back() {
-    if [ -e "$state/upgraded" ]; then
+    if [ "${exchanged:-$undo}" = yes ] && [ -e "$state/upgraded" ]; then
         BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/trial" back
         rm -f "$state/upgraded"
         [ "$undo" = no ] || [ "$check" = no ] || service start
         say "The older program is back."
     elif [ "$undo" = no ] && [ "${fresh:-yes}" = no ]; then
-        # It failed before the programs were exchanged: what was here works on.
+        # It failed without an exchange of programs: what was here works on.
         say "The program that was installed was not touched."
     else
         service stop
@@ -107,10 +109,10 @@ fi
 # --- the machine
 
 case "$(uname -m)" in
-aarch64 | arm64) target=aarch64-unknown-linux-musl wanted=b7 ;;
-armv7l | armv8l) target=armv7-unknown-linux-musleabihf wanted=28 ;;
-armv6l) target=arm-unknown-linux-musleabihf wanted=28 ;;
-x86_64) target=x86_64-unknown-linux-musl wanted=3e ;;
+aarch64 | arm64) target=aarch64-unknown-linux-musl wanted=$(printf '\267') ;;
+armv7l | armv8l) target=armv7-unknown-linux-musleabihf wanted=$(printf '\050') ;;
+armv6l) target=arm-unknown-linux-musleabihf wanted=$(printf '\050') ;;
+x86_64) target=x86_64-unknown-linux-musl wanted=$(printf '\076') ;;
 *) fail 69 "no program is built for this processor, $(uname -m). Built are: 64-bit ARM, ARMv7 and ARMv6 with hardware floating point, x86-64." ;;
 esac
 [ "$(uname -s)" = Linux ] || fail 69 "this is $(uname -s), not Linux."
@@ -139,12 +141,13 @@ told=$(cut -d' ' -f1 "$sum")
 is=$(sha256sum "$program" | cut -d' ' -f1)
 [ "$told" = "$is" ] || fail 1 "$program is not what was built: its SHA-256 is $is, and $sum says $told. Copy it again."
 # Byte 18 of a program for Linux says for which processor it is.
-kind=$(dd if="$program" bs=1 skip=18 count=1 2>/dev/null | od -An -tx1 | tr -d ' \n')
+kind=$(head -c 19 "$program" | tail -c 1)
 [ "$kind" = "$wanted" ] || fail 69 "$program is for another processor than this, $(uname -m). It takes target/boards/$target/branchline."
 need=$(($(wc -c <"$program") * 2 / 1024 + 1024))
 mkdir -p "$root/usr/bin"
-free=$(df -Pk "$root/usr/bin" | awk 'NR == 2 { print $4 }')
-[ "$free" -ge "$need" ] || fail 69 "$free KiB are free where /usr/bin is, and $need are needed."
+free=$(df -Pk "$root/usr/bin" 2>/dev/null | awk 'NR == 2 { print $4 }')
+# A df that knows no mount point says nothing.
+[ -z "$free" ] || [ "$free" -ge "$need" ] || fail 69 "$free KiB are free where /usr/bin is, and $need are needed."
 version=$("$program" --version) || fail 69 "the program does not run here: see above."
 
 if [ -z "$board" ]; then board=$(BRANCHLINE_BOARDS=$here "$here/board" 2>/dev/null || true); fi
@@ -157,13 +160,15 @@ say "$version, SHA-256 verified; $(uname -m), Linux $release, board ${board:-gen
 
 # --- installing; what fails from here on is taken back
 
-fresh=yes
+fresh=yes exchanged=no
 [ ! -x "$root/usr/bin/branchline" ] || fresh=no
+# Run again once there is a configuration, say: no upgrade, and nothing to go back to.
+same=no
+! cmp -s "$program" "$root/usr/bin/branchline" || same=yes
 installing=yes
 trap '[ "$installing" = no ] || { say "It failed; taking back what was done." >&2; take_back >&2; }' EXIT
 
 mkdir -p "$state"
-rm -f "$state/upgraded"
 put() { # MODE FILE PLACE
     [ -n "$2" ] || fail 69 "a file that belongs beside this script is missing, for $3."
     mkdir -p "$root$(dirname "$3")"
@@ -194,11 +199,14 @@ put 755 "$(find_file board)" /usr/lib/branchline/board
 for file in "$here"/*.toml "$here"/boards/*.toml; do
     [ ! -f "$file" ] || put 644 "$file" "/usr/share/branchline/boards/$(basename "$file")"
 done
-if [ "$fresh" = no ]; then
+if [ "$same" = no ] && [ "$fresh" = no ]; then
     BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/trial" keep
     : >"$state/upgraded"
+    # On the disk before the new one is: a power cut leaves something to go back to.
+    sync
+    exchanged=yes
 fi
-put 755 "$program" /usr/bin/branchline
+[ "$same" = yes ] || put 755 "$program" /usr/bin/branchline
 
 # The store's folder: outbox.path of the board.
 store=$(sed -n 's/^path = "\(.*\)\/[^/"]*".*/\1/p' "$facts")
@@ -228,32 +236,24 @@ systemd)
 procd) put 755 "$(find_file branchline.init)" /etc/init.d/branchline ;;
 esac
 
-if [ "$fresh" = no ]; then
+if [ "$exchanged" = yes ]; then
     BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/trial" judge ||
         fail 1 "the new version failed its self-test on a copy of the store, or refuses the configuration that the old one takes: see above."
     BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/trial" begin
 fi
 service enable
+sync
 installing=no
 
 case "$MANAGER" in
 none) say "No systemd and no procd here: let the box's init run, and start again whatever ends it:  /usr/lib/branchline/trial run  (as root; the daemon runs as the user branchline)." ;;
 esac
 if [ ! -e "$root/etc/branchline/branchline.toml" ]; then
-    say "Installed. There is no configuration yet: write /etc/branchline/branchline.toml, then run this again."
+    say "Installed. There is no configuration yet. Next, as root:  branchline init${board:+ --board $board}  asks six questions, writes one, tries it and sends the first message (--language pt or es for other languages); or plug in a stick that is made for this box. Then run this again."
     exit 0
 fi
 [ "$check" = yes ] || { say "Installed; not started."; exit 0; }
 [ -z "$root" ] || { say "Installed below $root."; exit 0; }
 service start
 say "Installed and started. Asking broker and platform:"
-set -a
-. /etc/default/branchline
-set +a
-if command -v setpriv >/dev/null; then
-    setpriv --reuid=branchline --regid=branchline --init-groups branchline check --online || exit 1
-elif command -v su >/dev/null; then
-    su -s /bin/sh branchline -c 'branchline check --online' || exit 1
-else
-    branchline check --online || exit 1
-fi
+/usr/lib/branchline/trial as branchline check --online || exit 1
