@@ -2,7 +2,11 @@
 //!
 //! Floor: doors.
 
+use axum::Router;
 use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -50,6 +54,17 @@ impl<L: Listener> Listener for Bounded<L> {
     }
 }
 
+/// Answers what comes through `listener`, until the future is dropped. By HTTP/1 only: `axum::serve` also takes a connection that begins
+/// as HTTP/2, on which one place would carry 200 exchanges at a time.
+pub async fn serve<L: Listener>(mut listener: Bounded<L>, router: Router) -> ! {
+    loop {
+        let (io, _) = listener.accept().await;
+        let service = TowerToHyperService::new(router.clone());
+        // Why a connection ended early is the other side's matter.
+        tokio::spawn(async move { drop(http1::Builder::new().serve_connection(TokioIo::new(io), service).await) });
+    }
+}
+
 /// A connection with its place, which is free again when the connection ends.
 pub struct Placed<T> {
     io: T,
@@ -90,7 +105,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Placed<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, DuplexStream};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     /// Somebody connects whenever there is room, and says nothing.
     #[derive(Default)]
@@ -119,6 +134,47 @@ mod tests {
         tokio::select! { biased; _ = listener.accept() => panic!("one too many"), () = async {} => () }
         held.pop();
         tokio::select! { biased; _ = listener.accept() => (), () = async {} => panic!("a place is free") }
+    }
+
+    /// One connection comes, and no other.
+    struct One(Option<DuplexStream>);
+
+    impl Listener for One {
+        type Io = DuplexStream;
+        type Addr = ();
+        async fn accept(&mut self) -> (DuplexStream, ()) {
+            match self.0.take() {
+                Some(stream) => (stream, ()),
+                None => std::future::pending().await,
+            }
+        }
+        fn local_addr(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What the first bytes of the answer to `request` are.
+    async fn answer(request: &[u8]) -> String {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let router = Router::new().route("/", axum::routing::get(|| async { "here" }));
+        let serving = tokio::spawn(serve(Bounded::new(One(Some(ours)), 1), router));
+        theirs.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        theirs.read_to_end(&mut answer).await.unwrap();
+        serving.abort();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    #[tokio::test]
+    async fn http_1_is_answered() {
+        let answer = answer(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nhere"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_begins_as_http_2_is_not_spoken_to_in_it() {
+        let answer = answer(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer:?}");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 //! Floor: doors. Every answer closes its connection, so that an idle browser holds no place.
 
 use super::{Ask, BODY, Busy, PATH, guard, page};
-use crate::door::bounded::Bounded;
+use crate::door::bounded::{self, Bounded};
 use crate::operate::{PATIENCE_MAX, Reply, Request, StatusReport};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -38,7 +38,7 @@ pub async fn serve_socket<A: Ask>(listener: UnixListener, ask: A) -> io::Result<
         .with_state(ask);
     // Only its owner and group reach the socket; half a minute beyond the longest order.
     let listener = Bounded::lasting(listener, CONNECTIONS, PATIENCE_MAX + Duration::from_secs(30));
-    axum::serve(listener, router).await
+    bounded::serve(listener, router).await
 }
 
 /// Shows the status until the future is dropped.
@@ -61,7 +61,7 @@ pub async fn serve_page<A: Ask>(listener: TcpListener, ask: A) -> io::Result<()>
         .layer(guard)
         .layer(middleware::map_response(sealed))
         .with_state(ask);
-    axum::serve(Bounded::new(listener, CONNECTIONS), router).await
+    bounded::serve(Bounded::new(listener, CONNECTIONS), router).await
 }
 
 async fn order<A: Ask>(State(ask): State<A>, Json(request): Json<Request>) -> Result<Json<Reply>, Unanswered> {

@@ -8,7 +8,7 @@
 
 mod guarded;
 
-use super::bounded::Bounded;
+use super::bounded::{self, Bounded};
 use super::secret::Secret;
 use super::tls::{self, TlsProblem};
 use crate::limits;
@@ -122,7 +122,7 @@ impl Webhook {
             .route("/", get(handshake::<H>).post(notice::<H>))
             .route("/{*path}", get(handshake::<H>).post(notice::<H>))
             .with_state(door);
-        axum::serve(Bounded::new(Guarded::new(self.listener, self.tls), CONNECTIONS), router).await
+        bounded::serve(Bounded::new(Guarded::new(self.listener, self.tls), CONNECTIONS), router).await
     }
 }
 
