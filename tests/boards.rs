@@ -173,6 +173,29 @@ fn cross_builds_what_the_boards_need() {
     assert_eq!(there, TARGETS.map(str::to_owned).into());
 }
 
+/// Building takes minutes and has a command of its own; that it would build the right things does not.
+#[test]
+fn each_board_is_built_for_its_target_and_nothing_else_is_built_or_packaged() {
+    let listed = |name: &str| {
+        let output = Command::new("boards/build").args(["--list", name]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    for (name, board) in whole() {
+        assert_eq!(listed(&name), (Some(0), format!("{}\n", facts(&board)["target"].as_str().unwrap())), "{name}");
+    }
+    let all = listed("all").1;
+    assert_eq!(all.lines().collect::<BTreeSet<_>>(), TARGETS.into());
+    assert_eq!(listed("sparc-unknown-linux-musl"), (Some(64), String::new()));
+    for script in ["boards/build", "boards/package", "boards/install.sh", "tests/arm", "tests/packages"] {
+        let text = fs::read_to_string(script).unwrap();
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
+        let named: BTreeSet<_> = words.filter(|word| word.contains("-linux-musl") && !word.starts_with('-')).collect();
+        let unknown: Vec<_> = named.iter().filter(|target| !TARGETS.contains(target)).collect();
+        assert!(!named.is_empty() && unknown.is_empty(), "{script} names {unknown:?}, which no board has");
+        assert!(script != "boards/install.sh" || named == TARGETS.into(), "{script} leaves out a target: {named:?}");
+    }
+}
+
 /// `systemd-analyze security` of what is shipped, where the tool is: 0 is no way out, 10 none shut. tests/packages asks it too, in a
 /// Debian of its own.
 #[test]
