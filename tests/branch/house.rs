@@ -51,7 +51,7 @@ fn program() -> Vec<String> {
 }
 
 /// Whether an emulator stands between: its memory says nothing about the daemon's.
-fn emulated() -> bool {
+pub fn emulated() -> bool {
     std::env::var_os(PROGRAM).is_some()
 }
 
