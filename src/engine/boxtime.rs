@@ -7,7 +7,7 @@ use super::Engine;
 use super::soft::Soft;
 use crate::outbox::{BoxRow, StoreError};
 use crate::pace::Recent;
-use crate::time::{BoxTime, Moment, Mono, Now};
+use crate::time::{BoxTime, Moment, Mono, Now, Wall};
 
 /// The clock of the box.
 #[derive(Clone, Debug)]
@@ -17,9 +17,10 @@ pub(super) struct BoxClock {
     since: Mono,
     /// The last commit's trusted wall clock and box time, until a trusted clock here tells how long the box was off.
     before: Option<(i64, BoxTime)>,
-    /// The latest trusted reading and its box time.
-    latest: Option<(i64, BoxTime)>,
-    /// The wall clock jumped, and no commit knows it yet.
+    /// What the wall clock said at box time 0, and whether it was trusted, as of the start or the last jump.
+    zero: Wall,
+    trusted: bool,
+    /// The wall clock jumped, and nobody took account of it yet.
     jumped: bool,
     /// Time off that was learned late, and nobody took account of yet.
     late: Option<Late>,
@@ -34,24 +35,17 @@ pub(super) struct Late {
     pub off: i64,
 }
 
-/// Wall clock and box time may drift apart by so much between two readings: a jump by less shortens no limit by more.
-const JUMP: i64 = 10_000;
+/// Milliseconds by which wall clock and box time may drift apart before it is a jump, however slowly they did: quiet hours are off
+/// by no more, and no limit is shortened by more.
+const JUMP: u64 = 1_000;
 
 impl BoxClock {
     /// Continues where the store's last commit was.
     pub fn start(row: &BoxRow, now: Now, boot: &str) -> BoxClock {
-        if row.boot == boot {
-            return BoxClock {
-                base: row.boxed + now.mono.since(row.mono),
-                since: now.mono,
-                before: None,
-                latest: None,
-                jumped: false,
-                late: None,
-            };
-        }
-        let before = row.wall.trusted().map(|wall| (wall.0, row.boxed));
-        BoxClock { base: row.boxed, since: now.mono, before, latest: None, jumped: false, late: None }
+        let before = row.wall.trusted().filter(|_| row.boot != boot).map(|wall| (wall.0, row.boxed));
+        let base = if row.boot == boot { row.boxed + now.mono.since(row.mono) } else { row.boxed };
+        let zero = Wall(now.wall.reading().0 - base.0);
+        BoxClock { base, since: now.mono, before, zero, trusted: false, jumped: false, late: None }
     }
 
     /// The moment of this batch.
@@ -68,10 +62,10 @@ impl BoxClock {
             let first = now.mono == self.since;
             self.late = (off > 0 && !first).then_some(Late { since: boxed_before, off });
         }
-        if let Some(wall) = now.wall.trusted()
-            && let Some((wall_before, boxed_before)) = self.latest.replace((wall.0, boxed))
-        {
-            self.jumped |= ((wall.0 - wall_before) - (boxed.0 - boxed_before.0)).abs() > JUMP;
+        let (zero, trusted) = (Wall(now.wall.reading().0 - boxed.0), now.wall.trusted().is_some());
+        if trusted != self.trusted || zero.0.abs_diff(self.zero.0) > JUMP {
+            (self.zero, self.trusted) = (zero, trusted);
+            self.jumped |= trusted;
         }
         Moment { boxed, wall: now.wall }
     }
@@ -81,10 +75,20 @@ impl BoxClock {
         self.late.take()
     }
 
-    /// Whether the wall clock jumped since this was asked last. It must be committed: were the power cut before, the jump would
-    /// be taken for time spent off, and the limits would forgive as much.
+    /// Whether the wall clock jumped since this was asked last, or is trusted only since then. It must be committed: were the power
+    /// cut before, the jump would be taken for time spent off, and the limits would forgive as much.
     pub fn jumped(&mut self) -> bool {
         std::mem::take(&mut self.jumped)
+    }
+
+    /// What goes by the wall clock is looked at as after a jump.
+    pub fn look_again(&mut self) {
+        self.jumped = true;
+    }
+
+    /// What the wall clock says at this box time, unless it jumps. The same answer each time.
+    pub fn wall_of(&self, at: BoxTime) -> Wall {
+        Wall(self.zero.0.saturating_add(at.0))
     }
 }
 
@@ -112,7 +116,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::{Clock, Wall};
+    use crate::time::Clock;
 
     fn row(boot: &str, wall: Clock) -> BoxRow {
         BoxRow {
@@ -129,14 +133,20 @@ mod tests {
         }
     }
 
+    fn trusted(ms: i64) -> Clock {
+        Clock::Trusted(Wall(ms))
+    }
+
+    fn unsynced(ms: i64) -> Clock {
+        Clock::Unsynced(Wall(ms))
+    }
+
     fn at(mono: u64, wall: Clock) -> Now {
         Now { mono: Mono(mono), wall }
     }
 
     #[test]
     fn a_timetable_of_boots_and_jumps() {
-        let trusted = |ms| Clock::Trusted(Wall(ms));
-        let unsynced = |ms| Clock::Unsynced(Wall(ms));
         // (what, boot of the row, its wall, readings (mono, wall) -> box time)
         let off_an_hour = [(10, trusted(4_600_000), 3_700_000), (1_010, trusted(4_601_000), 3_701_000)];
         let time_comes_later =
@@ -158,5 +168,28 @@ mod tests {
                 assert_eq!(clock.read(at(*mono, *wall)).boxed, BoxTime(*expected), "{what} at {mono}");
             }
         }
+    }
+
+    #[test]
+    fn a_timetable_of_jumps() {
+        let mut clock = BoxClock::start(&row("b", trusted(0)), at(5_000, unsynced(50)), "b");
+        // (monotonic clock, wall clock, whether that is a jump, what it says of box time 200,000)
+        for (what, mono, wall, jumped, then) in [
+            ("not trusted", 5_000, unsynced(50), false, 100_050),
+            ("set while it is not", 6_000, unsynced(501_000), false, 600_000),
+            ("trusted from now on", 7_000, trusted(1_002_000), true, 1_100_000),
+            ("as before", 8_000, trusted(1_003_000), false, 1_100_000),
+            ("a little fast", 9_000, trusted(1_004_600), false, 1_100_000),
+            ("a little more: a second in all", 10_000, trusted(1_006_000), false, 1_100_000),
+            ("however slowly, it is a jump", 11_000, trusted(1_007_001), true, 1_101_001),
+            ("at once", 12_000, trusted(8_001), true, 101_001),
+            ("no longer trusted", 13_000, unsynced(9_001), false, 101_001),
+            ("again", 14_000, trusted(10_001), true, 101_001),
+        ] {
+            clock.read(at(mono, wall));
+            assert_eq!((clock.jumped(), clock.wall_of(BoxTime(200_000))), (jumped, Wall(then)), "{what}");
+        }
+        clock.look_again();
+        assert!(clock.jumped() && !clock.jumped());
     }
 }

@@ -248,7 +248,7 @@ impl Engine {
         self.timezone = rooms.rules.timezone;
         self.soft.filters_changed = true;
         // Quiet hours may be other ones.
-        self.soft.apart = None;
+        self.soft.time.look_again();
         self.stirred = true;
     }
 

@@ -18,7 +18,7 @@ use crate::operate::{OutboxDetail, OutboxPage, PauseReport, Reply, Request, Targ
 use crate::outbox::{self, Looked, StoreError};
 use crate::pace;
 use crate::rules::OPERATOR;
-use crate::time::{BoxTime, Moment, Wall};
+use crate::time::BoxTime;
 
 /// Lines of the ledger, each with a person who is new, that take no more of the store than one outcome: half a KiB each.
 const LINES_A_OUTCOME: usize = 16;
@@ -137,7 +137,7 @@ impl Engine {
                     own.or_else(|| self.limit_hold(key)).and_then(|hold| hold.until)
                 }
             };
-            wait.until = until.map(|until| wall_of(until, self.moment));
+            wait.until = until.map(|until| self.soft.time.wall_of(until));
         }
         if let (true, Some(person)) = (looked.waiting, looked.person) {
             let (mut reason, mut until) = self.waits_for(person, looked.due, detail.row.reason)?;
@@ -147,8 +147,8 @@ impl Engine {
             {
                 (reason, until) = (brake.reason, brake.until);
             }
-            detail.waits =
-                (reason != Reason::Due).then(|| Wait { reason, until: until.map(|until| wall_of(until, self.moment)) });
+            detail.waits = (reason != Reason::Due)
+                .then(|| Wait { reason, until: until.map(|until| self.soft.time.wall_of(until)) });
         }
         Ok(detail)
     }
@@ -287,8 +287,4 @@ fn belongs(key: &str, target: &Target) -> bool {
             .filter(|(kind, _)| matches!(*kind, "template" | "template-quality" | "template-category"))
             .is_some_and(|(_, of)| of == name || of.split_once('/').is_some_and(|(of, _)| of == name)),
     }
-}
-/// Box time as people read it.
-fn wall_of(at: BoxTime, now: Moment) -> Wall {
-    Wall(now.wall.reading().0 + at.0 - now.boxed.0)
 }

@@ -63,8 +63,6 @@ pub(super) struct Soft {
     /// At the last look the store had no room for the outcome of anything more.
     pub cramped: bool,
     pub clock_told: bool,
-    /// Milliseconds from box time to the trusted wall clock, when that was last looked at.
-    pub apart: Option<i64>,
     pub started: Wall,
     pub stopping: bool,
     /// Attempts of an earlier life are still to be looked at.
@@ -183,7 +181,6 @@ impl Soft {
             held_told: false,
             cramped: false,
             clock_told: false,
-            apart: None,
             started: moment.wall.reading(),
             stopping: false,
             recover: true,

@@ -109,7 +109,7 @@ impl Engine {
     /// The same for the retained state.
     pub(super) fn refusing_state(&self) -> impl Iterator<Item = Value> {
         self.refusing_holds().map(|hold| {
-            json!({"what": hold.what.replacen(' ', ":", 1), "reason": hold.reason, "note": hold.note, "since": null})
+            json!({"what": hold.what.replacen(' ', ":", 1), "reason": hold.reason, "note": hold.note, "since": null, "until": null})
         })
     }
 }

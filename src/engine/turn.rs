@@ -8,14 +8,14 @@ use super::{Action, BrokerLink, Engine, Link, Publish};
 use crate::limits;
 use crate::message::{MessageId, NotSent, Outcome, Reason, ReceiptId};
 use crate::outbox::{Receipt, Report, StoreError};
-use crate::time::BoxTime;
+use crate::time::{BoxTime, Wall};
 use serde_json::json;
 use std::time::Duration;
 
+/// What the ends of holds are rounded up to in the state.
+const MINUTE: Duration = Duration::from_secs(60);
 /// Between two looks at what may be forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
-/// Milliseconds by which the wall clock may drift from box time before it has jumped: what quiet hours may be off by.
-const JUMP: u64 = 1_000;
 /// How long an acknowledged receipt may go uncommitted: it rides on the next commit, and costs one of its own only here.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(1);
 /// The state tells where the audit record stands at most so often, if nothing else changes: receipts tell it all the time.
@@ -36,9 +36,6 @@ impl Engine {
     pub(super) fn turn(&mut self) -> Result<(), StoreError> {
         if std::mem::take(&mut self.soft.recover) {
             self.recover()?;
-        }
-        if self.soft.time.jumped() {
-            self.outbox.keep_clock()?;
         }
         self.after_loss()?;
         self.clock()?;
@@ -178,11 +175,11 @@ impl Engine {
 
     /// What waited for a trusted clock proceeds as soon as there is one; what it stands for is asked again when it jumps.
     fn clock(&mut self) -> Result<(), StoreError> {
-        let apart = self.moment.wall.trusted().map(|wall| wall.0 - self.moment.boxed.0);
-        let jumped = apart.zip(self.soft.apart).is_none_or(|(now, before)| now.abs_diff(before) > JUMP);
-        if apart.is_some() && jumped {
-            self.soft.apart = apart;
-            self.hold_quiet_anew()?;
+        if self.soft.time.jumped() {
+            self.outbox.keep_clock()?;
+            if self.moment.wall.trusted().is_some() {
+                self.hold_quiet_anew()?;
+            }
         }
         match self.moment.wall.trusted() {
             Some(wall) if !self.soft.clock_told => {
@@ -347,7 +344,10 @@ impl Engine {
             .iter()
             .chain(&limits)
             .filter(|hold| super::soft::in_force(hold, self.moment.boxed) && hold.loud)
-            .map(|hold| json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": hold.since.rfc3339()}))
+            .map(|hold| {
+                let (since, until) = (hold.since.rfc3339(), hold.until.map(|until| self.minute(until).rfc3339()));
+                json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": since, "until": until})
+            })
             .chain(self.refusing_state())
             .collect();
         let mut state = json!({
@@ -371,6 +371,13 @@ impl Engine {
             self.out.push(Action::Publish(Publish { topic, payload, retain: true, receipt: None }));
         }
         Ok(())
+    }
+
+    /// The end of a hold as the state tells it: no state is published for ends that move by less.
+    fn minute(&self, until: BoxTime) -> Wall {
+        let minute = crate::time::millis(MINUTE);
+        let at = self.soft.time.wall_of(until).0;
+        Wall(at.saturating_add(minute - 1).div_euclid(minute) * minute)
     }
 
     /// The earliest instant at which time alone brings something.

@@ -2,8 +2,8 @@
 //!
 //! Floor: engine.
 
+use super::Answered;
 use super::consent::consent_now;
-use super::{Answered, wall_of};
 use crate::engine::Engine;
 use crate::engine::hold::Held;
 use crate::message::{Content, Draft, GrantFact, Outcome, PersonId, Reason, Standing, masked};
@@ -114,7 +114,8 @@ impl Engine {
             expires: terms.at.or(now.wall.trusted()).map(|from| from + terms.expires),
             outcome,
             reason,
-            until: until.map(|until| wall_of(until, now)),
+            // As of the time that was asked about.
+            until: until.map(|until| Wall(now.wall.reading().0 + until.0 - now.boxed.0)),
         })
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Floor: engine. Reading changes nothing.
 
-use super::wall_of;
 use crate::engine::dispatch::CRAMPED;
 use crate::engine::hold::QUIET;
 use crate::engine::limit::{BRAKE, RESUMED};
@@ -116,7 +115,7 @@ impl Engine {
                 },
                 reason: hold.reason,
                 since: Some(hold.since),
-                until: hold.until.map(|until| wall_of(until, now)),
+                until: hold.until.map(|until| self.soft.time.wall_of(until)),
                 note: hold.note.clone(),
                 loud: hold.loud,
             })

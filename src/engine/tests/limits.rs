@@ -239,6 +239,35 @@ fn an_alarm_that_the_platforms_limit_holds_says_so_in_state_at_once() {
     assert!(!state.contains("daily-limit"), "{state}");
 }
 
+/// "A hold names its reason and its end": the state told reasons alone. And a clock that trembles is no reason to tell it again.
+#[test]
+fn the_state_tells_the_end_of_each_hold_and_tells_it_once() {
+    let mut kit = daily(1, 1);
+    order(&mut kit, "urgent", BIA, "1");
+    kit.run(20_000);
+    order(&mut kit, "urgent", CAIO, "2");
+    kit.ask(Request::Pause { target: Target::Rule("ready".into()), reason: "price".into() });
+    pass(&mut kit, 120_000);
+    let states = |kit: &Kit| kit.published.iter().filter(|publish| publish.retain).count();
+    let (told, now) = (states(&kit), kit.now);
+    for trembles in [7, -6, 400, -400, 0, 999].repeat(50) {
+        kit.wall_shift = trembles;
+        kit.run(1_000);
+        kit.give(vec![Input::Woke]);
+    }
+    assert_eq!((states(&kit), kit.now), (told, now + 300_000));
+    let state: serde_json::Value =
+        serde_json::from_str(&kit.published.iter().rfind(|publish| publish.retain).unwrap().payload).unwrap();
+    let told = |what: &str| {
+        let holds = state["holds"].as_array().unwrap();
+        let hold = holds.iter().find(|hold| hold["what"] == what).unwrap_or_else(|| panic!("{state}"));
+        (hold["reason"].clone(), hold["until"].clone())
+    };
+    assert_eq!(told("rule:ready"), ("rule-paused".into(), serde_json::Value::Null), "somebody has to resume it");
+    // A day and a minute after the first left, by the minute.
+    assert_eq!(told("people:urgent"), ("daily-limit".into(), "2026-03-03T12:02:00.000Z".into()));
+}
+
 #[test]
 fn a_place_that_was_surely_not_used_is_free_again_and_a_doubtful_one_is_not() {
     let mut kit = daily(2, 1);
