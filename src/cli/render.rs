@@ -66,8 +66,8 @@ pub fn status(report: &StatusReport) -> String {
     });
     section(&mut text, "Messages", backlog.chain(rest).chain(free).chain(written));
     section(&mut text, "Holds", holds(&gauges.holds, zone));
-    let limits = gauges.limits.iter().map(|limit| {
-        let (taken, free) = show::used(limit);
+    let limits = show::limits(&gauges.limits).into_iter().map(|limit| {
+        let (taken, free) = show::used(&limit);
         vec![limit.limit.clone(), format!("{:.0} %", limit.used * 100.0), taken, free, limit.note.clone()]
     });
     section(&mut text, "Limits used", limits);

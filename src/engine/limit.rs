@@ -9,7 +9,6 @@
 use super::Engine;
 use super::hold::{BY_OPERATOR, BY_TIME};
 use crate::message::{Content, MessageId, Outcome, PersonId, Priority, Reason, Stored};
-use crate::operate::LimitUse;
 use crate::outbox::{self, Hold, Lane, StoreError};
 use crate::pace::{self, AtMost, Daily, Day, Load, Recent, Wait};
 use crate::rules::{self, OPERATOR, OPT_OUT};
@@ -87,6 +86,12 @@ impl Limits {
     pub fn next_wake(&self, now: BoxTime) -> Option<BoxTime> {
         let brake = self.brake.map(|(until, _)| until).filter(|until| *until > now);
         self.gates.iter().filter_map(|gate| gate.until).chain(brake).min()
+    }
+
+    /// Whether it is worth an exact count to say how much of its cap of this place a rule used.
+    pub fn may_be_half_used(&self, rule: &str, place: usize, count: u64) -> bool {
+        let known = self.rules.iter().find(|(name, _)| &**name == rule);
+        known.and_then(|(_, bounds)| bounds.get(place)).is_some_and(|bound| bound.is_worth_counting(count))
     }
 
     /// One message of a rule left.
@@ -325,7 +330,7 @@ impl Engine {
         })
     }
 
-    fn counted_anew(&self, rule: &str) -> BoxTime {
+    pub(super) fn counted_anew(&self, rule: &str) -> BoxTime {
         let mark = self.soft.holds.iter().find(|hold| hold.key.strip_prefix(RESUMED) == Some(rule));
         let since = mark.and_then(|hold| hold.until);
         // What leaves in the instant of the order counts: nothing did before it, the rule was held.
@@ -371,53 +376,6 @@ impl Engine {
             }
             _ => Ok(None),
         }
-    }
-
-    /// How much of each limit is used, and what is free.
-    pub(super) fn limits_used(&self) -> Result<Vec<LimitUse>, StoreError> {
-        let now = self.moment.boxed;
-        let mut used = Vec::new();
-        let mut tell = |limit: &str, taken: u64, of: u64, note: String| {
-            let ratio = if of > 0 { (taken as f64 / of as f64).min(1.0) } else { 1.0 };
-            used.push(LimitUse { limit: limit.to_owned(), used: ratio, taken, free: of.saturating_sub(taken), note });
-        };
-        if let Some(limit) = self.soft.sender.limit(&self.pace, now) {
-            let slowed = self.pace.sender_per_second != Some(limit);
-            let note =
-                if slowed { "a second; the platform refused more, it grows again by and by" } else { "a second" };
-            tell("sender", u64::from(self.soft.sender.used(now)), u64::from(limit), note.to_owned());
-        }
-        tell("in-flight", self.soft.in_flight.len() as u64, self.pace.max_in_flight as u64, "requests".to_owned());
-        if let Some(daily) = self.pace.daily {
-            let reached = self.outbox.reached(day_before(now))?;
-            tell("daily-recipients", reached, daily.free, "people in 24 hours".to_owned());
-            let kept = daily.all - daily.free;
-            if kept > 0 {
-                let note = "more people in 24 hours, for staff and critical messages".to_owned();
-                tell("daily-reserve", reached.saturating_sub(daily.free), kept, note);
-            }
-        }
-        if let Some(limit) = self.pace.daily_messages {
-            tell("daily-messages", self.outbox.left(day_before(now))?, limit, "messages in 24 hours".to_owned());
-        }
-        for (rule, bounds) in &self.soft.limits.rules {
-            for (cap, bound) in self.pace.caps.rule.iter().zip(bounds) {
-                // The others are far from it, and counting them all would cost more than they tell.
-                if bound.is_worth_counting(u64::from(cap.count)) {
-                    let since = window_of(cap, now).max(self.counted_anew(rule));
-                    let taken = self.outbox.left_by_rule(rule, since)?;
-                    let name = if self.pace.caps.rule.len() > 1 {
-                        format!("rule:{rule} {cap}")
-                    } else {
-                        format!("rule:{rule}")
-                    };
-                    tell(&name, taken, u64::from(cap.count), format!("messages, {cap}"));
-                }
-            }
-        }
-        let (bytes, most) = (self.outbox.used_bytes()?, self.outbox.settings().max_bytes);
-        tell("store", bytes, most, "bytes".to_owned());
-        Ok(used)
     }
 
     /// What the limits hold now, as holds.
@@ -485,10 +443,10 @@ fn is_critical(first: Option<BoxTime>) -> bool {
 }
 
 /// The beginning of the window that a cap looks back at.
-fn window_of(cap: &pace::Cap, now: BoxTime) -> BoxTime {
+pub(super) fn window_of(cap: &pace::Cap, now: BoxTime) -> BoxTime {
     BoxTime(now.0 - crate::time::millis(cap.window))
 }
 
-fn day_before(now: BoxTime) -> BoxTime {
+pub(super) fn day_before(now: BoxTime) -> BoxTime {
     BoxTime(now.0 - crate::time::millis(pace::DAY))
 }

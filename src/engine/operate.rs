@@ -8,6 +8,7 @@ mod explain;
 mod gauges;
 mod import;
 mod send;
+mod used;
 
 use super::hold::{BY_OPERATOR, stopped_words};
 use super::limit::BRAKE;

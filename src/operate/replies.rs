@@ -95,7 +95,8 @@ pub struct Backlog {
 /// How much of one limit is used.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LimitUse {
-    /// `sender`, `in-flight`, `daily-recipients`, `daily-reserve`, `daily-messages`, `rule:NAME`, `store`.
+    /// `sender`, `in-flight`, `daily-recipients`, `daily-reserve`, `daily-messages`, `pair` and `person:KIND CAP` (of the person who
+    /// had most of it), `rule:NAME`, `store`.
     pub limit: String,
     /// 0 to 1.
     pub used: f64,

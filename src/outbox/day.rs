@@ -65,6 +65,19 @@ impl Outbox {
         Ok(found.max(0) as u64)
     }
 
+    /// How many of each rule did, among the last `most` of all.
+    pub fn left_by_rules(&self, since: BoxTime, most: usize) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT rule, count(*) FROM
+                 (SELECT message FROM attempt WHERE id > ?1 AND spent IN (1, 2) ORDER BY id DESC LIMIT ?2) AS latest
+             CROSS JOIN message ON message.id = latest.message GROUP BY rule",
+        )?;
+        let rows = query.query_map(params![self.attempts_until(since)?, most as i64], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0) as u64))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The last attempt at or before `at`, 0 without one. Ids grow with box time: a handful of seeks instead of an index.
     fn attempts_until(&self, at: BoxTime) -> Result<i64, StoreError> {
         let last: Option<i64> =

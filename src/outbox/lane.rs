@@ -68,6 +68,18 @@ impl Outbox {
             .optional()?)
     }
 
+    /// Of all people to whom one of the last `most` messages went.
+    pub fn lately(&self, most: usize) -> Result<Vec<Lane>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT DISTINCT person FROM attempt CROSS JOIN message ON message.id = attempt.message
+             WHERE attempt.id > (SELECT max(id) FROM attempt) - ?1 AND person IS NOT NULL",
+        )?;
+        let people = query.query_map([most as i64], |row| row.get(0).map(PersonId))?;
+        people
+            .filter_map(|person| person.map_err(StoreError::from).and_then(|person| self.find_lane(person)).transpose())
+            .collect()
+    }
+
     /// Writes the lane back and works out its turn: `pair_ready` is when the pair limit lets the next message go, `busy`
     /// that one is on its way.
     pub fn settle_lane(&mut self, lane: Lane, pair_ready: BoxTime, busy: bool) -> Result<(), StoreError> {

@@ -40,6 +40,11 @@ impl Kind {
     /// All of them.
     pub const ALL: [Kind; 3] = [Kind::Marketing, Kind::Utility, Kind::Staff];
 
+    /// As it is written in the configuration.
+    pub fn name(self) -> &'static str {
+        ["marketing", "utility", "staff"][self as usize]
+    }
+
     /// What a message of this category and purpose is counted as.
     pub fn of(category: Category, purpose: &str) -> Kind {
         match category {

@@ -19,7 +19,7 @@ pub use backoff::{Class, backoff};
 pub use caps::{COUNT_MAX, Cap, Caps, Kind, Recent, WINDOW_MAX};
 pub use circuit::Circuit;
 pub use day::{AtMost, DAY, Day, Learned, count_again, is_reached};
-pub use pair::{pair_answered, pair_ready, pair_refund, pair_strike, pair_succeeded};
+pub use pair::{pair_answered, pair_ready, pair_refund, pair_strike, pair_succeeded, pair_used};
 pub use sender::SenderWindow;
 pub use settings::*;
 

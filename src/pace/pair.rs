@@ -33,6 +33,18 @@ pub fn pair_ready(settings: &Settings, pair: &Pair, since: BoxTime, now: BoxTime
     if pair.count == 0 || (open && pair.count < settings.pair_burst) { now } else { repaid(pair, interval).max(now) }
 }
 
+/// How much of `pair_burst` is used: all of it as long as the person must wait.
+pub fn pair_used(settings: &Settings, pair: &Pair, since: BoxTime, now: BoxTime) -> u32 {
+    let Some(interval) = settings.pair_interval else { return 0 };
+    if pair.count == 0 || repaid(pair, interval) <= now {
+        0
+    } else if pair_ready(settings, pair, since, now) > now {
+        settings.pair_burst
+    } else {
+        pair.count.min(settings.pair_burst)
+    }
+}
+
 /// When nothing is owed any more.
 fn repaid(pair: &Pair, interval: Duration) -> BoxTime {
     pair.last + interval.saturating_mul(pair.count)

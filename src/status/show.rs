@@ -65,6 +65,23 @@ pub fn used(limit: &LimitUse) -> (String, String) {
     (format!("{} used", amount(limit.taken)), format!("{} free", amount(limit.free)))
 }
 
+/// Limits as people look at them: rules that used nothing of the same cap are counted and not named.
+pub fn limits(limits: &[LimitUse]) -> Vec<LimitUse> {
+    let idle = |limit: &LimitUse| limit.limit.starts_with("rule:") && limit.taken == 0;
+    let mut shown: Vec<(LimitUse, usize)> = Vec::new();
+    for limit in limits {
+        match shown.iter_mut().find(|(known, _)| idle(limit) && idle(known) && known.note == limit.note) {
+            Some((_, rules)) => *rules += 1,
+            None => shown.push((limit.clone(), 1)),
+        }
+    }
+    let named = |(limit, rules): (LimitUse, usize)| match rules {
+        1 => limit,
+        _ => LimitUse { limit: format!("{rules} other rules"), note: format!("{} each", limit.note), ..limit },
+    };
+    shown.into_iter().map(named).collect()
+}
+
 /// How the box does, on one line: what is worst, or that all is well, and how many messages wait.
 pub fn line(report: &StatusReport) -> String {
     let waiting: u64 = report.gauges.backlog.iter().map(|backlog| backlog.messages).sum();

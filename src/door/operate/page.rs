@@ -11,7 +11,9 @@ use std::sync::LazyLock;
 
 /// The report as HTML.
 pub fn render(report: &StatusReport) -> Result<String, Error> {
-    PAGES.get_template("status.html")?.render(Serde(report))
+    let mut shown = report.clone();
+    shown.gauges.limits = show::limits(&report.gauges.limits);
+    PAGES.get_template("status.html")?.render(Serde(shown))
 }
 
 static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {

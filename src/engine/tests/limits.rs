@@ -239,6 +239,52 @@ fn an_alarm_that_the_platforms_limit_holds_says_so_in_state_at_once() {
     assert!(!state.contains("daily-limit"), "{state}");
 }
 
+/// "`branchline status` shows each limit with used and free": of rules it showed those that were half used and had fired since the
+/// start, and of people nothing.
+#[test]
+fn the_status_shows_each_limit_with_used_and_free_and_names_nobody() {
+    let mut kit = Kit::cold("64 MiB", "hold");
+    kit.extra = "\n[limits.caps]\nutility = [\"3 per 1h\", \"9 per 1d\"]\nmarketing = \"off\"\nrule = [\"2 per 1h\", \"70 per 2d\"]\n".into();
+    kit.start();
+    order(&mut kit, "ready", BIA, "1");
+    order(&mut kit, "order", BIA, "2");
+    assert_eq!(limit(&mut kit, "pair"), (2, 1));
+    order(&mut kit, "ready", CAIO, "3");
+    order(&mut kit, "order", BIA, "4");
+    let shown = |kit: &mut Kit, used: [u64; 7]| {
+        let of = [3, 3, 9, 2, 2, 2, 70];
+        let names = [
+            "pair",
+            "person:utility 3 per 1h",
+            "person:utility 9 per 1d",
+            "rule:ready 2 per 1h",
+            "rule:order 2 per 1h",
+            "rule:urgent 2 per 1h",
+            "rule:order 70 per 2d",
+        ];
+        for ((name, used), of) in names.into_iter().zip(used).zip(of) {
+            assert_eq!(limit(kit, name), (used, of - used), "{name}");
+        }
+        let Reply::Data(status) = kit.ask(Request::Status) else { panic!("no data") };
+        let limits = status["limits"].to_string();
+        assert!(!limits.contains("876500"), "{limits}");
+        limits
+    };
+    let limits = shown(&mut kit, [3, 3, 3, 2, 2, 0, 2]);
+    assert!(limits.contains("of the person who had most; people at the limit: 1"), "{limits}");
+    assert!(!limits.contains("marketing"), "what is off is no limit: {limits}");
+    kit.restart();
+    pass(&mut kit, 20_000);
+    shown(&mut kit, [0, 3, 3, 2, 2, 0, 2]);
+    order(&mut kit, "ready", CAIO, "5");
+    assert_eq!(kit.texts().len(), 4, "the rule surged");
+    kit.ask(Request::Resume { target: Target::Rule("ready".into()), reason: "seen".into() });
+    take_from(&mut kit, 4);
+    shown(&mut kit, [1, 3, 3, 1, 2, 0, 2]);
+    pass(&mut kit, HOUR + 2_000);
+    shown(&mut kit, [0, 0, 3, 0, 0, 0, 2]);
+}
+
 /// "A hold names its reason and its end": the state told reasons alone. And a clock that trembles is no reason to tell it again.
 #[test]
 fn the_state_tells_the_end_of_each_hold_and_tells_it_once() {
