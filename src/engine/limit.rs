@@ -4,7 +4,8 @@
 //! Floor: engine. Whether there is room is said by `pace`, from bounds that the store's exact counts put right.
 //!
 //! Messages without a place among the day's people are parked at one of two gates. While a gate is shut whoever is new parks
-//! without being counted; when it is time, places are counted once and given to the most urgent and oldest.
+//! without being counted; when it is time, places are counted once and given to the most urgent, to the rules by turns, and to the
+//! oldest of each: one rule's flood delays no other's.
 
 use super::Engine;
 use super::hold::{BY_OPERATOR, BY_TIME};
@@ -49,6 +50,8 @@ struct Gate {
     since: Option<Wall>,
     /// They have a place: at most [`ADMITTED`].
     admitted: Vec<MessageId>,
+    /// The rule that was given one last: rules take turns.
+    last: String,
     /// More places were free than that.
     more: bool,
     /// A critical message waits.
@@ -175,7 +178,7 @@ impl Engine {
         Ok(pace::count_again(next, pace::DAY, now))
     }
 
-    /// Gives the places that became free, most urgent and oldest first.
+    /// Gives the places that became free.
     pub(super) fn open_gates(&mut self) -> Result<(), StoreError> {
         let now = self.moment.boxed;
         for place in 0..GATES.len() {
@@ -207,7 +210,8 @@ impl Engine {
         trouble?;
         let free = limit.saturating_sub(reached).saturating_sub(admitted.len() as u64);
         let room = usize::try_from(free).unwrap_or(usize::MAX).min(ADMITTED.saturating_sub(admitted.len()));
-        let released = self.outbox.release_best(GATES[place], room)?;
+        let mut last = std::mem::take(&mut self.soft.limits.gates[place].last);
+        let released = self.outbox.release_best(GATES[place], room, &mut last)?;
         admitted.extend(released.iter().map(|(id, _)| *id));
         for (_, person) in &released {
             self.refresh(*person)?;
@@ -219,7 +223,7 @@ impl Engine {
         }
         let pending = admitted.len() as u64;
         let gate = &mut self.soft.limits.gates[place];
-        (gate.admitted, gate.more) = (admitted, free > released.len() as u64);
+        (gate.admitted, gate.last, gate.more) = (admitted, last, free > released.len() as u64);
         gate.critical = is_critical(self.outbox.next_parked(GATES[place])?);
         if gate.more {
             gate.until = Some(pace::count_again(None, pace::DAY, now));

@@ -104,6 +104,9 @@ const STEPS: &[Step] = &[
                      WHERE i.state = 3 AND i.hold = m.hold AND i.due = m.due AND i.id = m.id)
                      AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_aside
                      WHERE i.state = 3 AND i.person = m.person AND i.id = m.id)
+                     AND (hold NOT IN ('people', 'people:urgent') OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_gate
+                     WHERE i.state = 3 AND i.hold IN ('people', 'people:urgent') AND i.hold = m.hold AND i.due = m.due
+                         AND i.rule = m.rule AND i.id = m.id))
                  ELSE outcome <> 'stored' END
          FROM message AS m WHERE id > ?1 ORDER BY id LIMIT ?2" },
     Step { name: "content", text: false, sql:
@@ -282,7 +285,7 @@ mod tests {
                 category, template, arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
             SELECT column1, column2, 1, 1, 2, 0, 0, 9, column3, 'r', 't', x'01', 's', 7, 'orders', '', '', 0, 0, column4, '', '', 0, 0
             FROM (VALUES (1, 0, NULL, 'stored'), (2, 1, NULL, 'stored'), (3, 2, NULL, 'unknown'), (4, 3, 'pause', 'stored'),
-                         (5, 4, NULL, 'accepted'));
+                         (5, 4, NULL, 'accepted'), (6, 3, 'people', 'stored'));
         INSERT INTO attempt (id, message, try, boxed, wall, boot, spent) VALUES (1, 2, 1, 0, 0, '', 1);";
 
     fn wrong(index: &str, change: &str) -> Vec<String> {
@@ -319,6 +322,7 @@ mod tests {
             ("message_open", "message"),
             ("message_parked", "message"),
             ("message_aside", "message"),
+            ("message_gate", "message"),
             ("message_dedupe", "message"),
             ("message_subject", "message"),
             ("message_wamid", "message"),

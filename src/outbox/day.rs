@@ -95,9 +95,79 @@ impl Outbox {
         Ok(low)
     }
 
-    /// Takes back at most `most` messages that are parked for `hold`, most urgent and oldest first, and names them.
-    pub fn release_best(&mut self, hold: &str, most: usize) -> Result<Vec<(MessageId, PersonId)>, StoreError> {
-        self.release(hold, BoxTime(i64::MAX), most)
+    /// Takes back at most `most` messages that are parked for `hold`, one of the gates, and names them: most urgent first, of equals
+    /// the rules by turns, and of one rule the oldest first. `last` is the rule whose turn was last.
+    pub fn release_best(
+        &mut self,
+        hold: &str,
+        most: usize,
+        last: &mut String,
+    ) -> Result<Vec<(MessageId, PersonId)>, StoreError> {
+        let mut found = Vec::new();
+        for turns in self.parked_turns(hold)?.chunk_by(|one, other| one.0 == other.0) {
+            let room = most - found.len();
+            if room == 0 {
+                break;
+            }
+            let after = turns.partition_point(|(_, rule)| *rule <= *last);
+            let mut rules = Vec::new();
+            for (rank, rule) in turns[after..].iter().chain(&turns[..after]) {
+                rules.push((rule, self.parked_of(hold, *rank, rule, room)?.into_iter()));
+            }
+            while found.len() < most {
+                let before = found.len();
+                for (rule, messages) in &mut rules {
+                    if let Some(message) = messages.next().filter(|_| found.len() < most) {
+                        found.push(message);
+                        last.clone_from(rule);
+                    }
+                }
+                if found.len() == before {
+                    break;
+                }
+            }
+        }
+        self.unpark(found.iter().map(|(id, _)| *id))?;
+        Ok(found)
+    }
+
+    /// The ranks and rules that wait at a gate, in order: one seek for each, however many wait.
+    fn parked_turns(&self, hold: &str) -> Result<Vec<(i64, String)>, StoreError> {
+        let mut next = self.db.prepare_cached(
+            "SELECT due, rule FROM message INDEXED BY message_gate
+             WHERE state = 3 AND hold IN ('people', 'people:urgent') AND hold = ?1 AND (due, rule) > (?2, ?3)
+             ORDER BY due, rule LIMIT 1",
+        )?;
+        let mut turns: Vec<(i64, String)> = Vec::new();
+        loop {
+            let (rank, rule) = turns.last().map_or((-1, ""), |(rank, rule)| (*rank, rule));
+            let found = next.query_row(params![hold, rank, rule], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            match found {
+                None => return Ok(turns),
+                Some(turn) if turns.last().is_some_and(|last| *last >= turn) => {
+                    return Err(StoreError::contradiction("an index of gates runs in a circle"));
+                }
+                Some(turn) => turns.push(turn),
+            }
+        }
+    }
+
+    fn parked_of(
+        &self,
+        hold: &str,
+        rank: i64,
+        rule: &str,
+        most: usize,
+    ) -> Result<Vec<(MessageId, PersonId)>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT id, person FROM message INDEXED BY message_gate
+             WHERE state = 3 AND hold IN ('people', 'people:urgent') AND hold = ?1 AND due = ?2 AND rule = ?3
+             ORDER BY id LIMIT ?4",
+        )?;
+        let rows = query.query_map(params![hold, rank, rule, most as i64], |row| {
+            Ok((MessageId(row.get(0)?), PersonId(row.get(1)?)))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Takes back all that is parked for `hold` of one person.

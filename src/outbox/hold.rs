@@ -95,30 +95,21 @@ impl Outbox {
 
     /// Takes back at most [`limits::BATCH`] messages that are parked for `hold` and due by `until`, and names their people.
     pub fn release_parked(&mut self, hold: &str, until: BoxTime) -> Result<Vec<PersonId>, StoreError> {
-        let found = self.release(hold, until, limits::BATCH)?;
-        let mut people: Vec<_> = found.into_iter().map(|(_, person)| person).collect();
-        people.sort_unstable();
-        people.dedup();
-        Ok(people)
-    }
-
-    /// Takes back what is parked for `hold` and due by `until`, the first `most` of it, and names it with its people.
-    pub(super) fn release(
-        &mut self,
-        hold: &str,
-        until: BoxTime,
-        most: usize,
-    ) -> Result<Vec<(MessageId, PersonId)>, StoreError> {
         let found: Vec<(MessageId, PersonId)> = self
             .db
             .prepare_cached(
                 "SELECT id, person FROM message INDEXED BY message_parked WHERE state = 3 AND hold = ?1 AND due <= ?2
                  ORDER BY due, id LIMIT ?3",
             )?
-            .query_map(params![hold, until.0, most as i64], |row| Ok((MessageId(row.get(0)?), PersonId(row.get(1)?))))?
+            .query_map(params![hold, until.0, limits::BATCH as i64], |row| {
+                Ok((MessageId(row.get(0)?), PersonId(row.get(1)?)))
+            })?
             .collect::<Result<_, _>>()?;
         self.unpark(found.iter().map(|(id, _)| *id))?;
-        Ok(found)
+        let mut people: Vec<_> = found.into_iter().map(|(_, person)| person).collect();
+        people.sort_unstable();
+        people.dedup();
+        Ok(people)
     }
 
     /// The holds that messages are parked for.

@@ -102,6 +102,7 @@ CREATE INDEX message_expiry ON message (expires) WHERE state IN (0, 3);
 CREATE INDEX message_open ON message (state, due) WHERE state IN (1, 2);
 CREATE INDEX message_parked ON message (hold, due) WHERE state = 3;
 CREATE INDEX message_aside ON message (person) WHERE state = 3;
+CREATE INDEX message_gate ON message (hold, due, rule) WHERE state = 3 AND hold IN ('people', 'people:urgent');
 CREATE INDEX message_dedupe ON message (dedupe) WHERE dedupe IS NOT NULL;
 CREATE INDEX message_wamid ON message (wamid_hash) WHERE wamid_hash IS NOT NULL;
 CREATE INDEX message_subject ON message (person, subject) WHERE subject IS NOT NULL;

@@ -464,6 +464,67 @@ fn a_flood_of_one_rule_delays_no_other() {
     assert!(kit.sent.len() >= 50, "{}", kit.sent.len());
 }
 
+/// 10,000 people wait for one offer, and the category's other rule is as busy. What is of another category and no less urgent goes
+/// among the first, whoever it is for; and neither of the two waits for the other.
+#[test]
+fn a_flood_of_one_category_delays_no_other() {
+    let sale = "[rules.sale]\ninherit = \"customer\"\nconsent = \"offers\"\ntopic = \"pos/{till}/sale\"\n\
+                message = { template = \"offer\", body = [\"{{ payload.n }}\"] }\n";
+    let mut kit = kit(&format!(
+        "daily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n[limits.caps]\nutility = \"off\"\nrule = \"off\"\n\
+         [policy.quiet_hours]\nmarketing = \"off\"\n{sale}{}",
+        sale.replace("sale", "deal"),
+    ));
+    kit.ask(Request::Pause { target: Target::All, reason: "test".into() });
+    for n in 0..10_000 {
+        let rule = if n % 2 == 0 { "sale" } else { "deal" };
+        kit.order(&format!("pos/1/{rule}"), &who(n), &format!("{rule} {n}"));
+    }
+    for (to, n) in [(BIA, "stranger"), (&*who(3), "of the flood")] {
+        kit.order("pos/1/ready", to, n);
+    }
+    kit.order("pos/1/order", CAIO, "another rule");
+    kit.ask(Request::Resume { target: Target::All, reason: "test".into() });
+    let mut from = 0;
+    for _ in 0..30 {
+        take_from(&mut kit, from);
+        from = kit.sent.len();
+        kit.run(100);
+    }
+    let place = |text: &str| kit.texts().iter().position(|sent| *sent == text).unwrap_or(usize::MAX);
+    assert!(place("stranger") < 4 && place("another rule") < 4, "{:?}", &kit.texts()[..8]);
+    assert!(kit.sent.len() >= 50, "{}", kit.sent.len());
+    let deals = kit.texts().iter().filter(|text| text.starts_with("deal")).count();
+    let sales = kit.texts().iter().filter(|text| text.starts_with("sale")).count();
+    assert!(deals.abs_diff(sales) <= 1, "{deals} {sales}");
+}
+
+/// Found by thinking: places among the day's people went to whoever waited longest, so that one rule's flood kept them all from
+/// everybody else for days.
+#[test]
+fn a_flood_of_one_rule_takes_no_more_than_its_turn_of_the_days_places() {
+    let mut kit = kit(&format!("daily_recipients = 6\ndaily_reserve = \"off\"\n{LONG}"));
+    for n in 0..40 {
+        order(&mut kit, "ready", &who(n), &format!("flood {n}"));
+    }
+    assert_eq!(kit.sent.len(), 6);
+    pass(&mut kit, HOUR);
+    for n in 0..3 {
+        order(&mut kit, "order", &who(100 + n), &format!("order {n}"));
+        order(&mut kit, "high", &who(200 + n), &format!("high {n}"));
+    }
+    kit.restart();
+    pass(&mut kit, DAY - 30 * 60_000);
+    let next = |kit: &Kit, from: usize| {
+        let mut texts: Vec<String> = kit.texts()[from..].iter().map(|text| (*text).to_owned()).collect();
+        texts.sort();
+        texts
+    };
+    assert_eq!(next(&kit, 6), ["flood 6", "high 0", "high 1", "high 2", "order 0", "order 1"]);
+    pass(&mut kit, DAY);
+    assert_eq!(next(&kit, 12), ["flood 10", "flood 11", "flood 7", "flood 8", "flood 9", "order 2"]);
+}
+
 /// Found by the plain count: a clock that jumps ahead while nothing is written, and then a power cut, counted as a day spent off.
 #[test]
 fn a_jump_of_the_clock_and_a_power_cut_forgive_nothing() {
