@@ -4,12 +4,16 @@
 
 use super::soft::Flight;
 use super::{Engine, Tally};
-use crate::message::{Answer, AttemptId, MessageId, Outcome, PersonId, Reason};
-use crate::outbox::{Found, Lane, Settling, Spent, State, StoreError};
+use crate::message::{Answer, AttemptId, Category, MessageId, Outcome, PersonId, Priority, Reason};
+use crate::outbox::{Asked, Found, Lane, Settling, Spent, StoreError, Tried, Try};
 use crate::pace::{self, Class, Recent};
 use crate::policy::{self, Next};
+use crate::rules::OPT_OUT;
 use crate::time::BoxTime;
 use crate::whatsapp::{self, Circuit, Fate, KnownAs, OnPerson, Verdict};
+
+/// What was reported of a try before its answer came: of which, and the code where it is a failure.
+type Early = (AttemptId, Option<i64>);
 
 impl Engine {
     /// Idempotent by attempt: an answer to an attempt that is not open any more changes nothing.
@@ -43,17 +47,18 @@ impl Engine {
             }
             return self.hold_as_told(flight.message, flight.token, verdict);
         }
-        if self.outbox.known(flight.message)?.is_some_and(|known| known.state == State::Settled) {
-            return self.answered_after_report(flight, verdict);
+        let asked = self.outbox.asked(flight.attempt)?;
+        let early = self.reported_early(flight, verdict, &asked)?;
+        if asked.settled {
+            return self.answered_after_report(flight, verdict, early);
         }
-        let early = self.outbox.early_failure(flight.attempt)?;
         let spent = match verdict.message {
             Fate::Unsent => Spent::Refunded,
             Fate::Unknown { .. } => Spent::Unknown,
             Fate::Accepted { .. } => Spent::Kept,
             Fate::Refused | Fate::Again => Spent::Refused,
         };
-        self.outbox.close(flight.attempt, verdict.reason, verdict.code, spent, self.moment)?;
+        self.close(flight, verdict, spent, !asked.first || asked.reported.is_some())?;
         let person = self.learn(flight.person, &verdict.known_as)?;
         let mut lane = self.outbox.lane(person)?;
         self.account(&mut lane, flight, verdict);
@@ -87,26 +92,71 @@ impl Engine {
             self.on_person(person, found.category, on_person)?;
         }
         self.settle(lane)?;
-        self.failed_before_answer(flight.message, early, &verdict.message)
+        self.failed_early(flight.message, early)
     }
 
     /// The platform's report on the message came first and settled it: the answer tells of person, number and account only.
-    fn answered_after_report(&mut self, flight: Flight, verdict: &Verdict) -> Result<(), StoreError> {
-        self.outbox.close(flight.attempt, verdict.reason, verdict.code, Spent::Kept, self.moment)?;
+    fn answered_after_report(
+        &mut self,
+        flight: Flight,
+        verdict: &Verdict,
+        early: Option<Early>,
+    ) -> Result<(), StoreError> {
+        match early {
+            // The report knows better than no answer, and than one that it did not arrive.
+            Some((this, None)) if this == flight.attempt && !matches!(verdict.message, Fate::Accepted { .. }) => {}
+            _ => self.close(flight, verdict, Spent::Kept, true)?,
+        }
         let person = self.learn(flight.person, &verdict.known_as)?;
         self.hold_as_told(flight.message, flight.token, verdict)?;
         let mut lane = self.outbox.lane(person)?;
         pace::pair_answered(&mut lane.pair, self.moment.boxed);
-        self.settle(lane)
+        self.settle(lane)?;
+        self.failed_early(flight.message, early)
+    }
+
+    /// As the answer says; with the name that the platform gave it, where there may be others to tell it from.
+    fn close(&mut self, flight: Flight, verdict: &Verdict, spent: Spent, named: bool) -> Result<(), StoreError> {
+        self.outbox.close(flight.attempt, verdict.reason, verdict.code, spent, self.moment)?;
+        match &verdict.message {
+            Fate::Accepted { wamid } if named => {
+                self.outbox.name_attempt(flight.attempt, self.outbox.wamid_hash(wamid))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What was reported before this answer and taken for a report on this try: on which it is, and the code of a failure. Where the
+    /// answer says that it was not this one it was an earlier one, of which nobody knew.
+    fn reported_early(
+        &mut self,
+        flight: Flight,
+        verdict: &Verdict,
+        asked: &Asked,
+    ) -> Result<Option<Early>, StoreError> {
+        let Some((wamid, code)) = asked.reported else { return Ok(None) };
+        let (is_this, may_be) = match &verdict.message {
+            Fate::Unknown { .. } => (true, true),
+            Fate::Accepted { wamid: taken } => (self.outbox.wamid_hash(taken) == wamid, true),
+            Fate::Refused | Fate::Again | Fate::Unsent => (false, code.is_none()),
+        };
+        let tries = self.outbox.tries(flight.message)?;
+        let unknown = |one: &&Try| one.wamid.is_none() && one.tried == Tried::Unknown;
+        match tries.iter().find(unknown).filter(|_| !is_this) {
+            Some(earlier) => {
+                self.outbox.name_attempt(earlier.id, wamid)?;
+                Ok(Some((earlier.id, code)))
+            }
+            None => Ok(may_be.then_some((flight.attempt, code))),
+        }
     }
 
     /// A report of failure that came before the answer is acted on now that the attempt is over.
-    fn failed_before_answer(&mut self, id: MessageId, code: Option<i64>, fate: &Fate) -> Result<(), StoreError> {
-        match (code, fate) {
-            (Some(code), Fate::Accepted { .. } | Fate::Unknown { .. }) => {
-                self.failed(id, (code >= 0).then_some(code), "").map(drop)
-            }
-            _ => Ok(()),
+    fn failed_early(&mut self, id: MessageId, early: Option<Early>) -> Result<(), StoreError> {
+        let Some((attempt, Some(code))) = early else { return Ok(()) };
+        match self.outbox.tries(id)?.into_iter().find(|one| one.id == attempt) {
+            Some(one) => self.failed(id, one, (code >= 0).then_some(code), "").map(drop),
+            None => Ok(()),
         }
     }
 
@@ -233,7 +283,7 @@ impl Engine {
             return self.refresh(message.person());
         }
         let unknowns = self.outbox.unknown_attempts(id)?;
-        match policy::after_unknown(&self.policy, message.priority(), message.category(), unknowns) {
+        match self.after_unknown(message.rule(), message.priority(), message.category(), unknowns) {
             Next::Repeat => {
                 let due = self.moment.boxed;
                 self.back_to_queue(id, due, Reason::Due, "nothing was heard of the last try: it is repeated", true)?;
@@ -243,6 +293,12 @@ impl Engine {
         self.refresh(message.person())
     }
 
+    /// What `policy.on_unknown` says. The confirmation of a stop overtakes as an alarm does, and is repeated as anything else.
+    pub(super) fn after_unknown(&self, rule: &str, priority: Priority, category: Category, unknowns: u32) -> Next {
+        let priority = if rule == OPT_OUT { Priority::default() } else { priority };
+        policy::after_unknown(&self.policy, priority, category, unknowns)
+    }
+
     fn end_unknown(&mut self, id: MessageId) -> Result<(), StoreError> {
         self.end(id, Outcome::Unknown, Reason::NotRepeated, "", false)
     }
@@ -250,7 +306,7 @@ impl Engine {
     pub(super) fn on_person(
         &mut self,
         person: PersonId,
-        category: Option<crate::message::Category>,
+        category: Option<Category>,
         effect: OnPerson,
     ) -> Result<(), StoreError> {
         let now = self.moment.boxed;
@@ -259,7 +315,7 @@ impl Engine {
             OnPerson::PairLimit => Ok(()),
             OnPerson::Undeliverable => self.outbox.set_undeliverable(person, now + self.policy.undeliverable),
             OnPerson::MarketingStopped => self.outbox.set_marketing_stopped(person, true),
-            OnPerson::NotBefore(wait) if category == Some(crate::message::Category::Marketing) => {
+            OnPerson::NotBefore(wait) if category == Some(Category::Marketing) => {
                 self.outbox.set_not_before(person, now + wait)
             }
             OnPerson::NotBefore(_) => Ok(()),
@@ -274,7 +330,7 @@ impl Engine {
             if self.soft.in_flight.iter().any(|flight| flight.attempt == attempt.id) {
                 continue;
             }
-            let early = self.outbox.early_failure(attempt.id)?;
+            let early = self.outbox.asked(attempt.id)?.reported.map(|(_, code)| (attempt.id, code));
             self.outbox.close(attempt.id, Reason::Restarted, None, Spent::Unknown, self.moment)?;
             let mut lane = self.outbox.lane(attempt.person)?;
             pace::pair_answered(&mut lane.pair, self.moment.boxed);
@@ -283,7 +339,7 @@ impl Engine {
                 self.not_known(&found, &mut lane, None, Reason::Restarted, detail)?;
             }
             self.settle(lane)?;
-            self.failed_before_answer(attempt.message, early, &Fate::Unknown { repeats: None })?;
+            self.failed_early(attempt.message, early)?;
         }
         Ok(())
     }

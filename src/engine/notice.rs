@@ -10,13 +10,16 @@
 //!   accepted   goes up: accepted < delivered < read          the same
 //!   delivered  goes up                                       nothing: it was there
 //! ```
+//!
+//! A message may have left more than once. A report is about one try, and a message has failed when all its tries have: as long as
+//! another was taken it stands as that one does, and as long as nobody knows of another nobody knows.
 
 use super::{Action, Engine, Tally};
 use crate::limits;
-use crate::message::{AttemptId, MessageId, Notice, Notices, Outcome, Priority, Progress, Reason, Status};
-use crate::outbox::{Found, Known, Settling, Spent, State, StoreError};
+use crate::message::{MessageId, Notice, Notices, Outcome, Priority, Progress, Reason, Status};
+use crate::outbox::{Found, Known, Settling, Spent, State, StoreError, Tried, Try};
 use crate::pace;
-use crate::policy::{self, Next};
+use crate::policy::Next;
 use crate::whatsapp::{self, Fate, KnownAs, OnPerson};
 
 /// Stands for a report of failure without a code, while it waits for the answer.
@@ -63,13 +66,20 @@ impl Engine {
         // Nobody's any more: the report holds the number of somebody who was erased.
         let Some(person) = found.person else { return Ok("foreign") };
         self.learn(person, &KnownAs { wa_id: status.who.digits.clone(), user_id: status.who.user.clone() })?;
+        let wamid = self.outbox.wamid_hash(&status.wamid);
+        let mut one = Try::named(&self.outbox.tries(id)?, wamid);
+        if let Some(one) = one.as_mut().filter(|one| one.wamid.is_none()) {
+            self.outbox.name_attempt(one.id, wamid)?;
+            one.wamid = Some(wamid);
+        }
         let changed = match &status.progress {
-            Progress::Sent => self.went_on(&found, known, status, Outcome::Accepted)?,
-            Progress::Delivered => self.went_on(&found, known, status, Outcome::Delivered)?,
-            Progress::Read => self.went_on(&found, known, status, Outcome::Read)?,
-            Progress::Failed { code, said } => {
-                self.outbox.may_be(&known, &status.wamid) && self.failed(id, *code, said)?
-            }
+            Progress::Sent => self.went_on(&found, known, one, status, Outcome::Accepted)?,
+            Progress::Delivered => self.went_on(&found, known, one, status, Outcome::Delivered)?,
+            Progress::Read => self.went_on(&found, known, one, status, Outcome::Read)?,
+            Progress::Failed { code, said } => match one {
+                Some(one) => self.failed(id, one, *code, said)?,
+                None => false,
+            },
         };
         Ok(if changed { "status" } else { "repeated" })
     }
@@ -81,13 +91,25 @@ impl Engine {
         (branch == self.branch).then(|| self.outbox.read_shown(id))?
     }
 
-    /// It was taken, or came further: a message only ever goes up. Whether that was news.
-    fn went_on(&mut self, found: &Found, known: Known, status: &Status, outcome: Outcome) -> Result<bool, StoreError> {
+    /// One try was taken, or came further: a message only ever goes up. Whether that was news.
+    fn went_on(
+        &mut self,
+        found: &Found,
+        known: Known,
+        one: Option<Try>,
+        status: &Status,
+        outcome: Outcome,
+    ) -> Result<bool, StoreError> {
+        match one.map(|one| (one.id, one.tried)) {
+            Some((_, Tried::Failed)) => return Ok(false),
+            Some((attempt, Tried::Open)) => {
+                self.outbox.close(attempt, Reason::Reported, None, Spent::Kept, self.moment)?;
+            }
+            // That no answer came stays true: it has a name now.
+            Some((_, Tried::Unknown | Tried::Taken)) | None => {}
+        }
         let open = matches!(known.outcome, Outcome::Unknown | Outcome::Accepted | Outcome::Delivered);
         if known.state == State::Settled && !(open && known.outcome < outcome) {
-            if !self.outbox.may_be(&known, &status.wamid) {
-                self.arrived_besides(found.id)?;
-            }
             return Ok(false);
         }
         let detail = match known.state {
@@ -96,11 +118,6 @@ impl Engine {
             State::Posted => "the report came before the answer",
             State::Settled => "",
         };
-        if known.state == State::Posted {
-            for attempt in self.outbox.attempts_in_doubt(found.id)? {
-                self.outbox.close(attempt, Reason::Reported, None, Spent::Kept, self.moment)?;
-            }
-        }
         let wamid = known.wamid.is_none().then_some(status.wamid.as_str());
         let told = Settling { detail, wamid, ..Settling::new(outcome, Reason::Reported) };
         self.outbox.settle(found.id, &told, self.moment)?;
@@ -121,31 +138,43 @@ impl Engine {
         Ok(true)
     }
 
-    /// Of a message that ended with another of its attempts, one of which nobody knew arrived as well: should the other fail after
-    /// all, it is not sent again.
-    fn arrived_besides(&mut self, id: MessageId) -> Result<(), StoreError> {
-        if let ([earlier, _, ..], []) = (&*self.outbox.attempts_in_doubt(id)?, &*self.outbox.attempts_reported(id)?) {
-            self.outbox.close(*earlier, Reason::Reported, None, Spent::Kept, self.moment)?;
-        }
-        Ok(())
-    }
-
-    /// It did not arrive, and that is certain: what a code asks for is what it asks for in an answer. Whether that was news.
-    pub(super) fn failed(&mut self, id: MessageId, code: Option<i64>, said: &str) -> Result<bool, StoreError> {
+    /// One try did not arrive, and that is certain: what a code asks for is what it asks for in an answer. Whether that was news.
+    pub(super) fn failed(
+        &mut self,
+        id: MessageId,
+        one: Try,
+        code: Option<i64>,
+        said: &str,
+    ) -> Result<bool, StoreError> {
         let (Some(found), Some(known)) = (self.outbox.found(id)?, self.outbox.known(id)?) else { return Ok(false) };
-        let Some(attempt) = self.the_one_that_failed(id, known)? else { return Ok(false) };
-        if known.state == State::Posted {
-            self.outbox.failed_early(attempt, code.unwrap_or(NO_CODE))?;
+        let may_have_failed =
+            known.state != State::Settled || matches!(known.outcome, Outcome::Unknown | Outcome::Accepted);
+        if one.tried == Tried::Failed || !may_have_failed {
+            return Ok(false);
+        }
+        if one.tried == Tried::Open {
+            self.outbox.failed_early(one.id, code.unwrap_or(NO_CODE))?;
             return Ok(true);
         }
+        let attempt = one.id;
         let verdict = whatsapp::failed(code, said);
         self.outbox.close(attempt, verdict.reason, verdict.code, Spent::Kept, self.moment)?;
+        if let Some(wamid) = one.wamid {
+            // There may be another try of the message now.
+            self.outbox.name_attempt(attempt, wamid)?;
+        }
         self.hold_as_told(id, None, &verdict)?;
-        let arrived = !self.outbox.attempts_reported(id)?.is_empty();
+        let others = self.outbox.tries(id)?;
+        let other = |tried| others.iter().any(|other| other.id != attempt && other.tried == tried);
         let again = self.may_go_again(&found, known, &verdict.message)?;
         match known.state {
-            State::Settled if arrived => {}
+            // Another is on its way, or was taken: what becomes of it is told by itself.
+            State::Posted => {}
+            State::Settled if other(Tried::Taken) => {}
             State::Waiting if again => {}
+            // It waits for a word of that one, or has ended so already.
+            State::Unknown if again && other(Tried::Unknown) => {}
+            State::Settled if other(Tried::Unknown) && known.outcome == Outcome::Unknown => {}
             // One that ended as unknown was told so: it does not begin anew.
             State::Unknown | State::Settled
                 if again && !(known.state == State::Settled && known.outcome == Outcome::Unknown) =>
@@ -154,7 +183,7 @@ impl Engine {
                 self.back_to_queue(id, due, verdict.reason, &verdict.detail, true)?;
             }
             // Of an earlier try nobody knows to this day: then it ends as unknown, with the reason of an end.
-            _ if self.outbox.unknown_attempts(id)? > 0 => {
+            _ if other(Tried::Unknown) => {
                 self.end(id, Outcome::Unknown, Reason::NotRepeated, &verdict.detail, verdict.loud)?;
             }
             _ => self.end(id, Outcome::Failed, verdict.reason, &verdict.detail, verdict.loud)?,
@@ -171,24 +200,6 @@ impl Engine {
         Ok(true)
     }
 
-    /// The attempt that a report of failure is about: the only one that may have arrived, or the one that was taken. Of several
-    /// of which nobody knows it is none.
-    fn the_one_that_failed(&self, id: MessageId, known: Known) -> Result<Option<AttemptId>, StoreError> {
-        let mut doubtful = self.outbox.attempts_in_doubt(id)?;
-        if doubtful.is_empty() {
-            // What is known of the latest came by a report alone.
-            let latest = self.outbox.latest_attempt(id)?;
-            doubtful = self.outbox.attempts_reported(id)?;
-            doubtful.retain(|attempt| Some(*attempt) == latest);
-        }
-        let of_taken = known.state == State::Settled && known.wamid.is_some();
-        let may_have_failed = match known.state {
-            State::Settled => matches!(known.outcome, Outcome::Unknown | Outcome::Accepted),
-            _ => true,
-        };
-        Ok(doubtful.last().copied().filter(|_| may_have_failed && (of_taken || doubtful.len() == 1)))
-    }
-
     /// Whether what surely did not arrive is sent again: where the platform refused it for now; where it had a fault, as often as
     /// after an unknown; while it is of use and its text is there.
     fn may_go_again(&self, found: &Found, known: Known, fate: &Fate) -> Result<bool, StoreError> {
@@ -198,7 +209,7 @@ impl Engine {
             Fate::Unknown { repeats } => {
                 let next = found
                     .category
-                    .map(|category| policy::after_unknown(&self.policy, found.priority, category, known.tries));
+                    .map(|category| self.after_unknown(&found.rule, found.priority, category, known.tries));
                 next == Some(Next::Repeat) && repeats.is_none_or(|most| known.tries <= most)
             }
         };

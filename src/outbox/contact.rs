@@ -166,6 +166,7 @@ impl Outbox {
         let theirs = "message IN (SELECT id FROM message WHERE person = ?1)";
         db.execute(&format!("DELETE FROM content WHERE {theirs}"), [id])?;
         db.execute(&format!("UPDATE receipt SET masked = NULL WHERE {theirs}"), [id])?;
+        db.execute(&format!("UPDATE attempt SET wamid_hash = NULL WHERE {theirs}"), [id])?;
         let messages = db.execute(
             "UPDATE message SET person = NULL, event = NULL, topic = '', dedupe = NULL, print = NULL, subject = NULL, detail = '', wamid = NULL,
                  wamid_hash = NULL

@@ -66,7 +66,7 @@ pub use lane::Lane;
 pub use ledger::LedgerRow;
 pub use look::Looked;
 pub use message::{Attempt, Found, Recorded, Settling, Spent};
-pub use notice::{Known, State};
+pub use notice::{Asked, Known, State, Tried, Try};
 pub use open::{folder, free_space, is_there};
 pub use receipt::{Receipt, Report};
 pub use room::{draft_bytes, row_bytes};

@@ -2,7 +2,7 @@
 //!
 //! Floor: rooms. Finds and keeps; what a report does to a message is decided by the engine.
 
-use super::{Outbox, StoreError, schema::state};
+use super::{Outbox, Spent, StoreError, schema::state};
 use crate::message::{AttemptId, MessageId, Outcome, Reason};
 use rusqlite::{OptionalExtension, params};
 
@@ -34,10 +34,55 @@ pub struct Known {
     pub due: crate::time::BoxTime,
 }
 
+/// What an answer finds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// Its message ended already: by a report.
+    pub settled: bool,
+    /// It is the message's first try.
+    pub first: bool,
+    /// The platform's id of the try where a report on it came before, and the code where that was one of failure.
+    pub reported: Option<(i64, Option<i64>)>,
+}
+
+/// What is known of one try.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tried {
+    /// On its way.
+    Open,
+    /// The platform took it, as its answer or a report says. Whether it arrived is not said by that.
+    Taken,
+    /// It ended without an answer.
+    Unknown,
+    /// It surely did not arrive.
+    Failed,
+}
+
+/// One attempt of a message that left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Try {
+    /// Its row.
+    pub id: AttemptId,
+    /// Of the platform's id, as far as an answer or a report told it.
+    pub wamid: Option<i64>,
+    /// What is known of it.
+    pub tried: Tried,
+}
+
+impl Try {
+    /// The one that a report is about: whose id it names; else one whose id nobody knows yet, that which is on its way before the
+    /// oldest that was not answered. Tries of one message are told apart by nothing else, and alike for whoever receives them.
+    pub fn named(tries: &[Try], wamid: i64) -> Option<Try> {
+        let nameless = |tried| tries.iter().find(move |one| one.wamid.is_none() && one.tried == tried);
+        let known = tries.iter().find(|one| one.wamid == Some(wamid));
+        known.or_else(|| [Tried::Open, Tried::Taken, Tried::Unknown].into_iter().find_map(nameless)).copied()
+    }
+}
+
 impl Outbox {
-    /// Whether a report about `wamid` may be about the attempt that the platform took: it is, or none is known.
-    pub fn may_be(&self, known: &Known, wamid: &str) -> bool {
-        known.wamid.is_none_or(|known| known == self.stops.wamid(wamid))
+    /// What the platform's id is found by.
+    pub fn wamid_hash(&self, wamid: &str) -> i64 {
+        self.stops.wamid(wamid)
     }
 
     /// Where a message stands; `None` once it is forgotten.
@@ -74,27 +119,36 @@ impl Outbox {
             .optional()?)
     }
 
-    /// The message's attempts that may have arrived, or did: all but those that were surely not sent or refused.
-    pub fn attempts_in_doubt(&self, id: MessageId) -> Result<Vec<AttemptId>, StoreError> {
+    /// The message's tries that left, and may have arrived or failed only later; oldest first.
+    pub fn tries(&self, id: MessageId) -> Result<Vec<Try>, StoreError> {
         let mut query = self.db.prepare_cached(
-            "SELECT id FROM attempt WHERE message = ?1 AND (spent = 2 OR answered IS NULL OR reason = ?2) ORDER BY id",
+            "SELECT a.id, coalesce(a.wamid_hash, iif(a.reason = ?2, m.wamid_hash, NULL)), answered IS NULL, spent, a.reason
+             FROM attempt AS a JOIN message AS m ON m.id = a.message WHERE a.message = ?1 AND spent IN (1, 2) ORDER BY a.id",
         )?;
-        let rows = query.query_map(params![id.0, Reason::Taken.code()], |row| row.get(0).map(AttemptId))?;
+        let rows = query.query_map(params![id.0, Reason::Taken.code()], |row| {
+            let (open, unknown): (bool, bool) = (row.get(2)?, row.get::<_, i64>(3)? == Spent::Unknown as i64);
+            let reason: Option<String> = row.get(4)?;
+            let taken = [Reason::Taken, Reason::Reported].iter().any(|taken| reason.as_deref() == Some(taken.code()));
+            let wamid: Option<i64> = row.get(1)?;
+            let tried = match (open, taken, unknown) {
+                (true, ..) => Tried::Open,
+                (_, true, _) => Tried::Taken,
+                // No answer came, but a report did.
+                (.., true) if wamid.is_some() => Tried::Taken,
+                (.., true) => Tried::Unknown,
+                _ => Tried::Failed,
+            };
+            Ok(Try { id: AttemptId(row.get(0)?), wamid, tried })
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The message's last try.
-    pub fn latest_attempt(&self, id: MessageId) -> Result<Option<AttemptId>, StoreError> {
-        let mut query = self.db.prepare_cached("SELECT max(id) FROM attempt WHERE message = ?1")?;
-        Ok(query.query_row([id.0], |row| row.get::<_, Option<i64>>(0))?.map(AttemptId))
-    }
-
-    /// The message's attempts of which a report alone says that they arrived.
-    pub fn attempts_reported(&self, id: MessageId) -> Result<Vec<AttemptId>, StoreError> {
-        let mut query =
-            self.db.prepare_cached("SELECT id FROM attempt WHERE message = ?1 AND reason = ?2 ORDER BY id")?;
-        let rows = query.query_map(params![id.0, Reason::Reported.code()], |row| row.get(0).map(AttemptId))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    /// The platform knows an attempt by this id. Of the only one, taken as the platform answered, the message knows it.
+    pub fn name_attempt(&mut self, attempt: AttemptId, wamid: i64) -> Result<(), StoreError> {
+        self.write()?
+            .prepare_cached("UPDATE attempt SET wamid_hash = ?1 WHERE id = ?2")?
+            .execute(params![wamid, attempt.0])?;
+        Ok(())
     }
 
     /// The platform reported that an attempt failed before it answered it: kept with it, until the answer comes.
@@ -105,13 +159,24 @@ impl Outbox {
         Ok(())
     }
 
-    /// The code of such a report, while the attempt has no answer.
-    pub fn early_failure(&self, attempt: AttemptId) -> Result<Option<i64>, StoreError> {
-        Ok(self
+    /// What an answer is to: where its message stands, and what was reported of the try before.
+    pub fn asked(&self, attempt: AttemptId) -> Result<Asked, StoreError> {
+        let found = self
             .db
-            .prepare_cached("SELECT code FROM attempt WHERE id = ?1 AND answered IS NULL")?
-            .query_row([attempt.0], |row| row.get(0))
-            .optional()?
-            .flatten())
+            .prepare_cached(
+                "SELECT m.state, a.try, a.wamid_hash, a.code FROM attempt AS a JOIN message AS m ON m.id = a.message
+                 WHERE a.id = ?1",
+            )?
+            .query_row([attempt.0], |row| {
+                let wamid: Option<i64> = row.get(2)?;
+                let code = row.get(3)?;
+                Ok(Asked {
+                    settled: row.get::<_, i64>(0)? == state::SETTLED,
+                    first: row.get::<_, i64>(1)? <= 1,
+                    reported: wamid.map(|wamid| (wamid, code)),
+                })
+            })
+            .optional()?;
+        Ok(found.unwrap_or(Asked { settled: false, first: true, reported: None }))
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn again(db: &Connection, stops: &Stops) -> Result<(), StoreError> {
     db.execute_batch(
         "DELETE FROM heard; DELETE FROM repeat;
          UPDATE message SET print = NULL WHERE print IS NOT NULL;
+         UPDATE attempt SET wamid_hash = NULL WHERE wamid_hash IS NOT NULL;
          UPDATE message SET wamid_hash = NULL WHERE wamid IS NULL AND wamid_hash IS NOT NULL;",
     )?;
     let mut query = db.prepare(

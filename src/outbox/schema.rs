@@ -112,7 +112,8 @@ CREATE TABLE attempt (
     boxed INTEGER NOT NULL, wall INTEGER NOT NULL, boot TEXT NOT NULL,
     spent INTEGER NOT NULL,             -- 0: refunded; 1: spent; 2: spent, and nobody knows whether it arrived; 3: refused, so that
                                         -- only pair and sender are spent
-    answered INTEGER, reason TEXT, code INTEGER
+    answered INTEGER, reason TEXT, code INTEGER,
+    wamid_hash INTEGER                  -- of the platform's id, as far as an answer or a report told it
 );
 CREATE INDEX attempt_message ON attempt (message);
 CREATE TABLE receipt (

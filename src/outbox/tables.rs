@@ -153,6 +153,7 @@ pub(super) const ATTEMPT: Table = Table {
         ("answered", NumberOrNull),
         ("reason", TextOrNull),
         ("code", NumberOrNull),
+        ("wamid_hash", NumberOrNull),
     ],
 };
 

@@ -284,6 +284,118 @@ fn a_message_that_failed_and_goes_again_keeps_its_text_in_a_full_store() {
     assert_eq!(kit.texts(), ["first", "first"]);
 }
 
+/// What the reports on two tries, in this order, say of their message: by hand, and by nothing that the engine knows. `taken`: the
+/// platform's answer to the second try came.
+fn by_hand(reports: &[(usize, Progress)], taken: bool) -> Outcome {
+    #[derive(Clone, Copy, PartialEq, PartialOrd)]
+    enum Is {
+        Nothing,
+        Sent,
+        Delivered,
+        Read,
+        Failed,
+    }
+    let mut tries = [Is::Nothing, if taken { Is::Sent } else { Is::Nothing }];
+    for (one, report) in reports {
+        let says = match report {
+            Progress::Sent => Is::Sent,
+            Progress::Delivered => Is::Delivered,
+            Progress::Read => Is::Read,
+            Progress::Failed { .. } => Is::Failed,
+        };
+        let was = tries[*one];
+        // Once it is there no failure is of interest any more, of whichever try.
+        let arrived = tries.iter().any(|one| matches!(one, Is::Delivered | Is::Read));
+        if was != Is::Failed && says > was && !(arrived && says == Is::Failed) {
+            tries[*one] = says;
+        }
+    }
+    let any = |is: Is| tries.contains(&is);
+    match () {
+        () if any(Is::Read) => Read,
+        () if any(Is::Delivered) => Delivered,
+        () if any(Is::Sent) => Accepted,
+        () if any(Is::Nothing) => Unknown,
+        () => Failed,
+    }
+}
+
+/// Every order of up to four reports on two tries: the first was not answered, the second was taken or not answered either. Found by
+/// reading: a late "sent" of the first try counted as its arrival, and where both failed in an odd order the message stood as accepted.
+#[test]
+fn two_tries_end_as_the_better_of_them_whatever_the_order_of_their_reports() {
+    let every = |one: usize| {
+        [Progress::Sent, Progress::Delivered, Progress::Read, failed(131026)].map(|progress| (one, progress))
+    };
+    let every: Vec<(usize, Progress)> = every(0).into_iter().chain(every(1)).collect();
+    let mut orders: Vec<Vec<usize>> = (0..8).map(|one| vec![one]).collect();
+    for _ in 0..3 {
+        let longest = orders.last().unwrap().len();
+        let longer: Vec<Vec<usize>> = orders
+            .iter()
+            .filter(|order| order.len() == longest)
+            .flat_map(|order| (0..8).filter(|next| !order.contains(next)).map(|next| [&order[..], &[next]].concat()))
+            .collect();
+        orders.extend(longer);
+    }
+    assert_eq!(orders.len(), 8 + 56 + 336 + 1680);
+    let mut kit = Kit::cold("64 MiB", "hold");
+    kit.extra = "\n[limits]\ndaily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = \"off\"\n[limits.caps]\nrule = \"off\"\n"
+        .into();
+    kit.start();
+    let mut id = 0;
+    for taken in [true, false] {
+        for order in &orders {
+            id += 1;
+            let before = kit.sent.len();
+            kit.order("pos/1/ready", &format!("+55219876{id:05}"), &id.to_string());
+            kit.answer_last(lost());
+            kit.run(120_000);
+            assert_eq!(kit.sent.len(), before + 2);
+            kit.answer_last(if taken { ok_as(&format!("wamid.{id}.1")) } else { lost() });
+            kit.run(120_000);
+            let reports: Vec<(usize, Progress)> = order.iter().map(|report| every[*report].clone()).collect();
+            for (told, (one, progress)) in reports.iter().enumerate() {
+                kit.report(id, &format!("wamid.{id}.{one}"), progress.clone());
+                let expected = by_hand(&reports[..=told], taken);
+                let shown = || format!("second taken: {taken}, {:?}", &reports[..=told]);
+                assert_eq!(kit.stands(id).0, expected, "{}", shown());
+            }
+            kit.run(1_000);
+            assert_eq!(kit.sent.len(), before + 2, "{reports:?}: nothing is sent again");
+        }
+    }
+}
+
+/// The first try's report comes while the second is on its way, and is taken for the second's until the answer names that.
+#[test]
+fn a_report_that_comes_before_the_answer_may_be_about_the_try_before() {
+    let refused = || failed(131026);
+    for (before, answer, after, stands) in [
+        (vec![Progress::Sent], ok_as("wamid.B"), vec![("wamid.B", refused())], Accepted),
+        (vec![Progress::Sent], ok_as("wamid.B"), vec![("wamid.B", refused()), ("wamid.A", refused())], Failed),
+        (vec![Progress::Sent], ok_as("wamid.A"), vec![("wamid.A", refused())], Unknown),
+        (vec![Progress::Sent], lost(), vec![("wamid.A", refused()), ("wamid.B", refused())], Failed),
+        (vec![Progress::Sent], code(132000), vec![("wamid.A", refused())], Failed),
+        (vec![refused()], ok_as("wamid.B"), vec![], Accepted),
+        (vec![refused()], ok_as("wamid.B"), vec![("wamid.B", refused())], Failed),
+        (vec![refused()], ok_as("wamid.A"), vec![], Unknown),
+        (vec![refused()], lost(), vec![("wamid.B", refused())], Failed),
+        (vec![refused(), refused()], lost(), vec![("wamid.A", refused())], Unknown),
+    ] {
+        let mut kit = Kit::new();
+        kit.order("pos/1/ready", BIA, "first");
+        kit.answer_last(lost());
+        kit.run(31_000);
+        assert_eq!(kit.texts(), ["first", "first"]);
+        before.iter().for_each(|report| kit.report(1, "wamid.A", report.clone()));
+        kit.answer_last(answer.clone());
+        after.iter().for_each(|(wamid, report)| kit.report(1, wamid, report.clone()));
+        kit.run(31_000);
+        assert_eq!((kit.stands(1).0, kit.texts().len()), (stands, 2), "{before:?} {answer:?} {after:?}");
+    }
+}
+
 #[test]
 fn a_body_that_is_not_stored_is_not_acknowledged_and_may_come_again() {
     let mut kit = accepted();
