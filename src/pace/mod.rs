@@ -23,7 +23,7 @@ pub use pair::{pair_answered, pair_ready, pair_refund, pair_strike, pair_succeed
 pub use sender::SenderWindow;
 pub use settings::*;
 
-use crate::message::{Category, FAREWELL, Pair, Priority, Reason, Token};
+use crate::message::{Category, Pair, Priority, Reason, Token};
 use crate::time::BoxTime;
 
 /// Not now.
@@ -50,8 +50,7 @@ impl Load {
     /// Of a message of this category, purpose and priority; `reaches` unless the person's service window is open.
     pub fn of(category: Category, purpose: &str, priority: Priority, reaches: bool) -> Load {
         let reaches = reaches && category != Category::Service;
-        // Who said stop is told so, however much came before.
-        let critical = priority == Priority::Critical || purpose == FAREWELL;
+        let critical = priority == Priority::Critical;
         Load { kind: Kind::of(category, purpose), critical, reaches }
     }
 

@@ -64,7 +64,8 @@ impl Rules {
             purpose: FAREWELL.into(),
             stated: false,
             opt_in: false,
-            priority: Priority::Normal,
+            // No own cap, no cost brake and nothing else of the person's keeps it; the platform's limits do.
+            priority: Priority::Critical,
             subject: None,
             at: None,
             // Later it would read as if nobody had listened.

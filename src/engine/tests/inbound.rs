@@ -512,3 +512,32 @@ fn no_own_cap_keeps_the_confirmation_of_a_stop() {
     let confirmed = kit.texts().iter().filter(|text| text.contains("enviaremos")).count();
     assert_eq!(confirmed, 1, "{:?} {:#?}", kit.texts(), kit.told);
 }
+
+/// Found by reading: with `limits.daily_messages` used up the confirmation of a stop waited for a day, and was too old then. It counts
+/// as all messages do, and the platform's limits hold it as they hold an alarm.
+#[test]
+fn the_brake_on_cost_does_not_keep_the_confirmation_of_a_stop() {
+    let mut kit = Kit::cold("64 MiB", "hold");
+    kit.extra = "\n[limits]\ndaily_messages = 3\n".into();
+    kit.start();
+    for n in ["1", "2", "3", "waits"] {
+        kit.order("pos/1/ready", BIA, n);
+        kit.answer_last(taken());
+    }
+    assert_eq!(kit.texts(), ["1", "2", "3"]);
+    says(&mut kit, BIA_DIGITS, "parar");
+    kit.run(17_000);
+    assert_eq!(kit.texts().len(), 3, "three at once are repaid first");
+    kit.run(2_000);
+    assert!(kit.texts().len() == 4 && kit.texts()[3].contains("enviaremos"), "{:?}", kit.texts());
+    kit.answer_last(lost());
+    minutes(&mut kit, 5);
+    assert_eq!(kit.texts().len(), 5, "repeated as anything else: {:?}", kit.texts());
+    let Reply::Data(status) = kit.ask(Request::Status) else { panic!("no data") };
+    let limits = status["limits"].as_array().unwrap();
+    let brake = limits.iter().find(|limit| limit["limit"] == "daily-messages").unwrap();
+    assert_eq!((brake["taken"].as_u64(), brake["free"].as_u64()), (Some(5), Some(0)), "it counts");
+    kit.order("pos/1/ready", CAIO, "other");
+    kit.run(60_000);
+    assert_eq!(kit.texts().len(), 5, "nothing else passes");
+}
