@@ -105,6 +105,12 @@ impl Engine {
             self.settle(lane)?;
         }
         self.outbox.seen_later(late.since, late.off)?;
+        for flight in &mut self.soft.in_flight {
+            (flight.at, flight.reached) = (later(flight.at), flight.reached.map(|before| before.map(later)));
+        }
+        self.soft.circuit.redate(later);
+        // The platform is asked as late as it would have been.
+        self.soft.health.due = self.soft.health.due.map(later);
         self.soft.sender = Soft::window(&self.outbox, self.moment.boxed)?;
         (self.soft.holds, self.soft.releasing) = Soft::of_store(&self.outbox)?;
         self.soft.limits.reconfigured(self.moment.boxed);

@@ -17,6 +17,12 @@ const DISORDER: u32 = 64;
 pub(super) enum Is {
     Number,
     NumberOrNull,
+    /// Box time of what happened: now at the latest.
+    Since,
+    SinceOrNull,
+    /// Box time until which something waits or holds.
+    Until,
+    UntilOrNull,
     Text,
     TextOrNull,
     Blob,
@@ -57,6 +63,15 @@ impl Read {
 }
 
 impl Table {
+    /// Its columns of box time, and whether each is of something that ends.
+    pub fn times(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        self.columns.iter().filter_map(|(column, is)| match is {
+            Is::Since | Is::SinceOrNull => Some((*column, false)),
+            Is::Until | Is::UntilOrNull => Some((*column, true)),
+            _ => None,
+        })
+    }
+
     /// Its columns as SQL takes them, for a list: `key` is a word of its own there.
     pub fn names(&self) -> String {
         self.listed(|column| format!("\"{column}\""))
@@ -182,10 +197,15 @@ impl Table {
             let value: Value = row.get(place + 1).ok()?;
             let fits = matches!(
                 (is, &value),
-                (Is::Number | Is::NumberOrNull, Value::Integer(_))
-                    | (Is::Text | Is::TextOrNull, Value::Text(_))
+                (
+                    Is::Number | Is::NumberOrNull | Is::Since | Is::SinceOrNull | Is::Until | Is::UntilOrNull,
+                    Value::Integer(_)
+                ) | (Is::Text | Is::TextOrNull, Value::Text(_))
                     | (Is::Blob | Is::BlobOrNull, Value::Blob(_))
-                    | (Is::NumberOrNull | Is::TextOrNull | Is::BlobOrNull, Value::Null)
+                    | (
+                        Is::NumberOrNull | Is::SinceOrNull | Is::UntilOrNull | Is::TextOrNull | Is::BlobOrNull,
+                        Value::Null
+                    )
             );
             fits.then_some(value)
         };

@@ -1,9 +1,10 @@
 //! The tables of a store as salvage reads them, in the order in which they are copied.
 //!
-//! Floor: rooms. As of the newest schema: whoever appends a step adds its columns here (a test compares).
+//! Floor: rooms. As of the newest schema: whoever appends a step adds its columns here (a test compares). A column of box time is
+//! marked as such: salvage keeps it within what can be, and what is learned late of time off is added to it (`redate`).
 
 use super::rows::{Is, Table};
-use Is::{Blob, BlobOrNull, Number, NumberOrNull, Text, TextOrNull};
+use Is::{Blob, BlobOrNull, Number, NumberOrNull, Since, SinceOrNull, Text, TextOrNull, Until, UntilOrNull};
 
 pub(super) const BOX: Table = Table {
     name: "box",
@@ -32,7 +33,7 @@ pub(super) const SENDER: Table = Table {
     name: "sender",
     key: "id",
     from: "sender WHERE",
-    columns: &[("id", Number), ("phone_number_id", Text), ("rate", NumberOrNull), ("rate_since", NumberOrNull)],
+    columns: &[("id", Number), ("phone_number_id", Text), ("rate", NumberOrNull), ("rate_since", SinceOrNull)],
 };
 
 pub(super) const PERSON: Table =
@@ -56,21 +57,21 @@ pub(super) const LANE: Table = Table {
         ("person", Number),
         ("rank", Number),
         ("rule", Text),
-        ("due", NumberOrNull),
-        ("pair_started", Number),
-        ("pair_last", Number),
+        ("due", UntilOrNull),
+        ("pair_started", Since),
+        ("pair_last", Since),
         ("pair_count", Number),
         ("strikes", Number),
-        ("held_until", Number),
+        ("held_until", Until),
         ("held_rank", Number),
         ("window_wall", NumberOrNull),
-        ("undeliverable", NumberOrNull),
-        ("not_before", NumberOrNull),
+        ("undeliverable", UntilOrNull),
+        ("not_before", UntilOrNull),
         ("marketing_stopped", Number),
         ("wish_wall", NumberOrNull),
         ("recent", Blob),
-        ("reached", NumberOrNull),
-        ("seen", Number),
+        ("reached", SinceOrNull),
+        ("seen", Since),
     ],
 };
 
@@ -88,7 +89,7 @@ pub(super) const LEDGER: Table = Table {
         ("wording", Text),
         ("event", TextOrNull),
         ("at_wall", NumberOrNull),
-        ("boxed", Number),
+        ("boxed", Since),
         ("expires_wall", NumberOrNull),
     ],
 };
@@ -103,9 +104,9 @@ pub(super) const MESSAGE: Table = Table {
         ("sender", Number),
         ("person", NumberOrNull),
         ("rank", Number),
-        ("due", Number),
+        ("due", Until),
         ("tries", Number),
-        ("expires", Number),
+        ("expires", Until),
         ("expires_wall", NumberOrNull),
         ("hold", TextOrNull),
         ("rule", Text),
@@ -116,13 +117,13 @@ pub(super) const MESSAGE: Table = Table {
         ("purpose", Text),
         ("category", Text),
         ("template", Text),
-        ("arrived", Number),
+        ("arrived", Since),
         ("arrived_wall", Number),
         ("at_wall", NumberOrNull),
         ("outcome", Text),
         ("reason", Text),
         ("detail", Text),
-        ("changed", Number),
+        ("changed", Since),
         ("changed_wall", Number),
         ("wamid", TextOrNull),
         ("wamid_hash", NumberOrNull),
@@ -146,11 +147,11 @@ pub(super) const ATTEMPT: Table = Table {
         ("id", Number),
         ("message", Number),
         ("try", Number),
-        ("boxed", Number),
+        ("boxed", Since),
         ("wall", Number),
         ("boot", Text),
         ("spent", Number),
-        ("answered", NumberOrNull),
+        ("answered", SinceOrNull),
         ("reason", TextOrNull),
         ("code", NumberOrNull),
         ("wamid_hash", NumberOrNull),
@@ -170,7 +171,7 @@ pub(super) const RECEIPT: Table = Table {
         ("person", NumberOrNull),
         ("kind", TextOrNull),
         ("payload", TextOrNull),
-        ("boxed", NumberOrNull),
+        ("boxed", SinceOrNull),
         ("masked", TextOrNull),
     ],
 };
@@ -183,9 +184,9 @@ pub(super) const HOLD: Table = Table {
     columns: &[
         ("key", Text),
         ("reason", Text),
-        ("since", Number),
+        ("since", Since),
         ("since_wall", Number),
-        ("until", NumberOrNull),
+        ("until", UntilOrNull),
         ("strikes", Number),
         ("lift", Text),
         ("note", Text),
@@ -205,14 +206,14 @@ pub(super) const HEALTH: Table = Table {
         ("status", Text),
         ("told_wall", NumberOrNull),
         ("trouble", Text),
-        ("due", NumberOrNull),
+        ("due", UntilOrNull),
     ],
 };
 pub(super) const HEARD: Table = Table {
     name: "heard",
     key: "print",
     from: "heard WHERE",
-    columns: &[("print", Number), ("boxed", Number), ("person", Number)],
+    columns: &[("print", Number), ("boxed", Since), ("person", Number)],
 };
 
 pub(super) const REPEAT: Table = Table {
@@ -226,8 +227,25 @@ pub(super) const AUDIT: Table = Table {
     name: "audit",
     key: "first",
     from: "audit WHERE",
-    columns: &[("first", Number), ("count", Number), ("boxed", Number), ("before", Is::Blob), ("rows", Is::Blob)],
+    columns: &[("first", Number), ("count", Number), ("boxed", Since), ("before", Is::Blob), ("rows", Is::Blob)],
 };
+
+/// SQL for a row of each table that holds box time, `time` in each of its columns.
+#[cfg(test)]
+pub(super) fn rows_at(time: i64) -> String {
+    let row = |table: &&Table| {
+        let value = |(_, is): &(&str, Is)| match is {
+            Number => "1".to_owned(),
+            Since | SinceOrNull | Until | UntilOrNull => time.to_string(),
+            NumberOrNull | TextOrNull | BlobOrNull => "NULL".to_owned(),
+            Text => "''".to_owned(),
+            Blob => "x''".to_owned(),
+        };
+        let values: Vec<String> = table.columns.iter().map(value).collect();
+        format!("INSERT OR REPLACE INTO {} ({}) VALUES ({});", table.name, table.names(), values.join(", "))
+    };
+    super::salvage::tables().iter().filter(|table| table.times().next().is_some()).map(row).collect()
+}
 
 #[cfg(test)]
 mod tests {

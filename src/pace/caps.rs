@@ -108,9 +108,11 @@ impl Recent {
         self.0.push((kind, seconds(now)));
     }
 
-    /// What was spent at `at` surely did not leave. An instant that is forgotten already changes nothing.
+    /// What was spent at `at` surely did not leave. An instant that is forgotten already changes nothing. One that was redated may
+    /// have been rounded up twice.
     pub fn refund(&mut self, kind: Kind, at: BoxTime) {
-        if let Some(place) = self.0.iter().rposition(|spent| *spent == (kind, seconds(at))) {
+        let at = seconds(at);
+        if let Some(place) = self.0.iter().rposition(|(of, spent)| *of == kind && (at..=at + 1).contains(spent)) {
             self.0.remove(place);
         }
     }

@@ -437,6 +437,32 @@ fn time_off_that_is_learned_late_dates_no_consent_too_early() {
     assert!((0..60_000).contains(&(wall - at)), "{at}, {wall}");
 }
 
+/// Found by reading: what was on its way when the clock came was given back as of another time, and so not at all; and the wait of the
+/// circuit was over.
+#[test]
+fn time_off_that_is_learned_late_moves_what_is_on_its_way() {
+    let mut kit = Kit::new();
+    kit.line = false;
+    kit.trusted = false;
+    kit.reboot(Duration::from_millis(36_000_700));
+    kit.line = true;
+    kit.run(61_300);
+    kit.arrive("node/1/state", r#"{"n": 70, "event_id": "1"}"#);
+    assert_eq!(kit.sent.len(), 1, "one at a time until the line is known to work");
+    kit.trusted = true;
+    kit.answer_last(unsent());
+    let spent = "SELECT coalesce(sum(length(recent)), 0) + count(reached) FROM lane WHERE person = 1";
+    assert_eq!(kit.count(spent), 0, "nothing is spent");
+
+    let mut kit = Kit::new();
+    (kit.trusted, kit.line) = (false, false);
+    kit.reboot(Duration::from_millis(36_000_700));
+    kit.run(30_000);
+    let probes = kit.probes;
+    synced(&mut kit);
+    assert_eq!(kit.probes, probes, "the next waits");
+}
+
 /// Seed 441 of the simulation: erased, whoever was reached in the first instant of a box's life gave back the place of the day.
 #[test]
 fn a_place_taken_in_the_first_instant_outlives_an_erasure() {

@@ -6,7 +6,7 @@ use super::super::StoreError;
 use super::YEAR;
 use super::copy::Work;
 use crate::message::{Number, Outcome, Priority, Reason};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 impl Work<'_> {
     /// What the rows say about each other is made true again.
@@ -33,30 +33,7 @@ impl Work<'_> {
              UPDATE ledger SET action = 'revoke' WHERE action NOT IN ('grant', 'revoke');",
         )?;
         self.numbers_belong()?;
-        for (table, column, most) in [
-            ("ledger", "boxed", boxed),
-            ("message", "arrived", boxed),
-            ("message", "changed", boxed),
-            ("message", "expires", boxed + YEAR),
-            ("message", "due", boxed + YEAR),
-            ("attempt", "boxed", boxed),
-            ("lane", "pair_started", boxed),
-            ("lane", "pair_last", boxed),
-            ("lane", "held_until", boxed + YEAR),
-            ("lane", "undeliverable", boxed + YEAR),
-            ("lane", "not_before", boxed + YEAR),
-            ("lane", "seen", boxed),
-            ("lane", "reached", boxed),
-            ("sender", "rate_since", boxed),
-            ("lane", "pair_count", 1000),
-            ("lane", "strikes", 100),
-            ("hold", "until", boxed + YEAR),
-        ] {
-            db.execute(
-                &format!("UPDATE {table} SET {column} = min(max({column}, 0), ?1) WHERE {column} NOT BETWEEN 0 AND ?1"),
-                [most],
-            )?;
-        }
+        within(db, boxed)?;
         self.unsure(boxed, sure)?;
         // Whose turn it is, worked out again.
         db.execute_batch(
@@ -189,5 +166,48 @@ impl Work<'_> {
             params![(taken + 1).max(receipt), message, Outcome::Unreadable.code(), code, wall],
         )?;
         Ok(())
+    }
+}
+
+/// Nothing happened later than now, and nothing waits for longer than anything may.
+fn within(db: &Connection, boxed: i64) -> Result<(), StoreError> {
+    let times = super::tables().into_iter().flat_map(|table| {
+        table.times().map(|(column, ends)| (table.name, column, if ends { boxed + YEAR } else { boxed }))
+    });
+    for (table, column, most) in times.chain([("lane", "pair_count", 1000), ("lane", "strikes", 100)]) {
+        db.execute(
+            &format!("UPDATE {table} SET {column} = min(max({column}, 0), ?1) WHERE {column} NOT BETWEEN 0 AND ?1"),
+            [most],
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::{schema, tables};
+
+    /// Found by reading: times of what people wrote, of receipts and of holds stayed in the future for ever, and the whole check found
+    /// damage again.
+    #[test]
+    fn whatever_time_a_damaged_row_says_nothing_happened_later_than_now() {
+        let boxed = 90_000_000;
+        for (said, since, until) in [(i64::MAX, boxed, boxed + YEAR), (-7, 0, 0), (boxed, boxed, boxed)] {
+            let db = Connection::open_in_memory().unwrap();
+            db.execute_batch(&schema::STEPS.concat()).unwrap();
+            db.execute_batch(&tables::rows_at(said)).unwrap();
+            within(&db, boxed).unwrap();
+            let mut columns = 0;
+            for table in super::super::tables() {
+                for (column, ends) in table.times() {
+                    let query = format!("SELECT {column} FROM {}", table.name);
+                    let found: i64 = db.query_row(&query, [], |row| row.get(0)).unwrap();
+                    assert_eq!(found, if ends { until } else { since }, "{}.{column}", table.name);
+                    columns += 1;
+                }
+            }
+            assert!(columns >= 20, "{columns}");
+        }
     }
 }
