@@ -11,9 +11,15 @@ use crate::policy;
 use crate::rules::{Applied, Effect};
 use crate::time::{BoxTime, millis};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Messages that one arrival may push aside: each frees at least the content of one, and no arrival is larger than its recipients.
 const DISPLACED_AT_ONCE: usize = limits::RECIPIENTS;
+
+/// How long the acknowledgement of what is stored may wait before the connection ends, behind an event for which there is no room: a
+/// day, twice the longest default of `policy.expires`, after which the room is there. The broker keeps its session for
+/// `mqtt.session_expiry` from that end on.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Told with a message that does not say all that the event said.
 const CUT: &str = "a parameter was cut to the platform's length";
@@ -197,7 +203,8 @@ impl Engine {
     }
 
     /// Whether the same event made the same rule tell the same person within the rule's window; or before it, if the broker marks
-    /// it as sent before and this very delivery did: the box may have been away for longer than the window.
+    /// it as sent before and this very delivery did: the box may have been away for longer than the window. Not for longer than the
+    /// broker keeps its session: what is marked after that was said again on purpose, and its first delivery was lost.
     pub(super) fn is_duplicate(
         &self,
         draft: &Draft,
@@ -208,7 +215,9 @@ impl Engine {
             return Ok(false);
         };
         let since = BoxTime(self.moment.boxed.0 - millis(draft.terms().dedupe_window));
-        Ok(self.outbox.seen(&key, since, draft.source().print.filter(|_| again))?.is_some())
+        let kept = BoxTime(self.moment.boxed.0 - millis(self.session_expiry) - millis(UNACKNOWLEDGED));
+        let again = draft.source().print.filter(|_| again).map(|print| (print, kept));
+        Ok(self.outbox.seen(&key, since, again)?.is_some())
     }
 
     /// What one rule made of one event.

@@ -48,6 +48,7 @@ use crate::time::{BoxTime, Moment, Mono, Now};
 use crate::{outbox, pace, policy, rules, whatsapp};
 use soft::Soft;
 use std::sync::Arc;
+use std::time::Duration;
 use wear::Wear;
 
 /// What the rooms are set up with; replaced as a whole by a reload.
@@ -57,6 +58,8 @@ pub struct Rooms {
     pub fingerprint: String,
     /// `branch.id`
     pub branch: String,
+    /// `mqtt.session_expiry`: how long the broker keeps what the box has not acknowledged.
+    pub session_expiry: Duration,
     /// `inbound.numbers`: the whole number of who wrote is published, not the masked one.
     pub inbound_full: bool,
     /// How the platform's reports come: `[webhook]`, `[notice]`.
@@ -115,6 +118,7 @@ enum Tally {
 /// The engine.
 pub struct Engine {
     branch: String,
+    session_expiry: Duration,
     inbound_full: bool,
     ways: Vec<Way>,
     rules: Arc<Rules>,
@@ -187,6 +191,7 @@ impl Engine {
         let moment = soft.peek(now);
         Ok(Engine {
             branch: rooms.branch,
+            session_expiry: rooms.session_expiry,
             inbound_full: rooms.inbound_full,
             ways: rooms.ways,
             rules: rules.into(),

@@ -144,13 +144,22 @@ impl Ends {
 }
 
 impl Outbox {
-    /// The message of the same rule, event and person within the window, or that the same delivery made (`again`), if there is one.
-    pub fn seen(&self, key: &[u8; 16], since: BoxTime, again: Option<u32>) -> Result<Option<MessageId>, StoreError> {
-        let again = again.map(|print| self.stops.delivery(print));
+    /// The message of the same rule, event and person since the window began, or that the same delivery made since it may have been
+    /// kept by the broker (`again`), if there is one.
+    pub fn seen(
+        &self,
+        key: &[u8; 16],
+        since: BoxTime,
+        again: Option<(u32, BoxTime)>,
+    ) -> Result<Option<MessageId>, StoreError> {
+        let (print, kept) = again.unzip();
+        let print = print.map(|print| self.stops.delivery(print));
         Ok(self
             .db
-            .prepare_cached("SELECT id FROM message WHERE dedupe = ?1 AND (arrived >= ?2 OR print = ?3) LIMIT 1")?
-            .query_row(params![key, since.0, again], |row| row.get(0).map(MessageId))
+            .prepare_cached(
+                "SELECT id FROM message WHERE dedupe = ?1 AND (arrived >= ?2 OR print = ?3 AND arrived >= ?4) LIMIT 1",
+            )?
+            .query_row(params![key, since.0, print, kept.map(|at| at.0)], |row| row.get(0).map(MessageId))
             .optional()?)
     }
 

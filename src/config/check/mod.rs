@@ -67,6 +67,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
     let rooms = Rooms {
         fingerprint: super::fingerprint(root, &rules),
         branch,
+        session_expiry: mqtt.as_ref().map(|mqtt| mqtt.session_expiry).unwrap_or_default(),
         inbound_full: inbound_full?,
         ways: [webhook.as_ref().map(|_| Way::Webhook), notice.as_ref().map(|_| Way::Topic)]
             .into_iter()

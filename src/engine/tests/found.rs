@@ -333,6 +333,26 @@ fn what_comes_again_after_the_window_of_repeats_is_no_second_event() {
     assert_eq!(kit.texts().len(), 3);
 }
 
+/// Found by reading: as long as the row was kept, 30 days, an event that was said again on purpose, and whose first delivery was lost,
+/// passed for the old one where the broker had given it the same packet id.
+#[test]
+fn what_is_marked_after_the_brokers_session_was_over_is_said_again() {
+    let day = 86_400.0;
+    for (away, times) in [(7.9 * day, 1), (8.1 * day, 2)] {
+        let mut kit = Kit::cold("64 MiB", "hold");
+        kit.extra = "\n[policy.expires]\nnormal = \"9d\"\n".into();
+        kit.start();
+        let said = format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "7", "n": "ready", "order": "7"}}"#);
+        let event = kit.arrival("pos/1/ready", &said);
+        kit.give(vec![Input::Arrived(event.clone())]);
+        kit.answer_last(taken());
+        kit.at(away);
+        kit.broker_up();
+        kit.give(vec![marked(&event, 2)]);
+        assert_eq!(kit.texts().len(), times, "{} days later", away / day);
+    }
+}
+
 /// Simulation, seed 1687 (the books were wrong): a stop whose acknowledgement was lost is not heard a second time, over a grant
 /// that an operator recorded since.
 #[test]
