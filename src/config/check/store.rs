@@ -87,6 +87,8 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
         };
         let (recipients, reserve) = (daily("daily_recipients"), daily("daily_reserve"));
         let messages = daily("daily_messages");
+        let reserved = matches!(reserve, Some(Limit::At(_)));
+        without_effect(r, "daily_reserve", "daily_recipients", reserved && recipients == Some(Limit::Off));
         let daily = match (recipients, reserve, share) {
             (Some(Limit::At(recipients)), Some(reserve), Some(share)) => {
                 Some(Daily { recipients, reserve: reserve.value().unwrap_or(0), share })
