@@ -77,7 +77,7 @@ pub fn limits(limits: &[LimitUse]) -> Vec<LimitUse> {
     }
     let named = |(limit, rules): (LimitUse, usize)| match rules {
         1 => limit,
-        _ => LimitUse { limit: format!("{rules} other rules"), note: format!("{} each", limit.note), ..limit },
+        _ => LimitUse { limit: format!("{rules} idle rules"), note: format!("{} each", limit.note), ..limit },
     };
     shown.into_iter().map(named).collect()
 }

@@ -183,6 +183,6 @@ fn rules_that_used_nothing_of_a_cap_are_counted_and_not_named() {
     let limits = [rule("a", 0, 300), rule("b", 3, 300), rule("c", 0, 300), rule("d", 0, 40), rule("e", 0, 300)];
     let shown = show::limits(&limits);
     let names: Vec<&str> = shown.iter().map(|limit| limit.limit.as_str()).collect();
-    assert_eq!(names, ["3 other rules", "rule:b", "rule:d"]);
+    assert_eq!(names, ["3 idle rules", "rule:b", "rule:d"]);
     assert_eq!((shown[0].free, shown[0].note.as_str()), (300, "messages, 300 per 1h each"));
 }
