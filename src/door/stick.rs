@@ -158,30 +158,38 @@ impl Stick {
         }
     }
 
-    /// Overwrites the secrets and removes them. On flash a copy may stay in cells that the stick no longer shows: whoever is done
-    /// with it destroys it, or keeps it like a key.
+    /// Overwrites the secrets and removes them, as many as can be. On flash a copy may stay in cells that the stick no longer shows:
+    /// whoever is done with it destroys it, or keeps it like a key.
     ///
     /// # Errors
-    /// It cannot be written to: the secrets are on it still.
+    /// One cannot be written to, the first of them: it is on the stick still.
     pub fn wipe(&self) -> io::Result<()> {
+        let mut wiped = Ok(());
         for (name, content, _) in self.files().filter(|(.., secret)| *secret) {
-            let path = self.folder.join(name);
-            let mut file = File::options().write(true).open(&path)?;
-            file.write_all(&vec![0; content.len()])?;
-            file.sync_all()?;
-            drop(file);
-            fs::remove_file(&path)?;
+            wiped = wiped.and(wipe(&self.folder.join(name), content.len()));
         }
-        File::open(&self.folder)?.sync_all()
+        // The names too, in whatever folder of it they were.
+        rustix::fs::syncfs(File::open(&self.folder)?)?;
+        wiped
+    }
+
+    /// What is on it, secrets too, in the lines of sha256sum: the box keeps them, for a stick that nobody can write to, or that lost its
+    /// power while it was wiped, says nothing itself.
+    pub fn list(&self) -> String {
+        self.files().map(|(name, content, _)| line(name, content)).collect()
+    }
+
+    /// Whether nothing is on it but what `list` says, or what was overwritten.
+    pub fn holds_only(&self, list: &str) -> bool {
+        let known = |line: &str| list.lines().any(|known| known == line.trim_end());
+        self.files().all(|(name, content, _)| known(&line(name, content)) || content.iter().all(|byte| *byte == 0))
     }
 
     /// What stands in the first line of a result, so that a stick that stays plugged in is taken over once.
     fn seal(&self) -> String {
-        let mut all = Vec::new();
-        for (name, content, _) in self.files().filter(|(.., secret)| !secret) {
-            all.extend_from_slice(format!("{name} {}\n", hex(digest(&SHA256, content).as_ref())).as_bytes());
-        }
-        format!("OK {}", hex(digest(&SHA256, &all).as_ref()))
+        let public = self.files().filter(|(.., secret)| !secret);
+        let lines: String = public.map(|(name, content, _)| line(name, content)).collect();
+        format!("OK {}", hex(digest(&SHA256, lines.as_bytes()).as_ref()))
     }
 
     fn is_done(&self) -> bool {
@@ -209,6 +217,17 @@ pub fn tell(folder: &Path, text: &str) -> io::Result<()> {
     let mut file = File::create(&path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+fn line(name: &str, content: &[u8]) -> String {
+    format!("{}  {name}\n", hex(digest(&SHA256, content).as_ref()))
+}
+
+fn wipe(secret: &Path, length: usize) -> io::Result<()> {
+    let mut file = File::options().write(true).open(secret)?;
+    file.write_all(&vec![0; length])?;
+    file.sync_all()?;
+    fs::remove_file(secret)
 }
 
 fn is_file(path: &Path) -> bool {
@@ -312,6 +331,33 @@ mod tests {
         assert!(Stick::find(root.path()).is_none(), "it stays plugged in, and that is all");
         fs::write(folder.join("conf.d/10-a.toml"), "b").unwrap();
         assert!(Stick::find(root.path()).is_some(), "something new is on it");
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_wiped_keeps_no_other_one_on_the_stick() {
+        let root = stick(&FILES);
+        let found = find(&root);
+        let folder = root.path().join(FOLDER);
+        fs::remove_file(folder.join("box.pem")).unwrap();
+        fs::create_dir(folder.join("box.pem")).unwrap();
+        assert!(found.wipe().is_err(), "box.pem is the first, and no file any more");
+        assert!(!folder.join("whatsapp-token").exists());
+    }
+
+    #[test]
+    fn a_stick_that_was_taken_over_is_known_however_much_of_it_was_wiped() {
+        let root = stick(&FILES);
+        let token = root.path().join(FOLDER).join("whatsapp-token");
+        let list = find(&root).list();
+        let known = || find(&root).holds_only(&list);
+        assert!(known(), "nothing could be wiped");
+        fs::write(&token, [0; 4]).unwrap();
+        assert!(known(), "the power went between overwriting and removing");
+        fs::remove_file(&token).unwrap();
+        assert!(known(), "the power went before the next secret");
+        fs::write(&token, "EAAH").unwrap();
+        assert!(!known(), "another secret is another stick");
+        assert!(!find(&root).holds_only(""));
     }
 
     #[test]

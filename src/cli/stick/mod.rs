@@ -28,6 +28,8 @@ use std::time::Duration;
 
 /// For so long the lights say that a stick was refused, before the daemon takes them.
 const SHOWN: Duration = Duration::from_secs(10);
+/// Beside the configuration: what was on the stick that was taken over last. One that cannot be wiped is taken over once, too.
+const TAKEN: &str = ".stick";
 /// Where the kernel shows lights.
 const LEDS: &str = "/sys/class/leds";
 
@@ -43,10 +45,27 @@ pub struct FromStick {
 pub(super) fn run(file: &Path, board: Option<&str>, from: FromStick, out: &mut dyn Write) -> Result<(), Failure> {
     recover(file)?;
     let places = if from.from.is_empty() { stick::mounted() } else { from.from };
-    let Some(found) = places.iter().find_map(|place| Stick::find(place)) else {
+    let before = file.exists().then(|| config::load(file, board, &app::environment()));
+    let mut found = None;
+    for place in &places {
+        match Stick::find(place) {
+            None => continue,
+            // A power cut came before it was wiped, or it cannot be written to. Another one may lie beside it.
+            Some(Ok(stick)) if is_taken(&stick, file) => {
+                if let Some(Ok(before)) = &before {
+                    clear(&stick, &before.config.rooms.branch);
+                }
+                say(out, &format!("{}: it was taken over before\n", stick.folder().display()))?;
+            }
+            Some(other) => {
+                found = Some(other);
+                break;
+            }
+        }
+    }
+    let Some(found) = found else {
         return Ok(());
     };
-    let before = file.exists().then(|| config::load(file, board, &app::environment()));
     // By the board alone: a box that is not set up has lights too.
     let facts = board.and_then(|name| config::board(file, name));
     let mut panel = facts.map(|board| Panel::take(board.lights, Path::new(LEDS)));
@@ -66,13 +85,30 @@ pub(super) fn run(file: &Path, board: Option<&str>, from: FromStick, out: &mut d
             format!("{}: refused, and nothing was changed: {why}\n", folder.display())
         }
     };
-    out.write_all(told.as_bytes()).map_err(|error| unwritten(&error))?;
+    say(out, &told)?;
     match ended {
         Ok(_) => Ok(()),
         Err(_) => {
             shine(&mut panel, Sign::StickRefused, SHOWN);
             Err(Failure::new(Exit::No, ""))
         }
+    }
+}
+
+fn say(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
+    out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))
+}
+
+fn is_taken(stick: &Stick, file: &Path) -> bool {
+    fs::read_to_string(folder_of(file).join(TAKEN)).is_ok_and(|list| stick.holds_only(&list))
+}
+
+/// It is in force, whatever the stick takes.
+fn clear(stick: &Stick, branch: &str) {
+    let wiped = stick.wipe();
+    let text = words::taken(branch, wiped.is_err());
+    if let Err(error) = stick.taken(&text).and(wiped) {
+        tracing::debug!("the stick was not written to: {error}");
     }
 }
 
@@ -91,17 +127,17 @@ fn import(stick: &Stick, file: &Path, board: Option<&str>, before: Option<Option
         stick.verify(key).map_err(|why: Refusal| why.to_string())?;
     }
     let here = folder_of(file);
-    let staging = Staging::new(&here).map_err(|error| format!("{} cannot be copied: {error}", here.display()))?;
+    let mut staging = Staging::new(&here).map_err(|error| format!("{} cannot be copied: {error}", here.display()))?;
     let io = |error: io::Error| format!("the stick's files cannot be copied beside {}: {error}", here.display());
+    let own = Path::new(file.file_name().unwrap_or_default());
     for (name, content, secret) in stick.files() {
+        let name = if name == "branchline.toml" { own } else { Path::new(name) };
         staging.put(name, content, secret).map_err(io)?;
     }
-    let staged = staging.0.join(file.file_name().unwrap_or_default());
-    if staged.file_name() != Some("branchline.toml".as_ref()) {
-        fs::rename(staging.0.join("branchline.toml"), &staged).map_err(io)?;
-    }
+    staging.put(Path::new(TAKEN), stick.list().as_bytes(), false).map_err(io)?;
+    let staged = staging.folder.join(own);
     let problems = |problems: Vec<config::Problem>| {
-        let lines: Vec<String> = problems.iter().map(|problem| short(&problem.to_string(), &staging.0)).collect();
+        let lines: Vec<String> = problems.iter().map(|problem| short(&problem.to_string(), &staging.folder)).collect();
         lines.join("\n")
     };
     let loaded = config::load(&staged, board, &app::environment()).map_err(problems)?;
@@ -117,14 +153,9 @@ fn import(stick: &Stick, file: &Path, board: Option<&str>, before: Option<Option
     let runtime = runtime().map_err(|failure| failure.text)?;
     let tried = runtime.block_on(check::online(&Ok(loaded), false, &mut lines));
     runtime.shutdown_background();
-    tried.map_err(|_| short(&String::from_utf8_lossy(&lines), &staging.0))?;
+    tried.map_err(|_| short(&String::from_utf8_lossy(&lines), &staging.folder))?;
     staging.take_over(&here).map_err(|error| format!("{} cannot be put into its place: {error}", here.display()))?;
-    // It is in force, whatever the stick takes.
-    let wiped = stick.wipe();
-    let text = words::taken(&branch, wiped.is_err());
-    if let Err(error) = wiped.and_then(|()| stick.taken(&text)) {
-        tracing::debug!("the stick was not written to: {error}");
-    }
+    clear(stick, &branch);
     Ok(branch)
 }
 
@@ -135,7 +166,11 @@ fn short(text: &str, staging: &Path) -> String {
 
 fn folder_of(file: &Path) -> PathBuf {
     let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    whole.parent().unwrap_or(Path::new("/")).to_owned()
+    let folder = whole.parent().unwrap_or(Path::new("/"));
+    // Where it really is, or will be: a folder changes places with one beside it, and not with a link.
+    let led = fs::read_link(folder).map(|to| folder.parent().unwrap_or(Path::new("/")).join(to));
+    let folder = led.unwrap_or_else(|_| folder.to_owned());
+    fs::canonicalize(&folder).unwrap_or(folder)
 }
 
 fn beside(folder: &Path, ending: &str) -> PathBuf {
@@ -159,53 +194,64 @@ fn recover(file: &Path) -> Result<(), Failure> {
 }
 
 /// A folder beside the configuration's, gone when dropped.
-struct Staging(PathBuf);
+struct Staging {
+    folder: PathBuf,
+    /// What was put into it, and whether that is a secret.
+    made: Vec<(PathBuf, bool)>,
+}
 
 impl Staging {
     /// A copy of the configuration in force.
     fn new(here: &Path) -> io::Result<Staging> {
-        let staging = Staging(beside(here, ".stick"));
-        fs::create_dir_all(&staging.0)?;
+        let mut staging = Staging { folder: beside(here, ".stick"), made: Vec::new() };
         if here.exists() {
-            copy(here, &staging.0)?;
+            fs::create_dir_all(&staging.folder)?;
+            copy(here, &staging.folder)?;
         } else {
-            fs::set_permissions(&staging.0, fs::Permissions::from_mode(0o750))?;
+            staging.make_folder(staging.folder.clone())?;
         }
         Ok(staging)
     }
 
+    fn make_folder(&mut self, folder: PathBuf) -> io::Result<()> {
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o750))?;
+        self.made.push((folder, false));
+        Ok(())
+    }
+
     /// Secrets for their owner only; the rest for the group too.
-    fn put(&self, name: &str, content: &[u8], secret: bool) -> io::Result<()> {
-        let path = self.0.join(name);
-        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-            fs::create_dir(folder)?;
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o750))?;
+    fn put(&mut self, name: &Path, content: &[u8], secret: bool) -> io::Result<()> {
+        let path = self.folder.join(name);
+        let folder = path.parent().unwrap_or(&self.folder).to_owned();
+        match fs::symlink_metadata(&folder) {
+            // It leads to what is in force, or to another's.
+            Ok(found) if !found.is_dir() => {
+                return Err(io::Error::other(format!("{} would go through a link", name.display())));
+            }
+            Ok(_) => {}
+            Err(_) => self.make_folder(folder)?,
         }
-        if path.exists() {
-            fs::remove_file(&path)?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         let mode = if secret { 0o600 } else { 0o640 };
         let mut file = fs::File::options().write(true).create_new(true).mode(mode).open(&path)?;
         file.write_all(content)?;
-        file.sync_all()
+        file.sync_all()?;
+        self.made.push((path, secret));
+        Ok(())
     }
 
-    /// Readable to the user whose the store's folder is: the daemon's. Who is not root has made it as that user.
+    /// What was put into it becomes readable to the user whose the store's folder is: the daemon's. Who is not root has made it as
+    /// that user.
     fn belongs_to(&self, store: &Path) -> io::Result<()> {
         let Ok(owner) = fs::metadata(store.parent().unwrap_or(Path::new("/"))) else { return Ok(()) };
-        if fs::metadata(&self.0)?.uid() == owner.uid() {
-            return Ok(());
-        }
-        let folders = [self.0.clone(), self.0.join("conf.d"), self.0.join("boards")];
-        for folder in folders.iter().filter(|folder| folder.is_dir()) {
-            chown(folder, None, Some(owner.gid()))?;
-            for entry in fs::read_dir(folder)? {
-                let entry = entry?;
-                if entry.file_type()?.is_file() {
-                    // What only its owner may read must be the daemon's own; the rest it need not be able to change.
-                    let secret = entry.metadata()?.mode() & 0o077 == 0;
-                    chown(entry.path(), secret.then_some(owner.uid()), Some(owner.gid()))?;
-                }
+        for (path, secret) in &self.made {
+            if fs::metadata(path)?.uid() != owner.uid() {
+                // What only its owner may read must be the daemon's own; the rest it need not be able to change.
+                chown(path, secret.then_some(owner.uid()), Some(owner.gid()))?;
             }
         }
         Ok(())
@@ -214,15 +260,15 @@ impl Staging {
     /// In one step: a power cut leaves the one or the other. What was in force stays beside it, `.before`.
     fn take_over(&self, here: &Path) -> io::Result<()> {
         // All of it, also what was copied from the old one: the power may go right behind the exchange.
-        rustix::fs::syncfs(fs::File::open(&self.0)?)?;
+        rustix::fs::syncfs(fs::File::open(&self.folder)?)?;
         if here.exists() {
-            renameat_with(CWD, &self.0, CWD, here, RenameFlags::EXCHANGE)?;
+            renameat_with(CWD, &self.folder, CWD, here, RenameFlags::EXCHANGE)?;
             // It is in force now, whatever becomes of the one before.
             let before = beside(here, ".before");
             let _ = fs::remove_dir_all(&before);
-            let _ = fs::rename(&self.0, &before);
+            let _ = fs::rename(&self.folder, &before);
         } else {
-            fs::rename(&self.0, here)?;
+            fs::rename(&self.folder, here)?;
         }
         let _ = fs::File::open(here.parent().unwrap_or(Path::new("/"))).and_then(|folder| folder.sync_all());
         Ok(())
@@ -232,7 +278,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // What stays is removed at the next start.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::house::{House, TOKEN};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -46,15 +46,15 @@ impl Box {
         fs::read_to_string(self.path("etc").join(name)).ok()
     }
 
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_branchline"));
+        command.arg("stick").arg("--config").arg(self.path("etc/branchline.toml"));
+        command
+    }
+
     /// The box starts.
     fn plug(&self) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_branchline"))
-            .args(["stick", "--from"])
-            .arg(self.path("stick"))
-            .arg("--config")
-            .arg(self.path("etc/branchline.toml"))
-            .output()
-            .unwrap()
+        self.command().arg("--from").arg(self.path("stick")).output().unwrap()
     }
 
     fn taken(&self) -> String {
@@ -81,6 +81,23 @@ impl Box {
         assert!(!result.contains(TOKEN) && !said.contains(TOKEN));
     }
 
+    /// It comes with the key by which head office signs those that follow.
+    fn set_up_by_head_office(&self) {
+        let made = Command::new("sh")
+            .current_dir(self.house.path())
+            .args([
+                "-ec",
+                "openssl genpkey -algorithm ed25519 -out head-office.key
+                openssl pkey -in head-office.key -pubout -out head-office.pub",
+            ])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        self.put("head-office.pub", &fs::read_to_string(self.path("head-office.pub")).unwrap());
+        self.put("conf.d/50-stick.toml", "[stick]\nkey_file = \"head-office.pub\"\n");
+        assert!(self.taken().contains("taken over, for branch t-1"));
+    }
+
     /// The lines of README, at head office.
     fn sign(&self) {
         let signed = Command::new("sh")
@@ -103,19 +120,7 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn a_box_is_set_up_by_a_stick_and_then_only_by_head_office() {
     let it = Box::new();
-    let made = Command::new("sh")
-        .current_dir(it.house.path())
-        .args([
-            "-ec",
-            "openssl genpkey -algorithm ed25519 -out head-office.key
-            openssl pkey -in head-office.key -pubout -out head-office.pub",
-        ])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    it.put("head-office.pub", &fs::read_to_string(it.path("head-office.pub")).unwrap());
-    it.put("conf.d/50-stick.toml", "[stick]\nkey_file = \"head-office.pub\"\n");
-    assert!(it.taken().contains("taken over, for branch t-1"));
+    it.set_up_by_head_office();
 
     // It is set up, by files for the daemon alone, and the secret is gone from the stick.
     assert_eq!(it.in_force("token").as_deref(), Some(TOKEN));
@@ -170,4 +175,91 @@ fn a_stick_without_a_folder_of_ours_changes_nothing_and_is_not_written_to() {
     assert_eq!(it.taken(), "");
     assert!(!it.path("etc").exists() && it.on_stick("RESULT.txt").is_none());
     assert_eq!(it.on_stick("token").as_deref(), Some(TOKEN));
+}
+
+/// A power cut behind the exchange, or a stick that nobody can write to: both look so at the next start.
+#[test]
+fn a_stick_that_could_not_be_wiped_is_taken_over_once() {
+    let it = Box::new();
+    assert!(it.taken().contains("taken over, for branch t-1"));
+    it.put("token", TOKEN);
+    fs::remove_file(it.path("stick/branchline/RESULT.txt")).unwrap();
+    let by_hand = format!("{}# a technician's\n", it.in_force("branchline.toml").unwrap());
+    fs::write(it.path("etc/branchline.toml"), &by_hand).unwrap();
+    assert!(it.taken().contains("it was taken over before"));
+    assert_eq!(it.in_force("branchline.toml"), Some(by_hand), "what was changed since stays");
+    assert_eq!(it.on_stick("token"), None, "now it can be wiped");
+    assert!(it.on_stick("RESULT.txt").unwrap().contains("Esta caja está configurada"));
+    // With another secret it is another stick, and nobody signed it.
+    it.put("token", "EAAG-of-somebody-else");
+    it.refused("names no key of head office");
+    assert_eq!(it.on_stick("token").as_deref(), Some("EAAG-of-somebody-else"));
+}
+
+#[test]
+fn a_stick_that_was_taken_over_hides_no_other_one() {
+    let it = Box::new();
+    it.set_up_by_head_office();
+    // It stays plugged in and cannot be wiped.
+    fs::rename(it.path("stick"), it.path("first")).unwrap();
+    fs::create_dir(it.path("stick")).unwrap();
+    for name in ["branchline.toml", "templates.json", "api-ca.pem", "head-office.pub", "conf.d/50-stick.toml"] {
+        it.put(name, &fs::read_to_string(it.path("first/branchline").join(name)).unwrap());
+    }
+    fs::write(it.path("first/branchline/token"), TOKEN).unwrap();
+    it.put("conf.d/60-more.toml", "[uplink]\npause = true\n");
+    it.sign();
+    let output = it.command().arg("--from").arg(it.path("first")).arg("--from").arg(it.path("stick")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("first/branchline: it was taken over before"), "{said}");
+    assert!(said.contains("stick/branchline: taken over, for branch t-1"), "{said}");
+}
+
+/// The copy of a link leads to where the link does: to what is in force, or to somebody else's.
+#[test]
+fn a_linked_conf_d_is_not_written_through() {
+    let it = Box::new();
+    it.set_up_by_head_office();
+    fs::rename(it.path("etc/conf.d"), it.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(it.path("elsewhere"), it.path("etc/conf.d")).unwrap();
+    it.put("conf.d/60-more.toml", "[uplink]\npause = true\n");
+    it.sign();
+    it.refused("conf.d/50-stick.toml would go through a link");
+    assert!(!it.path("elsewhere/60-more.toml").exists());
+}
+
+/// The system of many boxes is read-only, and what changes lies elsewhere.
+#[test]
+fn a_linked_folder_is_set_up_where_it_leads() {
+    let it = Box::new();
+    fs::create_dir(it.path("disk")).unwrap();
+    std::os::unix::fs::symlink("disk/etc", it.path("etc")).unwrap();
+    it.set_up_by_head_office();
+    it.put("conf.d/60-more.toml", "[uplink]\npause = true\n");
+    it.sign();
+    it.taken();
+    assert!(fs::symlink_metadata(it.path("etc")).unwrap().is_symlink());
+    assert!(it.path("disk/etc/conf.d/60-more.toml").exists() && it.path("disk/etc.before").exists());
+}
+
+/// Only root can give files away.
+#[test]
+fn a_stick_gives_the_daemon_what_it_brought_and_nothing_else() {
+    let it = Box::new();
+    if chown(it.path("store"), Some(1234), Some(1234)).is_err() {
+        println!("not run: only root can give files away");
+        return;
+    }
+    fs::create_dir(it.path("etc")).unwrap();
+    chown(it.path("etc"), Some(0), Some(1234)).unwrap();
+    fs::write(it.path("etc/somebodys-key"), "x").unwrap();
+    fs::set_permissions(it.path("etc/somebodys-key"), fs::Permissions::from_mode(0o600)).unwrap();
+    it.taken();
+    let owner = |name: &str| {
+        let file = fs::metadata(it.path("etc").join(name)).unwrap();
+        (file.uid(), file.gid(), file.mode() & 0o777)
+    };
+    assert_eq!(owner("token"), (1234, 1234, 0o600));
+    assert_eq!(owner("branchline.toml"), (0, 1234, 0o640));
+    assert_eq!(owner("somebodys-key"), (0, 0, 0o600), "it was there before");
 }
