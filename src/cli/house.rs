@@ -37,7 +37,7 @@ impl Commands for House {
 
     fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure> {
         let loaded = load(file, board)?;
-        runtime()?.block_on(app::run(file, board, loaded)).map_err(start_failure)
+        to_the_end(app::run(file, board, loaded))?.map_err(start_failure)
     }
 
     fn check(&self, file: &Path, board: Option<&str>, check: Check, out: &mut dyn Write) -> Result<(), Failure> {
@@ -49,11 +49,7 @@ impl Commands for House {
         };
         out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))?;
         if check.online {
-            let runtime = runtime()?;
-            let ended = runtime.block_on(check::online(&loaded, json, out));
-            // A name server or disk that hangs would hold the end up.
-            runtime.shutdown_background();
-            return ended;
+            return to_the_end(check::online(&loaded, json, out))?;
         }
         match loaded {
             Ok(_) => Ok(()),
@@ -89,7 +85,7 @@ impl Commands for House {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        runtime()?.block_on(forward::run(settings)).map_err(|error| match error {
+        to_the_end(forward::run(settings))?.map_err(|error| match error {
             forward::Trouble::Mqtt(_) => Failure::new(Exit::Config, error.to_string()),
             forward::Trouble::Webhook(_) | forward::Trouble::System(_) => {
                 Failure::new(Exit::Unavailable, error.to_string())
@@ -222,6 +218,15 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Unavailable, format!("the system gave no runtime: {error}")))
+}
+
+/// Runs `work`, and waits for nothing else: a name server or disk that hangs would hold up the end, until the watchdog or the service
+/// manager makes it one.
+fn to_the_end<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 pub(super) fn start_failure(error: StartError) -> Failure {
