@@ -12,7 +12,7 @@ pub use limit::LimitRow;
 pub use number::{NumberTold, Reports};
 pub use replies::*;
 pub use rights::*;
-pub use wear::Written;
+pub use wear::{OnBoard, Written};
 
 use crate::message::Priority;
 use crate::time::Wall;

@@ -8,6 +8,7 @@ mod rights;
 pub use explain::{explanation, sent};
 pub use rights::{audit, erased, faults};
 
+use crate::door::led::Sign;
 use crate::operate::{
     AttemptRow, ConsentNow, ConsentReport, Hold, LossReport, NumberTold, OutboxDetail, OutboxPage, PauseReport,
     StatusReport, StoreCheck, Target,
@@ -53,18 +54,24 @@ pub fn status(report: &StatusReport) -> String {
     section(&mut text, "What the platform reported since the start", reports);
     let oldest = gauges.oldest_seconds.map_or("none".into(), show::age);
     let backlog = gauges.backlog.iter().map(|row| vec![row.state.to_string(), row.messages.to_string()]);
-    let rest = [
-        vec!["in flight".into(), gauges.in_flight.to_string()],
-        vec!["oldest that waits".into(), oldest],
-        vec!["on disk".into(), format!("{} of {}", show::bytes(gauges.bytes), show::bytes(gauges.max_bytes))],
-    ];
+    let rest = [vec!["in flight".into(), gauges.in_flight.to_string()], vec!["oldest that waits".into(), oldest]];
+    section(&mut text, "Messages", backlog.chain(rest));
+    let board = gauges.board.as_ref().map(|board| {
+        let light = if board.lights && gauges.running {
+            format!("; its lights say {}", Sign::of(gauges).code())
+        } else {
+            String::new()
+        };
+        vec!["board".into(), format!("{}{light}", board.name)]
+    });
+    let store = vec!["on disk".into(), format!("{} of {}", show::bytes(gauges.bytes), show::bytes(gauges.max_bytes))];
     let free = gauges.free_bytes.map(|free| vec!["free on the disk".into(), show::bytes(free)]);
     let written = gauges.written.as_ref().map(|written| {
         let budget = written.budget.map_or(String::new(), |budget| format!(", of {} a day", show::bytes(budget)));
         let since = show::local(written.since, zone);
         vec!["written".into(), format!("{}{budget}, since {since}", show::bytes(written.bytes))]
     });
-    section(&mut text, "Messages", backlog.chain(rest).chain(free).chain(written));
+    section(&mut text, "The box", board.into_iter().chain([store]).chain(free).chain(written));
     section(&mut text, "Holds", holds(&gauges.holds, zone));
     let limits = show::limits(&gauges.limits).into_iter().map(|limit| {
         let (taken, free) = show::used(&limit);

@@ -80,14 +80,17 @@ impl<W: Write> Session<'_, W> {
                 &json!({"ledger": entries, "limits": limits, "messages_left_out": rows.messages, "nameless_left_out": rows.nameless}),
             );
         }
-        print(
-            self.out,
-            &format!(
-                "ledger: {} recorded, {} known already\nlimits and suppression: {} people taken over, {} known already\n\
-                 {} messages left out: they stay with the box that they are from\n{} rows without a number left out\n",
-                entries.recorded, entries.unchanged, limits.recorded, limits.unchanged, rows.messages, rows.nameless
-            ),
-        )
+        let mut told = format!(
+            "ledger: {} recorded, {} known already\nlimits and suppression, by person: {} taken over, {} known already\n",
+            entries.recorded, entries.unchanged, limits.recorded, limits.unchanged
+        );
+        if rows.messages > 0 {
+            told.push_str(&format!("left out, for they stay with the other box: messages, {}\n", rows.messages));
+        }
+        if rows.nameless > 0 {
+            told.push_str(&format!("left out, for nobody's number is known: rows, {}\n", rows.nameless));
+        }
+        print(self.out, &told)
     }
 }
 

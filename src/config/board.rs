@@ -12,6 +12,7 @@ use super::tree::{self, Node, Table, Value};
 use super::{Effective, layers, units};
 use crate::door::led::{Led, Light, Lights, Sign};
 use crate::door::watchdog::Device;
+use crate::operate::OnBoard;
 use std::path::Path;
 use std::time::Duration;
 
@@ -48,6 +49,11 @@ pub struct Board {
 }
 
 impl Board {
+    /// As the status shows it.
+    pub fn shown(&self) -> OnBoard {
+        OnBoard { name: self.name.clone(), lights: self.lights != Lights::default() }
+    }
+
     /// What it sets and what follows from that, a line each.
     pub fn explain(&self) -> Vec<String> {
         let watchdog = match &self.watchdog {

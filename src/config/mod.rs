@@ -118,7 +118,11 @@ pub fn load(file: &Path, board: Option<&str>, env: &[(String, String)]) -> Resul
     match config {
         Some((config, rules)) if problems.is_empty() => {
             let effective = Effective::all(account.values);
-            let rooms = Rooms { wear_per_day: board.as_ref().and_then(|board| board.wear_per_day), ..config.rooms };
+            let rooms = Rooms {
+                wear_per_day: board.as_ref().and_then(|board| board.wear_per_day),
+                board: board.as_ref().map(Board::shown),
+                ..config.rooms
+            };
             let config = Config { board, rooms, ..config };
             Ok(Loaded { config, rules, effective, warnings: tidy(account.warnings) })
         }

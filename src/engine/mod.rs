@@ -40,7 +40,7 @@ pub use drive::{Inbox, Queue, World, channel, run};
 pub use io::{Action, BrokerLink, Input, Link, Post, Publish, Told};
 
 use crate::message::{Category, Country, Outcome, PersonId, Reason, Way};
-use crate::operate::{ErasureReport, InForce};
+use crate::operate::{ErasureReport, InForce, OnBoard};
 use crate::outbox::{OpenError, Outbox, StoreError};
 use crate::rules::Rules;
 use crate::status::Status;
@@ -76,6 +76,8 @@ pub struct Rooms {
     pub whatsapp: whatsapp::Settings,
     /// Bytes that may be written to the board's storage in a day.
     pub wear_per_day: Option<u64>,
+    /// The board whose facts are in force.
+    pub board: Option<OnBoard>,
 }
 
 /// Why a batch did not happen. Nothing of it is true; the same inputs may be given again.
@@ -130,6 +132,7 @@ pub struct Engine {
     country: Country,
     timezone: jiff::tz::TimeZone,
     wear: Wear,
+    board: Option<OnBoard>,
     /// All configured contacts, with their groups and purposes.
     members: Vec<staff::Member>,
     in_force: InForce,
@@ -201,6 +204,7 @@ impl Engine {
             whatsapp: rooms.whatsapp,
             members: staff::members(&rooms.rules),
             wear: Wear::new(rooms.wear_per_day),
+            board: rooms.board,
             in_force: InForce::new(moment.wall.reading(), rooms.fingerprint),
             country: rooms.rules.country,
             timezone: rooms.rules.timezone,

@@ -16,7 +16,7 @@
 //! | `AcceptLoss`, `OutboxExport` | [`LossReport`], [`ExportPage`] |
 
 use crate::message::{Category, Outcome, Priority, Reason};
-use crate::operate::{NumberTold, Reports, Target, Written};
+use crate::operate::{NumberTold, OnBoard, Reports, Target, Written};
 use crate::time::Wall;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,6 +49,9 @@ pub struct Gauges {
     pub oldest_seconds: Option<u64>,
     /// Posts without an answer yet.
     pub in_flight: u32,
+    /// Which board this is, where that was said.
+    #[serde(default)]
+    pub board: Option<OnBoard>,
     /// Bytes that the store takes on the disk.
     pub bytes: u64,
     /// `outbox.max_bytes`

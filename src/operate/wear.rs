@@ -1,9 +1,18 @@
-//! What the box's storage bears, as the status tells it.
+//! The box itself, as the status tells it: which board it is, and what its storage bears.
 //!
 //! Floor: words.
 
 use crate::time::Wall;
 use serde::{Deserialize, Serialize};
+
+/// The board whose facts are in force.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OnBoard {
+    /// As `--board` names it.
+    pub name: String,
+    /// Whether it has lights that say how the box does.
+    pub lights: bool,
+}
 
 /// What the daemon wrote to the box's storage, in whole pages of the kernel as the device gets them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -101,8 +101,8 @@ const EN: Words = Words {
     },
     written: "Written:",
     checking: "Now everything is tried:",
-    not_online: "Something above says no. Put it right in the file, then: branchline check --online, and branchline init --replace to \
-                 begin again.",
+    not_online: "Something above says no. Put it right in the file, then: branchline check --online. Where all is well, start the \
+                 service and publish anything to test/hello: that sends you the first message. branchline init --replace begins again.",
     sending: "Your consent is recorded. The first message is on its way (hello_world) ...",
     sent: "WhatsApp has accepted it, for",
     not_sent: "It was not accepted:",
@@ -143,8 +143,8 @@ const PT: Words = Words {
     },
     written: "Escrito:",
     checking: "Agora tudo é testado:",
-    not_online: "Algo acima diz não. Corrija no arquivo e depois: branchline check --online, e branchline init --replace para \
-                 recomeçar.",
+    not_online: "Algo acima diz não. Corrija no arquivo e depois: branchline check --online. Quando tudo estiver bem, inicie o \
+                 serviço e publique qualquer coisa em test/hello: isso lhe envia a primeira mensagem. branchline init --replace recomeça.",
     sending: "O seu consentimento está registrado. A primeira mensagem está a caminho (hello_world) ...",
     sent: "O WhatsApp aceitou, para",
     not_sent: "Não foi aceita:",
@@ -186,8 +186,9 @@ const ES: Words = Words {
     },
     written: "Escrito:",
     checking: "Ahora se prueba todo:",
-    not_online: "Algo de lo anterior dice no. Corríjalo en el archivo y después: branchline check --online, y branchline init \
-                 --replace para empezar de nuevo.",
+    not_online: "Algo de lo anterior dice no. Corríjalo en el archivo y después: branchline check --online. Cuando todo esté bien, inicie \
+                 el servicio y publique cualquier cosa en test/hello: eso le envía el primer mensaje. branchline init --replace empieza \
+                 de nuevo.",
     sending: "Su consentimiento está registrado. El primer mensaje está en camino (hello_world) ...",
     sent: "WhatsApp lo aceptó, para",
     not_sent: "No fue aceptado:",

@@ -1,8 +1,8 @@
 use super::*;
 use crate::message::{Category, Outcome, Priority, Reason};
 use crate::operate::{
-    Backlog, Basis, DraftExplained, Explanation, Gauges, InForce, LastLine, Length, LimitUse, LinkState, OutboxRow,
-    Part, Reports, RuleExplained, Trouble, Wait,
+    Backlog, Basis, DraftExplained, Explanation, Gauges, InForce, LastLine, Length, LimitUse, LinkState, OnBoard,
+    OutboxRow, Part, Reports, RuleExplained, Trouble, Wait, Written,
 };
 use crate::status::{Status, THE_NUMBER};
 
@@ -35,8 +35,11 @@ fn the_status_tells_the_worst_first_and_everything_at_one_look() {
         backlog: vec![Backlog { state: Outcome::Stored, messages: 12 }],
         oldest_seconds: Some(200),
         in_flight: 2,
+        board: Some(OnBoard { name: "raspberrypi-4".into(), lights: true }),
         bytes: 1 << 20,
         max_bytes: 256 << 20,
+        free_bytes: Some(52_290_000_000),
+        written: Some(Written { bytes: 5 << 20, since: Wall(NOW.0 - 6 * 3_600_000), budget: Some(400 << 20) }),
         limits: vec![LimitUse { limit: "sender".into(), used: 0.25, taken: 5, free: 15, note: "a second".into() }],
         holds: vec![Hold {
             what: THE_NUMBER.into(),
@@ -80,7 +83,12 @@ Messages
   stored             12
   in flight          2
   oldest that waits  3 min
-  on disk            1 MiB of 256 MiB
+
+The box
+  board             raspberrypi-4; its lights say number-stopped
+  on disk           1 MiB of 256 MiB
+  free on the disk  48.6 GiB
+  written           5 MiB, of 400 MiB a day, since 2026-11-22 08:02:05
 
 Holds
   the number  token-invalid  since 2026-11-22 11:02:05  190: expired\u{fffd}[2J

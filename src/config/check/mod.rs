@@ -79,6 +79,7 @@ pub(super) fn config(r: &mut Reader<'_, '_>, root: &Table) -> Option<(Config, Ru
         outbox: outbox?,
         whatsapp,
         wear_per_day: None,
+        board: None,
     };
     let contents = std::mem::take(&mut r.account.contents);
     let (mqtt, uplink, operate) = (mqtt?, uplink.door, operate?);

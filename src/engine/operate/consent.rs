@@ -165,7 +165,12 @@ impl Engine {
 
     fn adds_nothing(&self, person: PersonId, entry: &LedgerEntry, at: Option<Wall>) -> Result<bool, StoreError> {
         let known = self.outbox.consent_of(person)?;
-        let same = known.iter().any(|row| row.entry == *entry && row.at == at && at.is_some());
+        // Without a time it is the same again where it is the last word: a box without a clock knows no other.
+        let last = known.iter().rfind(|row| row.entry.purpose == entry.purpose);
+        let same = match at {
+            Some(_) => known.iter().any(|row| row.entry == *entry && row.at == at),
+            None => last.is_some_and(|row| row.entry == *entry),
+        };
         let at = at.or(self.moment.wall.trusted());
         let taken_back_later = entry.action == LedgerAction::Grant
             && known.iter().any(|row| {

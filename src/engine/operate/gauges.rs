@@ -34,6 +34,7 @@ impl Engine {
             ],
             oldest_seconds: oldest.map(|at| now.boxed.since(at).as_secs()),
             in_flight: self.soft.in_flight.len() as u32,
+            board: self.board.clone(),
             bytes,
             max_bytes,
             free_bytes: self.soft.free_space,

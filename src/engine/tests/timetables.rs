@@ -723,6 +723,33 @@ fn an_import_lifts_a_revocation_only_by_a_later_date() {
     assert_eq!(import("2025-01-01T00:00:00Z"), (0, 0), "before the revocation: history, nothing changes");
 }
 
+/// Found by hand: a box whose clock was not confirmed yet hands its ledger over without times, and each import added it again.
+#[test]
+fn a_file_without_times_adds_nothing_when_it_comes_again() {
+    let mut kit = Kit::new();
+    let mut import = |action: &str, source: &str| {
+        let line = LedgerLine {
+            line: 2,
+            number: BIA.into(),
+            purpose: if action == "grant" { "staff" } else { "all" }.into(),
+            action: action.into(),
+            at: String::new(),
+            source: source.into(),
+            wording: String::new(),
+            expires: String::new(),
+        };
+        match kit.ask(Request::ConsentImport { rows: vec![line], more: false, releases: false }) {
+            Reply::Data(report) => (report["recorded"].as_u64().unwrap(), report["unchanged"].as_u64().unwrap()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(import("grant", "paper form"), (1, 0));
+    assert_eq!(import("grant", "paper form"), (0, 1));
+    assert_eq!(import("grant", "another form"), (1, 0), "another proof");
+    assert_eq!(import("revoke", "letter"), (1, 0));
+    assert_eq!(import("revoke", "letter"), (0, 1));
+}
+
 #[test]
 fn receipts_come_again_until_they_are_taken() {
     let mut kit = Kit::new();
