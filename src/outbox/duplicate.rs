@@ -9,14 +9,21 @@
 //! What changes the file is a checkpoint of the log; while there is none, file and log together are one state, and a half-written
 //! end of the log is cut off by its checksums, as after a power cut. Mark and list are read first: older than the store they
 //! contradict nothing.
+//!
+//! The copy holds whatever the store holds on people. So it is overwritten before it is deleted, a start of the daemon destroys
+//! what a power cut left of one, and an erasure is not done while there is one: both hold the lock of the store's folder while
+//! they work, which falls with its holder, and whoever finds it taken does not begin.
 
-use super::open::{folder, leave_as_it_is, suffixed};
+use super::open::{folder, leave_as_it_is, suffixed, sync_folder};
+use super::scrub::destroy;
 use rusqlite::Connection;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+/// Its folder.
+const FOLDER: &str = ".branchline-self-test";
 /// What lies beside a store and belongs to it.
 const BESIDE: [&str; 4] = [".lock", ".stops", ".stops.key", ".audit.key"];
 /// Tries at a moment without a checkpoint: a busy box has one for each MiB of log.
@@ -34,20 +41,22 @@ pub struct Duplicate {
     pub bytes: u64,
     /// The version of its schema, as its header names it; `None` where there was no store.
     pub version: Option<i64>,
+    /// Given back last.
+    _alone: File,
 }
 
 impl Duplicate {
     /// Copies the store at `path`. One that is not there is copied as nothing.
     ///
     /// # Errors
-    /// Something cannot be read or written, or there is no space; a daemon that writes without end.
+    /// Something cannot be read or written, or there is no space; a daemon that writes without end; another self-test, or an
+    /// erasure that writes the store anew in this moment.
     pub fn of(path: &Path) -> io::Result<Duplicate> {
-        let folder = folder(path).join(".branchline-self-test");
-        // Left by one that the power failed on.
-        remove(&folder)?;
+        let alone = none_left(path)?;
+        let folder = folder(path).join(FOLDER);
         fs::DirBuilder::new().mode(0o700).create(&folder)?;
         let name = path.file_name().ok_or_else(|| io::Error::other("the store has no name"))?;
-        let mut copy = Duplicate { path: folder.join(name), folder, bytes: 0, version: None };
+        let mut copy = Duplicate { path: folder.join(name), folder, bytes: 0, version: None, _alone: alone };
         if !path.exists() {
             return Ok(copy);
         }
@@ -66,8 +75,10 @@ impl Duplicate {
 
     fn part(&self, path: &Path, part: &str) -> io::Result<u64> {
         let to = suffixed(&self.path, part);
+        // Of the try before.
+        destroy(&to)?;
         match fs::copy(suffixed(path, part), &to) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => remove_file(&to).map(|()| 0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             copied => copied,
         }
     }
@@ -75,20 +86,45 @@ impl Duplicate {
 
 impl Drop for Duplicate {
     fn drop(&mut self) {
-        // What stays is removed by the next one.
-        let _ = fs::remove_dir_all(&self.folder);
+        // What stays is destroyed by the next one, by an erasure and at the daemon's start.
+        let _ = destroy_all(&self.folder);
     }
 }
 
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+/// Destroys what a self-test left of its copy, and keeps others from beginning until what this returns is dropped.
+///
+/// # Errors
+/// A self-test is at work, or something of the copy cannot be removed.
+pub(super) fn none_left(path: &Path) -> io::Result<File> {
+    let folder = folder(path);
+    let alone = File::open(folder)?;
+    alone.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::Error::other(
+            "a self-test is at work on a copy of the store, or an erasure writes the store anew: wait until it is over and try again",
+        ),
+        TryLockError::Error(why) => why,
+    })?;
+    let left = folder.join(FOLDER);
+    destroy_all(&left).map_err(|why| {
+        io::Error::other(format!(
+            "{why}: {} is a copy of the store that a self-test left: remove it by hand",
+            left.display()
+        ))
+    })?;
+    Ok(alone)
 }
 
-fn remove_file(path: &Path) -> io::Result<()> {
-    super::open::remove(path)
+/// Every file of a copy is overwritten and deleted, and the folder with them; nothing where there is none.
+fn destroy_all(copy: &Path) -> io::Result<()> {
+    let files = match fs::read_dir(copy) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        destroy(&file?.path())?;
+    }
+    fs::remove_dir(copy)?;
+    sync_folder(copy)
 }
 
 /// The version that the copy's header names, its log read with it; 0 where it cannot be read, which opening it tells better.
@@ -154,7 +190,15 @@ mod tests {
         assert!(same(&path, &copy.path).unwrap());
         fs::write(&path, "filf").unwrap();
         assert!(!same(&path, &copy.path).unwrap(), "a checkpoint came between");
+        let why = Duplicate::of(&path).unwrap_err().to_string();
+        assert!(why.contains("a self-test is at work"), "{why}");
+        assert!(copy.path.exists(), "one at a time");
+        let (before, inside) = (copy.path.clone(), File::open(&copy.path).unwrap());
         drop(copy);
+        assert!(!before.exists());
+        let mut left = Vec::new();
+        (&inside).read_to_end(&mut left).unwrap();
+        assert_eq!(left, [0; 4], "what was in it is overwritten");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5);
         let none = Duplicate::of(&folder.path().join("absent.db")).unwrap();
         assert_eq!((none.bytes, none.version), (0, None));

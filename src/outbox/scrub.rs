@@ -1,15 +1,15 @@
 //! After an erasure: nothing of what was deleted stays in the store's files.
 //!
-//! Floor: rooms. Deleted rows stay readable in free pages, in the write-ahead log and in stores that were set aside. So the store
-//! is copied without its free pages (VACUUM, beside the store and not in memory or a folder for temporary files), the copy takes
-//! its place, and the old file and its log are overwritten and deleted, which a truncating checkpoint would leave to chance. A
-//! small file says that this is still to be done: whatever stops it, the next start ends it.
+//! Floor: rooms. Deleted rows stay readable in free pages, in the write-ahead log, in stores that were set aside and in the copy
+//! that a self-test makes. So the store is copied without its free pages (VACUUM, beside the store and not in memory or a folder
+//! for temporary files), the copy takes its place, and the old file and its log are overwritten and deleted, which a truncating
+//! checkpoint would leave to chance. A small file says that this is still to be done: whatever stops it, the next start ends it.
 //!
 //! It never reaches what flash memory keeps of overwritten pages, nor copies elsewhere.
 
 use super::beside::replace;
 use super::open::{beside, folder, free_space, remove, suffixed, sync_folder};
-use super::{OpenError, Outbox, StoreError, aside};
+use super::{OpenError, Outbox, StoreError, aside, duplicate};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +63,8 @@ impl Outbox {
         let mut removed = Vec::new();
         #[cfg(test)]
         super::power::step().map_err(io)?;
+        // Held to the end: a copy that is begun meanwhile would be of the old file.
+        let _alone = duplicate::none_left(&path).map_err(io)?;
         for (file, _) in aside::set_aside(&path).map_err(io)? {
             destroy(&suffixed(&file, "-wal")).and_then(|()| destroy(&file)).map_err(io)?;
             removed.push(name(&file));
@@ -104,7 +106,7 @@ fn name(path: &Path) -> String {
 }
 
 /// Overwritten, synced and deleted; nothing where there is nothing.
-fn destroy(path: &Path) -> std::io::Result<()> {
+pub(super) fn destroy(path: &Path) -> std::io::Result<()> {
     overwrite(path)?;
     remove(path)
 }

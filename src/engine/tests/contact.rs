@@ -6,6 +6,8 @@ use crate::message::{NotSent, Outcome, Progress, Reason};
 use crate::operate::{ErasureReport, Grant, Reply, Request, Target};
 use crate::outbox::power;
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 const NAME: &str = "Maria Quiteria";
 /// What holds with and without `outbox.key_file`.
@@ -49,16 +51,24 @@ fn traces(to: &str) -> Vec<String> {
     traces
 }
 
-/// Which traces lie in which files of the store.
+/// Which traces lie in which files of the store, and of a copy of it.
 fn found(kit: &Kit, traces: &[String]) -> Vec<(String, String)> {
+    found_in(kit.folder.path(), traces)
+}
+
+fn found_in(folder: &Path, traces: &[String]) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for file in std::fs::read_dir(kit.folder.path()).unwrap() {
-        let file = file.unwrap();
-        let name = file.file_name().into_string().unwrap();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        if file.is_dir() {
+            found.extend(found_in(&file, traces));
+            continue;
+        }
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
         if !name.starts_with("outbox.db") {
             continue;
         }
-        let bytes = std::fs::read(file.path()).unwrap();
+        let bytes = std::fs::read(&file).unwrap();
         for trace in traces {
             if bytes.windows(trace.len()).any(|window| window == trace.as_bytes()) {
                 found.push((name.clone(), trace.clone()));
@@ -66,6 +76,16 @@ fn found(kit: &Kit, traces: &[String]) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// A copy of the store, as a self-test leaves one when the power goes; how many files of it hold a trace.
+fn leave_a_copy(kit: &Kit, traces: &[String]) -> usize {
+    let left = kit.folder.path().join(".branchline-self-test");
+    std::fs::create_dir(&left).unwrap();
+    for (name, bytes) in power::files(kit.folder.path()).unwrap() {
+        std::fs::write(left.join(name), bytes).unwrap();
+    }
+    found_in(&left, traces).into_iter().map(|(file, _)| file).collect::<BTreeSet<_>>().len()
 }
 
 fn order_named(kit: &mut Kit, topic: &str, to: &str, n: &str) {
@@ -136,11 +156,13 @@ fn an_erased_person_is_in_no_file_any_more_with(key: Option<&'static str>) {
     kit.run(1_000);
     order_named(&mut kit, "pos/1/ready", BIA, "6");
     let before = found(&kit, &traces(BIA));
-    let files: std::collections::BTreeSet<&String> = before.iter().map(|(file, _)| file).collect();
-    let told: std::collections::BTreeSet<&String> = before.iter().map(|(_, trace)| trace).collect();
+    let files: BTreeSet<&String> = before.iter().map(|(file, _)| file).collect();
+    let told: BTreeSet<&String> = before.iter().map(|(_, trace)| trace).collect();
     let held = if key.is_some() { before.is_empty() } else { files.len() >= 3 && told.len() >= 5 };
     assert!(held, "store, log and what was set aside hold it, unless it is encrypted: {before:?}");
     std::fs::write(kit.folder.path().join("outbox.db.bak"), "by hand").unwrap();
+    let copied = leave_a_copy(&kit, &traces(BIA));
+    assert!(copied > 0 || key.is_some());
     let rebuilt = kit.engine().outbox.fault.rebuilt;
     let report = done(erase(&mut kit, &["21 98765-0001"]));
     assert_eq!(found(&kit, &traces(BIA)), []);
@@ -420,6 +442,26 @@ fn without_a_restart_it_is_tried_again() {
     assert!(kit.told.iter().any(|told| told.loud && told.reason == Reason::Erased));
     kit.run(130_000);
     assert_eq!(found(&kit, &traces(BIA)), []);
+}
+
+/// A self-test that was killed, or that works at that moment for an upgrade: what it copied is a store with everybody in it.
+#[test]
+fn the_copy_of_a_self_test_holds_nobody_who_was_erased() {
+    let mut kit = busy();
+    assert!(leave_a_copy(&kit, &traces(BIA)) > 0);
+    kit.crash();
+    kit.start();
+    assert!(!kit.folder.path().join(".branchline-self-test").exists(), "destroyed by the next start");
+    let copy = crate::outbox::Duplicate::of(&kit.folder.path().join("outbox.db")).unwrap();
+    let reply = erase(&mut kit, &[BIA]);
+    assert!(matches!(&reply, Reply::Refused(why) if why.contains("a self-test is at work")), "{reply:?}");
+    assert!(copy.path.exists(), "whoever tries a new program is not disturbed");
+    kit.run(61_000);
+    assert_ne!(found(&kit, &traces(BIA)), []);
+    drop(copy);
+    kit.run(61_000);
+    assert_eq!(found(&kit, &traces(BIA)), []);
+    assert!(done(erase(&mut kit, &[BIA])).removed.is_empty());
 }
 
 #[test]
