@@ -84,8 +84,12 @@ impl Engine {
                 Err(why) => return self.not_told("the number", &why),
             };
             self.all_news(&read.news, &looking)?;
+            let known = self.soft.health.clone();
             self.set_health(Health {
                 status: read.status,
+                // A gateway may tell less today than yesterday.
+                account: read.account.clone().or(known.account),
+                number: read.number.or(known.number),
                 told: Some(self.moment.wall.reading()),
                 trouble: String::new(),
                 ..self.soft.health.clone()

@@ -16,7 +16,7 @@
 
 use super::{Action, Engine, Tally};
 use crate::limits;
-use crate::message::{MessageId, Notice, Notices, Outcome, Priority, Progress, Reason, Status};
+use crate::message::{MessageId, Notice, Notices, Number, Origin, Outcome, Priority, Progress, Reason, Status, Update};
 use crate::outbox::{Found, Known, Settling, Spent, State, StoreError, Tried, Try};
 use crate::pace;
 use crate::policy::Next;
@@ -34,8 +34,9 @@ impl Engine {
             self.out.push(Action::Heard(ticket, false));
             return Ok(());
         }
-        for notice in &body.notices {
+        for Update { of, notice } in &body.notices {
             let kind = match notice {
+                _ if !self.is_ours(of) => "skipped",
                 Notice::Status(status) => self.status_of(status)?,
                 Notice::Inbound(inbound) => self.inbound(inbound, body.to_all)?,
                 Notice::Marketing { who, stop, at } => self.wishes(who, *stop, *at, body.to_all)?,
@@ -53,6 +54,19 @@ impl Engine {
         self.tally.push(Tally::Heard(body.way));
         self.out.push(Action::Heard(ticket, true));
         Ok(())
+    }
+
+    /// Whether it is not known to be another account's or number's, whom the same app serves. As long as ours are not known either
+    /// everything counts: nobody's stop is lost.
+    fn is_ours(&self, of: &Origin) -> bool {
+        let known = &self.soft.health;
+        let other_account = matches!((&of.account, &known.account), (Some(of), Some(ours)) if of != ours);
+        let form = |of: &String, ours: &String| {
+            Number::of_digits(of).is_ok_and(|number| number.forms().iter().any(|form| form.digits() == ours))
+        };
+        let same = |of: &String, ours: &String| of == ours || form(of, ours);
+        let other_number = matches!((&of.number, &known.number), (Some(of), Some(ours)) if !same(of, ours));
+        !other_account && !other_number
     }
 
     /// What it was, for the counters.

@@ -47,7 +47,7 @@ impl Way {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Notices {
     /// What this version knows.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<Update>,
     /// Updates that it does not know, or that are about another number.
     pub skipped: u64,
     /// By which it came.
@@ -56,7 +56,32 @@ pub struct Notices {
     pub to_all: bool,
 }
 
-/// One update of the platform.
+/// One update, and whose it says that it is.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Update {
+    /// Where one app serves several accounts or numbers, they are all told the same.
+    pub of: Origin,
+    /// What it says.
+    pub notice: Notice,
+}
+
+/// Of which account and number an update is: as far as it says so, and does not name our number by its id.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Origin {
+    /// The id of the WhatsApp Business account: digits.
+    pub account: Option<String>,
+    /// The number that people see: digits.
+    pub number: Option<String>,
+}
+
+impl From<Notice> for Update {
+    /// Ours.
+    fn from(notice: Notice) -> Update {
+        Update { of: Origin::default(), notice }
+    }
+}
+
+/// What an update of the platform says.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Notice {
     /// How one of our messages went on.

@@ -18,6 +18,10 @@ pub struct Health {
     pub per_second: Option<u32>,
     /// The platform's word for how the number stands: `CONNECTED`.
     pub status: String,
+    /// The WhatsApp Business account that the number belongs to: digits.
+    pub account: Option<String>,
+    /// The number as people see it: digits.
+    pub number: Option<String>,
     /// When all of it was answered last.
     pub told: Option<Wall>,
     /// Why the last question has no answer; empty when it has.
@@ -32,7 +36,8 @@ impl Outbox {
         let found = self
             .db
             .prepare_cached(
-                "SELECT quality, people, per_second, status, told_wall, trouble, due FROM health WHERE sender = ?1",
+                "SELECT quality, people, per_second, status, told_wall, trouble, due, account, number FROM health
+                 WHERE sender = ?1",
             )?
             .query_row([self.sender.0], |row| {
                 Ok(Health {
@@ -43,6 +48,8 @@ impl Outbox {
                     told: row.get::<_, Option<i64>>(4)?.map(Wall),
                     trouble: row.get(5)?,
                     due: row.get::<_, Option<i64>>(6)?.map(BoxTime),
+                    account: row.get(7)?,
+                    number: row.get(8)?,
                 })
             })
             .optional()?;
@@ -54,8 +61,9 @@ impl Outbox {
         let sender = self.sender.0;
         self.write()?
             .prepare_cached(
-                "INSERT OR REPLACE INTO health (sender, quality, people, per_second, status, told_wall, trouble, due)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT OR REPLACE INTO health
+                     (sender, quality, people, per_second, status, told_wall, trouble, due, account, number)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 sender,
@@ -67,6 +75,8 @@ impl Outbox {
                 health.told.map(|at| at.0),
                 health.trouble,
                 health.due.map(|at| at.0),
+                health.account,
+                health.number,
             ])?;
         Ok(())
     }

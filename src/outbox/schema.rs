@@ -137,7 +137,8 @@ CREATE TABLE audit (                    -- the audit record, in pieces of some r
 CREATE TABLE health (                   -- what the platform said last about the number
     sender INTEGER PRIMARY KEY, quality TEXT, people INTEGER,   -- people in 24 hours; -1: no limit
     per_second INTEGER, status TEXT NOT NULL, told_wall INTEGER, trouble TEXT NOT NULL,
-    due INTEGER                         -- when it is asked again
+    due INTEGER,                        -- when it is asked again
+    account TEXT, number TEXT           -- what tells our news from another's: the account's id, our number's digits
 );
 CREATE TABLE repeat (slot INTEGER PRIMARY KEY, serial INTEGER NOT NULL, print BLOB NOT NULL);   -- arrivals without an id (`prints`)
 ";

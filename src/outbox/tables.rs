@@ -207,6 +207,8 @@ pub(super) const HEALTH: Table = Table {
         ("told_wall", NumberOrNull),
         ("trouble", Text),
         ("due", UntilOrNull),
+        ("account", TextOrNull),
+        ("number", TextOrNull),
     ],
 };
 pub(super) const HEARD: Table = Table {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// What is asked of the number (facts 2.1, 2.3, 2.5, 5).
 pub const NUMBER_FIELDS: &str =
-    "quality_rating,throughput,whatsapp_business_manager_messaging_limit,status,health_status";
+    "quality_rating,throughput,whatsapp_business_manager_messaging_limit,status,health_status,display_phone_number";
 const TEMPLATE_FIELDS: &str = "name,language,status,category,quality_score";
 /// Templates of a page: the most that the platform gives.
 const PAGE: usize = 100;
@@ -53,6 +53,8 @@ pub struct NumberRead {
     pub status: String,
     /// The account whose templates are asked for next.
     pub account: Option<String>,
+    /// The number as people see it: digits.
+    pub number: Option<String>,
 }
 
 /// Reads the answer about the number. What it does not hold (a gateway may answer less) is no news.
@@ -73,6 +75,7 @@ pub fn number(answer: &Answer) -> Result<NumberRead, String> {
     read.news.extend(limit.and_then(people).map(News::People));
     read.news.extend(can_send(&body, text("status")));
     read.account = account(&body["health_status"]);
+    read.number = super::notice::digits(text("display_phone_number"));
     Ok(read)
 }
 
@@ -201,10 +204,12 @@ mod tests {
         let said = "Add a payment method.".to_owned();
         let can = |can| News::CanSend { can, said: said.clone() };
         let whole = json!({ "quality_rating": "YELLOW", "throughput": { "level": "STANDARD" }, "status": "FLAGGED",
-            "whatsapp_business_manager_messaging_limit": "TIER_2K", "health_status": health("LIMITED"), "id": "1" });
+            "whatsapp_business_manager_messaging_limit": "TIER_2K", "health_status": health("LIMITED"), "id": "1",
+            "display_phone_number": "+55 11 5555-0000" });
         let read = number(&answer(200, &whole)).unwrap();
         let wanted = [News::Quality(Quality::Yellow), News::Speed(80), News::People(2_000), can(CanSend::Limited)];
         assert_eq!((read.news.as_slice(), read.account.as_deref()), (&wanted[..], Some("42")));
+        assert_eq!(read.number.as_deref(), Some("551155550000"));
         assert_eq!(read.status, "FLAGGED");
 
         for (body, wanted) in [

@@ -6,7 +6,7 @@
 
 use super::envelope::{Change, Entry, Unreadable, entries};
 use crate::limits;
-use crate::message::{Inbound, Notice, Notices, Progress, Status, Who, unhex};
+use crate::message::{Inbound, Notice, Notices, Origin, Progress, Status, Update, Who, unhex};
 use crate::time::Wall;
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,17 +29,19 @@ fn tag(header: &str) -> Option<[u8; 32]> {
 }
 
 /// Reads a body whose signature holds, for the sender number `phone_number_id`. One update is taken apart at a time: a body
-/// of 3 MB costs little more memory than itself.
+/// of 3 MB costs little more memory than itself. What names another number by its id is skipped; of whom the rest says that it is
+/// (an app may serve several accounts and numbers) goes with it, for whoever knows more about ours.
 pub fn notices(body: &[u8], phone_number_id: &str) -> Result<Notices, Unreadable> {
-    let mut read = Read(Notices::default());
+    let mut read = Read { notices: Notices::default(), ours: phone_number_id, account: None };
     for entry in entries(body)? {
         let Some(entry) = read.part::<Entry<'_>>(entry) else { continue };
+        read.account = entry.id.and_then(|id| serde_json::from_str(id.get()).ok()).and_then(|id: Value| named(&id));
         for change in entry.changes {
             let Some(change) = read.part::<Change<'_>>(change) else { continue };
-            read.change(&change, phone_number_id);
+            read.change(&change);
         }
     }
-    Ok(read.0)
+    Ok(read.notices)
 }
 
 #[derive(Deserialize)]
@@ -54,59 +56,100 @@ struct Messages<'a> {
 
 #[derive(Deserialize)]
 struct Preferences<'a> {
+    #[serde(default)]
+    metadata: Value,
     #[serde(borrow)]
     user_preferences: Option<&'a RawValue>,
 }
 
 /// What was read so far.
-struct Read(Notices);
+struct Read<'o> {
+    notices: Notices,
+    /// Our number's id.
+    ours: &'o str,
+    /// The account whose part of the body this is.
+    account: Option<String>,
+}
 
-impl Read {
+impl Read<'_> {
     /// One part of the body; counted where it is not what it should be.
     fn part<'a, T: Deserialize<'a>>(&mut self, part: &'a RawValue) -> Option<T> {
         let part = serde_json::from_str(part.get()).ok();
-        self.0.skipped += u64::from(part.is_none());
+        self.notices.skipped += u64::from(part.is_none());
         part
     }
 
-    fn change(&mut self, change: &Change<'_>, phone_number_id: &str) {
+    fn change(&mut self, change: &Change<'_>) {
         match &*change.field {
             "messages" => {
                 let Some(value) = self.part::<Messages<'_>>(change.value) else { return };
-                if text(&value.metadata, "phone_number_id").is_some_and(|number| number != phone_number_id) {
-                    self.0.skipped += 1;
-                    return;
-                }
-                self.each(value.statuses, status);
-                self.each(value.messages, |message| inbound(message, change.answers.as_deref()));
+                let Some(of) = self.origin(&value.metadata) else { return };
+                self.each(&of, value.statuses, status);
+                self.each(&of, value.messages, |message| inbound(message, change.answers.as_deref()));
             }
-            "user_preferences" => match self.part::<Preferences<'_>>(change.value) {
-                // The reference shows a list; the facts (4.5) have the members alone.
-                Some(Preferences { user_preferences: None }) => self.one(change.value, preference),
-                Some(value) => self.each(value.user_preferences, preference),
-                None => {}
-            },
+            "user_preferences" => {
+                let Some(value) = self.part::<Preferences<'_>>(change.value) else { return };
+                let Some(of) = self.origin(&value.metadata) else { return };
+                match value.user_preferences {
+                    // The reference shows a list; the facts (4.5) have the members alone.
+                    None => self.one(&of, change.value, preference),
+                    list => self.each(&of, list, preference),
+                }
+            }
             field => {
                 let Some(value) = self.part::<Value>(change.value) else { return };
+                let Some(of) = self.origin(&value) else { return };
                 let news = super::news::news(field, &value);
-                self.0.skipped += u64::from(news.is_empty());
-                self.0.notices.extend(news.into_iter().map(Notice::News));
+                self.notices.skipped += u64::from(news.is_empty());
+                let update = |news| Update { of: of.clone(), notice: Notice::News(news) };
+                self.notices.notices.extend(news.into_iter().map(update));
             }
         }
     }
 
-    fn each(&mut self, list: Option<&RawValue>, read: impl Fn(&Value) -> Option<Notice>) {
-        let Some(list) = list.and_then(|list| self.part::<Vec<&RawValue>>(list)) else { return };
-        list.into_iter().for_each(|item| self.one(item, &read));
-    }
-
-    fn one(&mut self, item: &RawValue, read: impl Fn(&Value) -> Option<Notice>) {
-        let Some(value) = self.part::<Value>(item) else { return };
-        match read(&value) {
-            Some(notice) => self.0.notices.push(notice),
-            None => self.0.skipped += 1,
+    /// Whose an update is that says this about it; `None` is another number's, which is counted.
+    fn origin(&mut self, about: &Value) -> Option<Origin> {
+        // An alert names what it is about (facts 4.5), and what befalls an account may be told to its partner (`waba_info`).
+        let alerts = |kind| about.get("entity_id").filter(|_| text(about, "entity_type") == Some(kind)).and_then(named);
+        let number = about.get("phone_number_id").and_then(named).or_else(|| alerts("PHONE_NUMBER"));
+        match number {
+            Some(number) if number == self.ours => Some(Origin::default()),
+            Some(_) => {
+                self.notices.skipped += 1;
+                None
+            }
+            None => {
+                let account = about.pointer("/waba_info/waba_id").and_then(named).or_else(|| alerts("WABA"));
+                let number = text(about, "display_phone_number").and_then(digits);
+                Some(Origin { account: account.or_else(|| self.account.clone()), number })
+            }
         }
     }
+
+    fn each(&mut self, of: &Origin, list: Option<&RawValue>, read: impl Fn(&Value) -> Option<Notice>) {
+        let Some(list) = list.and_then(|list| self.part::<Vec<&RawValue>>(list)) else { return };
+        list.into_iter().for_each(|item| self.one(of, item, &read));
+    }
+
+    fn one(&mut self, of: &Origin, item: &RawValue, read: impl Fn(&Value) -> Option<Notice>) {
+        let Some(value) = self.part::<Value>(item) else { return };
+        match read(&value) {
+            Some(notice) => self.notices.notices.push(Update { of: of.clone(), notice }),
+            None => self.notices.skipped += 1,
+        }
+    }
+}
+
+/// An id of the platform's, which some of its bodies write as a number.
+fn named(id: &Value) -> Option<String> {
+    let id = id.as_str().map(str::to_owned).or_else(|| id.as_u64().map(|id| id.to_string()))?;
+    ((1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
+}
+
+/// A number as people see it, without what is around its digits.
+pub(super) fn digits(shown: &str) -> Option<String> {
+    let digits: String = shown.chars().filter(char::is_ascii_digit).take(16).collect();
+    (1..=15).contains(&digits.len()).then_some(digits)
 }
 
 fn status(value: &Value) -> Option<Notice> {
@@ -231,231 +274,4 @@ pub(super) fn cut(text: &str, characters: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::News;
-    use serde_json::json;
-
-    const NUMBER: &str = "106540352242922";
-
-    fn body(field: &str, value: Value) -> Vec<u8> {
-        let mut value = value;
-        if field == "messages" {
-            value["messaging_product"] = json!("whatsapp");
-            value["metadata"] = json!({"display_phone_number": "551155550000", "phone_number_id": NUMBER});
-        }
-        json!({"object": "whatsapp_business_account", "entry": [{"id": "102", "changes": [{"field": field, "value": value}]}]})
-            .to_string()
-            .into_bytes()
-    }
-
-    fn one(field: &str, value: Value) -> Option<Notice> {
-        let read = notices(&body(field, value.clone()), NUMBER).unwrap();
-        assert_eq!(read.notices.len() + read.skipped as usize, 1, "{value}");
-        read.notices.into_iter().next()
-    }
-
-    fn bia() -> Who {
-        Who { digits: Some("5511987650001".into()), user: None }
-    }
-
-    /// The vector of the facts (4.1), and each way of being wrong.
-    #[test]
-    fn a_signature_is_of_these_very_bytes() {
-        let (secret, body) = (b"test_app_secret", br#"{"object":"whatsapp_business_account","entry":[]}"#);
-        let good = "sha256=dec6a680679a968e7e0319355b23599cbfc54502c0784668e9618baa0c633756";
-        assert!(signed(secret, good, body));
-        assert!(signed(secret, &good.replace("dec6", "DEC6"), body));
-        let wrong = [
-            (&secret[..], "sha256=dec6a680679a968e7e0319355b23599cbfc54502c0784668e9618baa0c633757", &body[..]),
-            (b"other", good, body),
-            (secret, good, br#"{"object":"whatsapp_business_account","entry":[] }"#),
-            (secret, good, b""),
-            (secret, &good[7..], body),
-            (secret, &good[..70], body),
-            (secret, "sha1=dec6a680679a968e7e0319355b23599cbfc54502", body),
-            (secret, "sha256=+ec6a680679a968e7e0319355b23599cbfc54502c0784668e9618baa0c63375 ", body),
-            (secret, "", body),
-            (
-                secret,
-                "sha256=\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
-                body,
-            ),
-        ];
-        for (row, (secret, header, body)) in wrong.into_iter().enumerate() {
-            assert!(!signed(secret, header, body), "row {row}");
-        }
-    }
-
-    #[test]
-    fn statuses_of_every_kind() {
-        let status = |status: &str, more: Value| {
-            let mut value = json!({"id": "wamid.A", "status": status, "timestamp": "1763800000", "recipient_id": "5511987650001",
-                "biz_opaque_callback_data": "sp-042/k3-7/e-1", "pricing": {"pricing_model": "PMP"}, "new": {"member": 1}});
-            more.as_object().unwrap().iter().for_each(|(key, more)| value[key] = more.clone());
-            one("messages", json!({"contacts": [{"wa_id": "5511987650001"}], "statuses": [value]}))
-        };
-        let read = |progress| {
-            Some(Notice::Status(Status {
-                wamid: "wamid.A".into(),
-                progress,
-                at: Some(Wall(1_763_800_000_000)),
-                who: bia(),
-                data: Some("sp-042/k3-7/e-1".into()),
-            }))
-        };
-        assert_eq!(status("sent", json!({})), read(Progress::Sent));
-        assert_eq!(status("delivered", json!({"timestamp": 1_763_800_000})), read(Progress::Delivered));
-        assert_eq!(status("read", json!({"recipient_id": "+5511987650001"})), read(Progress::Read));
-        assert_eq!(status("played", json!({})), read(Progress::Read));
-        let failed = |code, said: &str| read(Progress::Failed { code, said: said.into() });
-        let error = json!({"code": 131026, "title": "Message undeliverable", "error_data": {"details": "not on WhatsApp"}, "href": "x"});
-        assert_eq!(status("failed", json!({"errors": [error]})), failed(Some(131026), "not on WhatsApp"));
-        assert_eq!(
-            status("failed", json!({"errors": [{"code": "131049", "title": "withheld"}]})),
-            failed(Some(131049), "withheld")
-        );
-        assert_eq!(status("failed", json!({})), failed(None, ""));
-        assert_eq!(status("deleted", json!({})), None, "unknown statuses are skipped");
-        assert_eq!(status("sent", json!({"id": ""})), None);
-        let Some(Notice::Status(nobody)) =
-            status("sent", json!({"recipient_id": null, "recipient_user_id": "BR.1a", "timestamp": "soon"}))
-        else {
-            panic!()
-        };
-        assert_eq!((nobody.who, nobody.at), (Who { digits: None, user: Some("BR.1a".into()) }, None));
-    }
-
-    #[test]
-    fn what_people_write_and_press() {
-        let table = [
-            (json!({"type": "text", "text": {"body": "Parar"}}), "text", Some("Parar"), None),
-            (
-                json!({"type": "button", "button": {"payload": "ack-7", "text": "OK"}}),
-                "button",
-                Some("OK"),
-                Some("ack-7"),
-            ),
-            (
-                json!({"type": "interactive", "interactive": {"type": "button_reply", "button_reply": {"id": "b1", "title": "Sim"}}}),
-                "interactive",
-                Some("Sim"),
-                Some("b1"),
-            ),
-            (
-                json!({"type": "interactive", "interactive": {"list_reply": {"id": "l1", "title": "9:00", "description": "d"}}}),
-                "interactive",
-                Some("9:00"),
-                Some("l1"),
-            ),
-            (
-                json!({"type": "interactive", "interactive": {"nfm_reply": {"name": "flow", "body": "Sent", "response_json": "{\"a\":1}"}}}),
-                "interactive",
-                Some("Sent"),
-                Some("{\"a\":1}"),
-            ),
-            (
-                json!({"type": "image", "image": {"id": "9", "mime_type": "image/jpeg", "caption": "aqui"}}),
-                "image",
-                Some("aqui"),
-                None,
-            ),
-            (json!({"type": "audio", "audio": {"id": "9", "voice": true}}), "audio", None, None),
-            (
-                json!({"type": "location", "location": {"latitude": 1.5, "longitude": 2, "name": "Loja"}}),
-                "location",
-                Some("Loja"),
-                None,
-            ),
-            (
-                json!({"type": "reaction", "reaction": {"message_id": "wamid.A", "emoji": "👍"}}),
-                "reaction",
-                Some("👍"),
-                None,
-            ),
-            (json!({"type": "reaction", "reaction": {"message_id": "wamid.A"}}), "reaction", None, None),
-            (json!({"type": "contacts", "contacts": [{"name": {"formatted_name": "x"}}]}), "contacts", None, None),
-            (json!({"type": "order", "order": {"catalog_id": "1", "product_items": []}}), "order", None, None),
-            (json!({"type": "unsupported", "errors": [{"code": 131051}]}), "unsupported", None, None),
-            (json!({"type": "Whatever/+#", "x": 1}), "unknown", None, None),
-        ];
-        for (message, kind, text, payload) in table {
-            let mut message = message;
-            let more = json!({"from": "5511987650001", "id": "wamid.B", "timestamp": "1763800000", "context": {"id": "wamid.A", "from": "x"}});
-            more.as_object().unwrap().iter().for_each(|(key, more)| message[key] = more.clone());
-            let expected = Inbound {
-                wamid: "wamid.B".into(),
-                who: bia(),
-                at: Some(Wall(1_763_800_000_000)),
-                kind: kind.into(),
-                text: text.map(str::to_owned),
-                payload: payload.map(str::to_owned),
-                context: Some("wamid.A".into()),
-                answers: None,
-            };
-            assert_eq!(
-                one("messages", json!({"messages": [message.clone()]})),
-                Some(Notice::Inbound(expected)),
-                "{message}"
-            );
-        }
-        let moved = json!({"type": "system", "from": "5511987650001", "id": "w", "system": {"type": "user_changed_number", "wa_id": "5511987650009", "body": "x"}});
-        let to = Who { digits: Some("5511987650009".into()), user: None };
-        assert_eq!(one("messages", json!({"messages": [moved]})), Some(Notice::Moved { from: bia(), to }));
-        let long = json!({"type": "text", "from": "5511987650001", "id": "w", "text": {"body": "é".repeat(5_000)}});
-        let Some(Notice::Inbound(long)) = one("messages", json!({"messages": [long]})) else { panic!() };
-        assert_eq!(long.text.unwrap().chars().count(), limits::TEXT);
-    }
-
-    #[test]
-    fn wishes_and_news() {
-        let stop = json!({"wa_id": "5511987650001", "category": "marketing_messages", "value": "stop", "timestamp": 1_763_800_000});
-        let marketing = |stop, at: Option<i64>| Some(Notice::Marketing { who: bia(), stop, at: at.map(Wall) });
-        let at = Some(1_763_800_000_000);
-        assert_eq!(one("user_preferences", stop.clone()), marketing(true, at));
-        assert_eq!(one("user_preferences", json!({"user_preferences": [stop]})), marketing(true, at));
-        let resume = json!({"wa_id": "5511987650001", "category": "marketing_messages", "value": "resume"});
-        assert_eq!(one("user_preferences", json!({"user_preferences": [resume]})), marketing(false, None));
-        assert_eq!(one("user_preferences", json!({"wa_id": "1", "category": "other", "value": "stop"})), None);
-
-        let news = json!({"event": "PAUSED", "message_template_name": "a"});
-        assert!(matches!(one("message_template_status_update", news), Some(Notice::News(News::Template { .. }))));
-        assert_eq!(one("flows", json!({"event": "x"})), None, "fields that nobody watches are counted");
-    }
-
-    #[test]
-    fn one_bad_update_fails_no_batch_and_other_numbers_are_not_ours() {
-        let good = |id: &str| json!({"id": id, "status": "sent", "timestamp": "1"});
-        let ours = json!({"metadata": {"phone_number_id": NUMBER}, "statuses": [good("a"), 7, {"status": []}, good("b")], "messages": "?"});
-        let theirs = json!({"metadata": {"phone_number_id": "999"}, "statuses": [good("c")]});
-        let body = json!({"object": "whatsapp_business_account", "entry": [
-            {"changes": [{"field": "messages", "value": ours}, {"field": "messages", "value": theirs}, {}, 4]}, {}, null]});
-        let read = notices(body.to_string().as_bytes(), NUMBER).unwrap();
-        assert_eq!((read.notices.len(), read.skipped), (2, 8));
-        for wrong in ["", "{}", "[]", "null", r#"{"object":"page","entry":[]}"#, "\u{0}"] {
-            assert_eq!(notices(wrong.as_bytes(), NUMBER), Err(Unreadable), "{wrong:?}");
-        }
-    }
-
-    /// Whatever is cut off or changed, nothing panics, and nothing is read from what is not whole.
-    #[test]
-    fn mutated_bodies_are_read_or_refused() {
-        let status = json!({"id": "wamid.A", "status": "failed", "timestamp": "1", "errors": [{"code": 131026}]});
-        let whole = body(
-            "messages",
-            json!({"statuses": [status], "messages": [{"from": "1", "id": "w", "type": "text", "text": {"body": "é"}}]}),
-        );
-        for end in 0..whole.len() {
-            assert_eq!(notices(&whole[..end], NUMBER), Err(Unreadable), "{end}");
-        }
-        let mut random = fastrand::Rng::with_seed(4);
-        for _ in 0..5_000 {
-            let mut changed = whole.clone();
-            for _ in 0..random.usize(1..4) {
-                let place = random.usize(..changed.len());
-                changed[place] = random.u8(..);
-            }
-            let _ = notices(&changed, NUMBER);
-        }
-    }
-}
+mod tests;

@@ -221,7 +221,7 @@ mod tests {
     fn read(routed: &Routed) -> Vec<Notice> {
         let read = super::super::notices(routed.body.as_bytes(), NUMBER).unwrap();
         assert_eq!((read.skipped, read.notices.len()), (0, routed.updates), "{}", routed.body);
-        read.notices
+        read.notices.into_iter().map(|update| update.notice).collect()
     }
 
     #[test]

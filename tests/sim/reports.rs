@@ -86,7 +86,7 @@ impl World {
             }
         }
         self.say(|| format!("reports {body:?}"));
-        let notices = body.iter().map(|report| report.notice.clone()).collect();
+        let notices = body.iter().map(|report| report.notice.clone().into()).collect();
         self.tickets += 1;
         self.told.insert(self.tickets, body);
         self.tell(Input::Notice(self.tickets, Notices { notices, ..Notices::default() }));

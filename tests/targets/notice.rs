@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(Ok(&read), notices(body, NUMBER).as_ref(), "reading decides by the bytes alone");
     // Each update takes at least a brace and a comma.
     assert!(read.notices.len() as u64 + read.skipped <= body.len() as u64);
-    read.notices.iter().for_each(sound);
+    read.notices.iter().for_each(|update| sound(&update.notice));
 }
 
 fn sound(notice: &Notice) {

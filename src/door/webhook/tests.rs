@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 const SECRET: &str = "test_app_secret";
 const NUMBER: &str = "106540352242922";
@@ -13,14 +14,21 @@ const NUMBER: &str = "106540352242922";
 struct Ear {
     heard: Arc<Mutex<(Vec<Notice>, u64)>>,
     full: bool,
+    /// Keeps nothing before this lets it.
+    gate: Option<Arc<Semaphore>>,
 }
 
 impl Hear for Ear {
     async fn hear(&self, body: Bytes) -> Result<(), NotKept> {
         let body = whatsapp::notices(&body, NUMBER).unwrap_or(Notices { skipped: 1, ..Notices::default() });
-        let mut heard = self.heard.lock().unwrap();
-        heard.0.extend(body.notices);
-        heard.1 += body.skipped;
+        {
+            let mut heard = self.heard.lock().unwrap();
+            heard.0.extend(body.notices.into_iter().map(|update| update.notice));
+            heard.1 += body.skipped;
+        }
+        if let Some(gate) = &self.gate {
+            gate.acquire().await.unwrap().forget();
+        }
         if self.full { Err(NotKept) } else { Ok(()) }
     }
 }

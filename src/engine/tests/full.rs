@@ -197,7 +197,7 @@ fn answers_are_kept_though_the_news_beside_them_find_no_room() {
             context: None,
             answers: None,
         };
-        let body = Notices { notices: vec![Notice::Inbound(inbound)], ..Notices::default() };
+        let body = Notices { notices: vec![Notice::Inbound(inbound).into()], ..Notices::default() };
         assert!(it.inbox.tell(Input::Notice(n, body)));
     }
     assert!(it.inbox.tell(it.answer()));

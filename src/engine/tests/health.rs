@@ -2,7 +2,10 @@
 
 use super::kit::*;
 use crate::engine::Input;
-use crate::message::{CanSend, Category, Closed, News, Outcome, Quality, Reason, TemplateName, UNLIMITED};
+use crate::message::{
+    CanSend, Category, Closed, News, Notice, Notices, Origin, Outcome, Quality, Reason, TemplateName, UNLIMITED,
+    Update, Who,
+};
 use crate::operate::{Explanation, Reply, Request, StatusReport, Target};
 use crate::time::Wall;
 use serde_json::{Value, json};
@@ -115,6 +118,56 @@ fn the_platform_is_asked_every_six_hours_or_so_and_page_by_page() {
     kit.run(60_000);
     assert_eq!((kit.looks.len(), kit.engine().soft.health.due), (asked, due));
     assert_eq!(kit.status().gauges.number.people, Some(2_000));
+}
+
+/// Found by reading: where one app serves several accounts, what befell one of them held the numbers of all.
+#[test]
+fn news_of_another_account_or_number_change_nothing_once_ours_are_known() {
+    let origin = |account: &str, number: &str| {
+        let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+        Origin { account: named(account), number: named(number) }
+    };
+    let table = [
+        // What the update says; what is known of us; whether it counts.
+        (origin("", ""), origin("42", "551155550000"), true),
+        (origin("42", ""), origin("42", "551155550000"), true),
+        (origin("43", ""), origin("42", "551155550000"), false),
+        (origin("43", ""), origin("", ""), true),
+        (origin("42", "551155550000"), origin("42", "551155550000"), true),
+        (origin("42", "551155550001"), origin("42", "551155550000"), false),
+        (origin("42", "551155550001"), origin("42", ""), true),
+        (origin("", "551155550001"), origin("42", "551155550000"), false),
+        // Brazil's ninth digit.
+        (origin("42", "551187654321"), origin("42", "5511987654321"), true),
+    ];
+    for (of, ours, counts) in table {
+        let mut kit = Kit::new();
+        let mut told = number("GREEN", "AVAILABLE");
+        match &ours.account {
+            Some(account) => told["health_status"]["entities"][0]["id"] = json!(account),
+            None => told["health_status"] = json!({ "can_send_message": "AVAILABLE" }),
+        }
+        if let Some(number) = &ours.number {
+            told["display_phone_number"] = json!(format!("+{number}"));
+        }
+        kit.will_answer(&[told, templates("APPROVED", "UTILITY")]);
+        kit.at(31.0);
+        // What is known is kept.
+        kit.restart();
+        let closed = News::Account { closed: Some(Closed::All), until: None, said: "gone".into() };
+        let who = Who { digits: Some(BIA[1..].into()), user: None };
+        let stop = Notice::Marketing { who, stop: true, at: None };
+        let notices = [Notice::News(closed), stop].map(|notice| Update { of: of.clone(), notice });
+        kit.give(vec![Input::Notice(1, Notices { notices: notices.into(), ..Notices::default() })]);
+        assert_eq!(kit.heard.pop(), Some((1, true)), "to refuse it would bring it back for a week");
+        assert_eq!(!kit.hold_reasons().is_empty(), counts, "{of:?} {ours:?}");
+        kit.news(News::Account { closed: None, until: None, said: "back".into() });
+        kit.offer(BIA, "offer");
+        assert_eq!(kit.told_times(Outcome::Withheld, Reason::MarketingStopped), usize::from(counts), "{of:?} {ours:?}");
+        let Reply::Text(metrics) = kit.ask(Request::Metrics) else { panic!() };
+        let skipped = metrics.contains(r#"branchline_notices_total{kind="skipped"} 2"#);
+        assert_eq!(skipped, !counts, "{metrics}");
+    }
 }
 
 #[test]

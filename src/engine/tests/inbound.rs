@@ -374,7 +374,7 @@ fn what_every_branch_hears_concerns_strangers_by_their_stops_alone() {
     minutes(&mut kit, 1);
     let at = MONDAY + kit.now as i64;
     let hears = |kit: &mut Kit, notice: Notice| {
-        let body = crate::message::Notices { notices: vec![notice], to_all: true, ..Default::default() };
+        let body = crate::message::Notices { notices: vec![notice.into()], to_all: true, ..Default::default() };
         kit.give(vec![crate::engine::Input::Notice(1, body)]);
         assert_eq!(kit.heard.pop(), Some((1, true)));
     };
@@ -418,7 +418,7 @@ fn of_the_boxes_that_wrote_lately_one_confirms_a_stop() {
         let stop = Inbound { answers: answers.map(str::to_owned), context: context.map(str::to_owned), ..stop };
         kit.give(vec![Input::Notice(
             1,
-            Notices { notices: vec![Notice::Inbound(stop)], to_all: true, ..Notices::default() },
+            Notices { notices: vec![Notice::Inbound(stop).into()], to_all: true, ..Notices::default() },
         )]);
         minutes(&mut kit, 1);
         let confirmed = kit.texts().iter().filter(|text| text.contains("enviaremos")).count();
@@ -468,7 +468,7 @@ fn the_list_of_stops_follows_words() {
 fn of_what_goes_to_all_strangers_leave_only_their_stop() {
     let mut kit = branch();
     let to_all = |kit: &mut Kit, notice: Notice| {
-        kit.give(vec![Input::Notice(1, Notices { notices: vec![notice], to_all: true, ..Notices::default() })]);
+        kit.give(vec![Input::Notice(1, Notices { notices: vec![notice.into()], to_all: true, ..Notices::default() })]);
     };
     kit.order("pos/1/ready", BIA, "1");
     kit.answer_last(taken());

@@ -3,8 +3,8 @@
 use crate::config;
 use crate::engine::{Action, BrokerLink, Engine, Failure, Input, Link, Post, Publish, Rooms, Told};
 use crate::message::{
-    Answer, Arrival, AttemptId, Delivery, Epoch, Inbound, Lost, MessageId, NotSent, Notice, Notices, Outcome, Payload,
-    Progress, Reason, Status, Who,
+    Answer, Arrival, AttemptId, Delivery, Epoch, Inbound, Lost, MessageId, NotSent, Notice, Notices, Outcome,
+    Payload, Progress, Reason, Status, Update, Who,
 };
 use crate::operate::{Reply, Request};
 use crate::outbox::{Outbox, Seal};
@@ -305,6 +305,7 @@ impl Kit {
 
     /// The platform reports something.
     pub fn hear(&mut self, notices: Vec<Notice>) {
+        let notices = notices.into_iter().map(Update::from).collect();
         self.give(vec![Input::Notice(1, Notices { notices, ..Notices::default() })]);
         assert_eq!(self.heard.pop(), Some((1, true)), "what was committed is stored");
     }

@@ -408,7 +408,10 @@ fn a_body_that_is_not_stored_is_not_acknowledged_and_may_come_again() {
         data: Some(format!("sp-042/{shown}/e")),
     };
     let body = || {
-        Input::Notice(7, Notices { notices: vec![Notice::Status(status.clone())], skipped: 2, ..Notices::default() })
+        Input::Notice(
+            7,
+            Notices { notices: vec![Notice::Status(status.clone()).into()], skipped: 2, ..Notices::default() },
+        )
     };
     kit.engine().outbox.fault.commit = Some((false, rusqlite::ffi::SQLITE_FULL));
     assert!(kit.try_give(&[body()]).is_err());
