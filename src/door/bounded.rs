@@ -56,10 +56,15 @@ impl<L: Listener> Listener for Bounded<L> {
 
 /// Answers what comes through `listener`, until the future is dropped. By HTTP/1 only: `axum::serve` also takes a connection that begins
 /// as HTTP/2, on which one place would carry 200 exchanges at a time.
-pub async fn serve<L: Listener>(mut listener: Bounded<L>, router: Router) -> ! {
+pub async fn serve<L: Listener>(listener: Bounded<L>, router: Router) -> ! {
+    serve_each(listener, |_| router.clone()).await
+}
+
+/// The same, through a listener that bounds itself, each connection by the routes that it gets.
+pub async fn serve_each<L: Listener>(mut listener: L, routes: impl Fn(&L::Io) -> Router) -> ! {
     loop {
         let (io, _) = listener.accept().await;
-        let service = TowerToHyperService::new(router.clone());
+        let service = TowerToHyperService::new(routes(&io));
         // Why a connection ended early is the other side's matter.
         tokio::spawn(async move { drop(http1::Builder::new().serve_connection(TokioIo::new(io), service).await) });
     }

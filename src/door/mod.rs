@@ -12,6 +12,7 @@ pub mod led;
 pub mod mqtt;
 pub mod notice;
 pub mod operate;
+mod places;
 pub mod secret;
 pub mod stick;
 pub mod tls;

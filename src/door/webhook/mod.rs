@@ -4,30 +4,32 @@
 //! handed on, and nothing about it is told to whoever sent it.
 //!
 //! A flood of bodies that nobody signed costs little: without the shape of a signature a request is answered before its
-//! body is read, bodies are read in two lanes (small ones, and one large one at a time), and connections are bounded.
+//! body is read, bodies are read in two lanes (small ones, and one large one at a time), and connections are bounded. Nor does a
+//! slow one keep others out: whoever has had a place longest, and brought nothing for it, gives way to who comes.
 
 mod guarded;
 
-use super::bounded::{self, Bounded};
+use super::bounded;
+use super::places::{Holder, Places};
 use super::secret::Secret;
 use super::tls::{self, TlsProblem};
 use crate::limits;
 use crate::whatsapp;
-use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::get;
+use axum::{Extension, Router};
 use guarded::Guarded;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 /// Connections at a time. The platform asks for room for 3 × the outgoing plus 1 × the incoming rate (facts 4.1): at 20
 /// messages a second about 80 bodies a second, each of which is answered within a commit.
@@ -36,8 +38,8 @@ const CONNECTIONS: usize = 128;
 const SMALL: usize = 64 * 1024;
 /// Small bodies that are read at a time: with [`SMALL`], 2 MiB.
 const SMALL_LANES: usize = limits::NOTICES - 1;
-/// How long the rest of a body may take to come.
-const READING: Duration = Duration::from_secs(10);
+/// How long each [`SMALL`] part of a body may take to come.
+const READING: Duration = Duration::from_secs(2);
 
 /// `[webhook]`
 #[derive(Clone, Debug)]
@@ -114,15 +116,16 @@ impl Webhook {
             hear,
             settings: self.settings,
             unsigned: self.unsigned,
-            small: Semaphore::new(SMALL_LANES),
-            large: Semaphore::new(1),
+            small: Places::new(SMALL_LANES),
+            large: Places::new(1),
         });
         // Whatever path the callback address has: a tunnel or proxy in front may keep or drop it.
         let router = Router::new()
             .route("/", get(handshake::<H>).post(notice::<H>))
             .route("/{*path}", get(handshake::<H>).post(notice::<H>))
             .with_state(door);
-        bounded::serve(Bounded::new(Guarded::new(self.listener, self.tls), CONNECTIONS), router).await
+        let listener = Guarded::new(self.listener, self.tls, CONNECTIONS);
+        bounded::serve_each(listener, |stream| router.clone().layer(Extension(stream.holder()))).await
     }
 }
 
@@ -130,8 +133,8 @@ struct Door<H> {
     hear: H,
     settings: Settings,
     unsigned: Arc<AtomicU64>,
-    small: Semaphore,
-    large: Semaphore,
+    small: Places,
+    large: Places,
 }
 
 /// The platform asks once whether the address is ours: by the token that both were given.
@@ -165,7 +168,12 @@ fn same(one: &[u8], other: &[u8]) -> bool {
     !other.is_empty() && ring::hmac::verify(&key, one, ring::hmac::sign(&key, other).as_ref()).is_ok()
 }
 
-async fn notice<H: Hear>(State(door): State<Arc<Door<H>>>, headers: HeaderMap, body: Body) -> StatusCode {
+async fn notice<H: Hear>(
+    State(door): State<Arc<Door<H>>>,
+    Extension(connection): Extension<Holder>,
+    headers: HeaderMap,
+    body: Body,
+) -> StatusCode {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(signature) = text("x-hub-signature-256").filter(|value| whatsapp::is_signature(value)) else {
         return StatusCode::UNAUTHORIZED;
@@ -177,23 +185,56 @@ async fn notice<H: Hear>(State(door): State<Arc<Door<H>>>, headers: HeaderMap, b
         Some(length) if length <= SMALL => (&door.small, length),
         _ => (&door.large, limits::NOTICE),
     };
-    let Ok(place) = lane.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE };
-    let body: Bytes = match tokio::time::timeout(READING, axum::body::to_bytes(body, most)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
-        Err(_) => return StatusCode::REQUEST_TIMEOUT,
+    let mut place = lane.take().await;
+    let holder = place.holder();
+    let read = tokio::select! {
+        read = read(body, most, &holder) => read,
+        () = place.gone() => Err(StatusCode::SERVICE_UNAVAILABLE),
+    };
+    let body = match read {
+        Ok(body) => body,
+        Err(status) => return status,
     };
     if !whatsapp::signed(door.settings.app_secret.reveal().as_bytes(), signature, &body) {
         door.unsigned.fetch_add(1, Ordering::Relaxed);
         return StatusCode::UNAUTHORIZED;
     }
-    let heard = door.hear.hear(body).await;
-    // The place is kept until here: so what waits for the engine is bounded too.
-    drop(place);
-    match heard {
+    // The places are kept until it is heard: so what waits for the engine is bounded too.
+    let _kept = (holder.keep(), connection.keep());
+    match door.hear.hear(body).await {
         Ok(()) => StatusCode::OK,
         Err(NotKept) => StatusCode::SERVICE_UNAVAILABLE,
     }
+}
+
+/// A body, as long as each part of it comes in time. Who brought the first part of a large one gives way to nobody any more.
+async fn read(mut body: Body, most: usize, holder: &Holder) -> Result<Bytes, StatusCode> {
+    let (mut read, mut kept) = (Vec::new(), None);
+    loop {
+        let part = tokio::time::timeout(READING, part(&mut body, &mut read, most));
+        match part.await {
+            Ok(Ok(true)) => return Ok(read.into()),
+            Ok(Ok(false)) => kept = kept.or_else(|| Some(holder.keep())),
+            Ok(Err(status)) => return Err(status),
+            Err(_) => return Err(StatusCode::REQUEST_TIMEOUT),
+        }
+    }
+}
+
+/// About [`SMALL`] bytes more; whether that was the end.
+async fn part(body: &mut Body, read: &mut Vec<u8>, most: usize) -> Result<bool, StatusCode> {
+    let enough = read.len() + SMALL;
+    while read.len() < enough {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+        let Some(frame) = frame else { return Ok(true) };
+        // Behind the data there may be trailers, which nobody reads.
+        let Ok(data) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else { continue };
+        if read.len() + data.len() > most {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(false)
 }
 
 #[cfg(test)]
