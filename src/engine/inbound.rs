@@ -21,11 +21,10 @@ impl Engine {
     /// For the counters: what it was. `to_all`: every branch hears it; of people whom this box does not know, it is concerned by a
     /// stop only.
     pub(super) fn inbound(&mut self, inbound: &Inbound, to_all: bool) -> Result<&'static str, StoreError> {
-        let wish = inbound.text.as_deref().filter(|_| inbound.kind != REACTION);
-        let wish = wish.and_then(|text| policy::wish(text, &self.policy.stop_words));
+        let wish = inbound.text.as_deref().and_then(|text| policy::wish(text, inbound.by, &self.policy.stop_words));
         // Before anything is written: every box hears every stranger.
         let stranger = to_all && self.known_person(&inbound.who)?.is_none();
-        if stranger && wish != Some(Wish::Stop) {
+        if stranger && !matches!(wish, Some(Wish::Stop | Wish::StopMarketing)) {
             return Ok("nobody");
         }
         if self.outbox.was_heard(&inbound.wamid)? {
@@ -49,6 +48,9 @@ impl Engine {
         }
         match wish {
             Some(Wish::Stop) => self.stops(person, inbound, at, to_all)?,
+            Some(Wish::StopMarketing) => {
+                self.wishes(&inbound.who, true, at, to_all)?;
+            }
             Some(Wish::Start) => self.starts(person, at)?,
             None => {}
         }
@@ -186,7 +188,7 @@ impl Engine {
             "rule": found.map(|found| found.rule.to_string()),
             "at": at.unwrap_or(self.moment.wall.reading()).rfc3339(),
         });
-        let wish = wish.map(|wish| if wish == Wish::Stop { "stop" } else { "start" });
+        let wish = wish.map(Wish::code);
         let user = inbound.who.user.as_deref().filter(|_| self.inbound_full);
         for (key, value) in
             [("text", inbound.text.as_deref()), ("payload", inbound.payload.as_deref()), ("wish", wish), ("user", user)]

@@ -27,7 +27,7 @@ pub use content::{Body, Button, Content, Header, Template};
 pub use draft::{Cleared, Confirmed, Draft, Permitted, Source, Stored, Terms, Token};
 pub use masked::{dotted, masked, masked_from};
 pub use news::{CanSend, Closed, News, Quality, TemplateName, UNLIMITED};
-pub use notice::{Inbound, Notice, Notices, Origin, Progress, Status, Update, Way, Who};
+pub use notice::{By, Inbound, Notice, Notices, Origin, Progress, Status, Update, Way, Who};
 pub use number::{Country, Number, NumberProblem};
 pub use outcome::{Outcome, Reason};
 pub use standing::{ALL, FAREWELL, GrantFact, LedgerAction, LedgerEntry, Pair, STAFF, START_WORD, STOP_WORD, Standing};

@@ -161,12 +161,26 @@ pub struct Inbound {
     pub kind: String,
     /// What a person reads: the text, the label of the button, the caption. At most `limits::TEXT` characters.
     pub text: Option<String>,
+    /// Whose words these are.
+    pub by: By,
     /// What a button, list or form carries. At most `limits::RENDERED` bytes.
     pub payload: Option<String>,
     /// The platform's id of the message that it answers.
     pub context: Option<String>,
     /// The branch that answers it, where every branch hears it and head office could tell.
     pub answers: Option<String>,
+}
+
+/// Whose words the text of an inbound message is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum By {
+    /// The person's.
+    #[default]
+    Person,
+    /// Ours, on a button that the person pressed.
+    Button,
+    /// Something beside what was sent: a caption, the title of a list's row or of a place, an emoji.
+    Title,
 }
 
 impl fmt::Debug for Inbound {

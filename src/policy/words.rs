@@ -4,9 +4,13 @@
 //! decides what becomes of the wish.
 //!
 //! A message is compared without accents, case, punctuation, repeated words and the words of courtesy around it. "Cancel"
-//! and "cancelar" are left out on purpose: in a shop they cancel an order, and whoever means the messages says so.
+//! and "cancelar" are left out on purpose: in a shop they cancel an order, and whoever means the messages says so. So is "não
+//! quero mais" alone, which answers "mais alguma coisa?".
+//!
+//! A button that was pressed may stop, for that is what templates have such a button for; it never starts: its words are ours.
 
 use super::Settings;
+use crate::message::By;
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
 /// What a person asks for.
@@ -14,8 +18,21 @@ use icu_normalizer::DecomposingNormalizerBorrowed;
 pub enum Wish {
     /// No more messages.
     Stop,
+    /// No more advertising, as said to WhatsApp itself; what was ordered is told as before.
+    StopMarketing,
     /// Messages again.
     Start,
+}
+
+impl Wish {
+    /// As it is published.
+    pub fn code(self) -> &'static str {
+        match self {
+            Wish::Stop => "stop",
+            Wish::StopMarketing => "stop-marketing",
+            Wish::Start => "start",
+        }
+    }
 }
 
 /// Portuguese, Spanish and English, as [`plain`] leaves them.
@@ -60,7 +77,6 @@ const STOP: &[&str] = &[
     "cancelar inscricao",
     "cancelar mensagens",
     "cancelar as mensagens",
-    "nao quero mais",
     "nao quero mensagens",
     "nao quero mais mensagens",
     "nao quero mais receber",
@@ -100,9 +116,7 @@ const STOP: &[&str] = &[
     "cancelar los mensajes",
     "desuscribir",
     "desuscribirme",
-    "no mas",
     "no mas mensajes",
-    "no quiero mas",
     "no quiero mensajes",
     "no quiero mas mensajes",
     "no quiero recibir",
@@ -155,7 +169,6 @@ const STOP: &[&str] = &[
     "remove me from your list",
     "take me off the list",
     "take me off your list",
-    "no more",
     "no more messages",
     "dont message me",
     "do not message me",
@@ -165,6 +178,34 @@ const STOP: &[&str] = &[
     "i want to stop",
     "cancel subscription",
     "cancel messages",
+];
+
+/// The button that the platform proposes for marketing templates, in its languages, and the same in other words.
+const STOP_MARKETING: &[&str] = &[
+    "parar promocoes",
+    "parar as promocoes",
+    "parar de receber promocoes",
+    "nao quero promocoes",
+    "nao quero mais promocoes",
+    "nao quero receber promocoes",
+    "nao quero mais receber promocoes",
+    "sem promocoes", //
+    "detener promociones",
+    "detener las promociones",
+    "parar promociones",
+    "dejar de recibir promociones",
+    "no quiero promociones",
+    "no quiero mas promociones",
+    "no quiero recibir promociones",
+    "no mas promociones",
+    "sin promociones", //
+    "stop promotions",
+    "stop promos",
+    "stop the promotions",
+    "stop marketing",
+    "stop marketing messages",
+    "no promotions",
+    "no more promotions",
 ];
 
 const START: &[&str] = &[
@@ -212,22 +253,20 @@ const NOW: [&str; 5] = ["ja", "ya", "agora", "ahora", "now"];
 const LONGEST: usize = 160;
 
 /// What the message asks for, if it asks for anything. `own` are `policy.opt_out.words`: stop words beside the built-in ones.
-pub fn wish(text: &str, own: &[String]) -> Option<Wish> {
-    if text.chars().nth(LONGEST).is_some() {
+pub fn wish(text: &str, by: By, own: &[String]) -> Option<Wish> {
+    if by == By::Title || text.chars().nth(LONGEST).is_some() {
         return None;
     }
-    let whole = plain(text, false);
-    let bare = plain(text, true);
-    // "Para agora, por favor": for now, and no order to stop.
-    let bare = if bare == "para" && whole.split(' ').any(|word| NOW.contains(&word)) { whole.clone() } else { bare };
-    let own = |said: &str| own.iter().any(|word| plain(word, false) == said);
-    let says = |words: &[&str]| words.contains(&whole.as_str()) || words.contains(&bare.as_str());
-    if whole.is_empty() {
-        None
-    } else if says(STOP) || own(&whole) || own(&bare) {
+    let whole = plain(text);
+    let bare = bare(&whole);
+    let own = |said: &str| !said.is_empty() && own.iter().any(|word| plain(word) == said);
+    let says = |words: &[&str]| words.contains(&whole.as_str()) || words.contains(&bare);
+    if says(STOP) || own(&whole) || own(bare) {
         Some(Wish::Stop)
+    } else if says(STOP_MARKETING) {
+        Some(Wish::StopMarketing)
     } else {
-        says(START).then_some(Wish::Start)
+        (by == By::Person && says(START)).then_some(Wish::Start)
     }
 }
 
@@ -243,8 +282,8 @@ pub fn farewell<'s>(settings: &'s Settings, languages: &[String]) -> Option<&'s 
     languages.iter().find_map(of).map(String::as_str)
 }
 
-/// Small letters and figures without accents, one blank between words, no word twice in a row; without courtesy if asked.
-fn plain(text: &str, without_courtesy: bool) -> String {
+/// Small letters and figures without accents, one blank between words, no word twice in a row.
+fn plain(text: &str) -> String {
     // Compatibility forms too: there are keyboards that write 𝗦𝗧𝗢𝗣 or ＳＴＯＰ.
     let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(text);
     let letters: String = decomposed
@@ -253,10 +292,27 @@ fn plain(text: &str, without_courtesy: bool) -> String {
         .flat_map(char::to_lowercase)
         .map(|c| if c.is_alphanumeric() { c } else { ' ' })
         .collect();
-    let mut words: Vec<&str> =
-        letters.split_whitespace().filter(|word| !without_courtesy || !COURTESY.contains(word)).collect();
+    let mut words: Vec<&str> = letters.split_whitespace().collect();
     words.dedup();
     words.join(" ")
+}
+
+/// Without the courtesy before and behind it: between other words it belongs to what they say.
+fn bare(plain: &str) -> &str {
+    let (mut bare, mut hurried) = (plain, false);
+    loop {
+        let (first, last) = (bare.split_once(' '), bare.rsplit_once(' '));
+        bare = match (first, last) {
+            (Some((word, rest)), _) if COURTESY.contains(&word) => rest,
+            (_, Some((rest, word))) if COURTESY.contains(&word) => {
+                hurried |= NOW.contains(&word);
+                rest
+            }
+            _ => break,
+        };
+    }
+    // "Para agora, por favor": for now, and no order to stop.
+    if bare == "para" && hurried { plain } else { bare }
 }
 
 #[cfg(test)]
@@ -270,8 +326,8 @@ mod tests {
             "Parar, por favor!",
             "parar parar PARAR",
             "Pare!!!",
-            "Não quero mais",
             "nao quero mais receber mensagens.",
+            "Não quero mais mensagens",
             "Sair",
             "  sair da lista  ",
             "Descadastrar, obrigada 🙏",
@@ -297,11 +353,28 @@ mod tests {
             "s\u{301}top",
         ];
         for text in stop {
-            assert_eq!(wish(text, &[]), Some(Wish::Stop), "{text:?}");
+            assert_eq!(wish(text, By::Person, &[]), Some(Wish::Stop), "{text:?}");
+            assert_eq!(wish(text, By::Button, &[]), Some(Wish::Stop), "a template's way out: {text:?}");
+            assert_eq!(wish(text, By::Title, &[]), None, "nobody wrote it: {text:?}");
         }
         let start = ["START", "Voltar", "quero receber, por favor", "Alta", "¡Empezar!", "Começar", "unstop"];
         for text in start {
-            assert_eq!(wish(text, &[]), Some(Wish::Start), "{text:?}");
+            assert_eq!(wish(text, By::Person, &[]), Some(Wish::Start), "{text:?}");
+            assert_eq!(wish(text, By::Button, &[]), None, "these are our own words: {text:?}");
+        }
+        let marketing = [
+            "Parar promoções",
+            "parar promocoes, por favor",
+            "Detener promociones",
+            "Stop promotions",
+            "Não quero mais promoções!",
+            "No quiero más promociones. Gracias",
+        ];
+        for text in marketing {
+            for by in [By::Person, By::Button] {
+                assert_eq!(wish(text, by, &[]), Some(Wish::StopMarketing), "{text:?}");
+            }
+            assert_eq!(wish(text, By::Title, &[]), None, "{text:?}");
         }
         let nothing = [
             "",
@@ -333,30 +406,42 @@ mod tests {
             "pode mandar",
             "Iniciar",
             "Comenzar",
+            "Não quero mais",
+            "Não quero mais, obrigada",
+            "No quiero más, gracias",
+            "no more, thanks",
+            "Quero, por favor, parar",
+            "stop thanks it",
+            "nao, obrigado, quero mais mensagens",
+            "quero promoções",
+            "promoções?",
+            "por favor",
         ];
         for text in nothing {
-            assert_eq!(wish(text, &[]), None, "{text:?}");
+            assert_eq!(wish(text, By::Person, &[]), None, "{text:?}");
         }
-        assert_eq!(wish(&format!("stop {}", ".".repeat(200)), &[]), None, "no conversation is cut short");
+        assert_eq!(wish(&format!("stop {}", ".".repeat(200)), By::Person, &[]), None, "no conversation is cut short");
     }
 
     #[test]
     fn own_words_stop_as_the_built_in_ones_do() {
         let own = ["Não me perturbe".to_owned(), "xô".to_owned()];
         for text in ["nao me perturbe", "Não me perturbe, por favor!", "XÔ", "xo"] {
-            assert_eq!(wish(text, &own), Some(Wish::Stop), "{text:?}");
+            assert_eq!(wish(text, By::Person, &own), Some(Wish::Stop), "{text:?}");
         }
-        assert_eq!(wish("não me perturbe hoje", &own), None);
-        assert_eq!(wish("nada", &["...".to_owned()]), None);
-        assert_eq!(wish("!!!", &["...".to_owned()]), None, "a word of signs alone stops nobody");
+        assert_eq!(wish("não me perturbe hoje", By::Person, &own), None);
+        assert_eq!(wish("nada", By::Person, &["...".to_owned()]), None);
+        assert_eq!(wish("Obrigada!", By::Person, &["...".to_owned()]), None, "courtesy is no word of signs");
+        assert_eq!(wish("!!!", By::Person, &["...".to_owned()]), None, "a word of signs alone stops nobody");
     }
 
     #[test]
     fn the_tables_are_written_as_they_are_compared() {
-        for word in STOP.iter().chain(START) {
-            assert_eq!(plain(word, false), **word);
+        let all: Vec<&str> = [STOP, STOP_MARKETING, START].concat();
+        for (place, word) in all.iter().enumerate() {
+            assert_eq!(plain(word), **word);
+            assert!(!all[..place].contains(word), "{word} means one thing");
+            assert!(!COURTESY.contains(word));
         }
-        assert!(STOP.iter().all(|word| !START.contains(word)));
-        assert!(COURTESY.iter().all(|word| !STOP.contains(word) && !START.contains(word)));
     }
 }

@@ -6,7 +6,7 @@
 
 use super::envelope::{Change, Entry, Unreadable, entries};
 use crate::limits;
-use crate::message::{Inbound, Notice, Notices, Origin, Progress, Status, Update, Who, unhex};
+use crate::message::{By, Inbound, Notice, Notices, Origin, Progress, Status, Update, Who, unhex};
 use crate::time::Wall;
 use serde::Deserialize;
 use serde_json::Value;
@@ -191,6 +191,12 @@ fn inbound(value: &Value, answers: Option<&str>) -> Option<Notice> {
     let of = value.get(kind).unwrap_or(&Value::Null);
     let reply =
         ["button_reply", "list_reply", "nfm_reply", "call_permission_reply"].iter().find_map(|key| of.get(*key));
+    let by = match kind {
+        "text" => By::Person,
+        "button" => By::Button,
+        _ if of.get("button_reply").is_some() => By::Button,
+        _ => By::Title,
+    };
     let (said, payload) = match (kind, reply) {
         ("text", _) => (text(of, "body"), None),
         ("button", _) => (text(of, "text"), text(of, "payload")),
@@ -209,6 +215,7 @@ fn inbound(value: &Value, answers: Option<&str>) -> Option<Notice> {
         at: at(value),
         kind: if known { kind.to_owned() } else { "unknown".to_owned() },
         text: said.map(|said| cut(said, limits::TEXT)),
+        by,
         // Four bytes a character at the most.
         payload: payload.map(|payload| cut(payload, limits::RENDERED / 4)),
         context: value.pointer("/context/id").and_then(Value::as_str).map(|id| cut(id, 512)),

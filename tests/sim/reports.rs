@@ -7,7 +7,7 @@ use super::platform::Request;
 use super::steps::NUMBERS;
 use super::world::World;
 use crate::engine::Input;
-use crate::message::{Inbound, Notice, Notices, Progress, Status, Who};
+use crate::message::{By, Inbound, Notice, Notices, Progress, Status, Who};
 use crate::time::Wall;
 
 /// What follows for the books once the box has it for certain.
@@ -135,6 +135,7 @@ impl World {
             at: Some(Wall(super::world::MONDAY + self.real as i64)),
             kind: "text".to_owned(),
             text: Some(text.to_owned()),
+            by: By::Person,
             payload: None,
             context: None,
             answers: None,

@@ -7,7 +7,7 @@ use super::super::tree::Value;
 use super::super::units;
 use super::Branch;
 use crate::limits;
-use crate::message::Priority;
+use crate::message::{By, Priority};
 use crate::policy::{self, Hours, OnUnknown, Purpose, Quiet, Wish};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
@@ -200,7 +200,7 @@ fn opt_out(r: &mut Reader<'_, '_>) -> (Vec<String>, BTreeMap<String, String>) {
     r.within("opt_out", |r| {
         let words = r.texts("words");
         if let Some(word) =
-            words.iter().find(|word| policy::wish(word, std::slice::from_ref(*word)) != Some(Wish::Stop))
+            words.iter().find(|word| policy::wish(word, By::Person, std::slice::from_ref(*word)) != Some(Wish::Stop))
         {
             let problem = r.problem("words", format!("\"{word}\" can never be what somebody writes to opt out"));
             r.tell(problem.wanted("a few words, with letters or figures in them"));

@@ -3,7 +3,7 @@
 use super::drive::Loop;
 use super::kit::*;
 use crate::engine::Input;
-use crate::message::{Inbound, Lost, Notice, Notices, Outcome, Reason, ReceiptId, Who};
+use crate::message::{By, Inbound, Lost, Notice, Notices, Outcome, Reason, ReceiptId, Who};
 use crate::operate::{LedgerLine, Reply, Request, Target};
 use crate::time::Wall;
 
@@ -188,6 +188,7 @@ fn answers_are_kept_though_the_news_beside_them_find_no_room() {
     for n in 0..200 {
         let from = format!("5521970{n:06}");
         let inbound = Inbound {
+            by: By::Person,
             wamid: format!("wamid.{n}"),
             who: Who { digits: Some(from), user: None },
             at: Some(Wall(MONDAY)),

@@ -3,7 +3,7 @@
 use crate::config;
 use crate::engine::{Action, BrokerLink, Engine, Failure, Input, Link, Post, Publish, Rooms, Told};
 use crate::message::{
-    Answer, Arrival, AttemptId, Delivery, Epoch, Inbound, Lost, MessageId, NotSent, Notice, Notices, Outcome,
+    Answer, Arrival, AttemptId, By, Delivery, Epoch, Inbound, Lost, MessageId, NotSent, Notice, Notices, Outcome,
     Payload, Progress, Reason, Status, Update, Who,
 };
 use crate::operate::{Reply, Request};
@@ -364,6 +364,7 @@ pub fn wrote(digits: &str, at: i64, text: &str) -> Notice {
         at: Some(Wall(at)),
         kind: "text".into(),
         text: Some(text.into()),
+        by: By::Person,
         payload: None,
         context: None,
         answers: None,

@@ -141,6 +141,11 @@ fn what_people_write_and_press() {
         (json!({"type": "Whatever/+#", "x": 1}), "unknown", None, None),
     ];
     for (message, kind, text, payload) in table {
+        let by = match (kind, message.pointer("/interactive/button_reply")) {
+            ("text", _) => By::Person,
+            ("button", _) | (_, Some(_)) => By::Button,
+            _ => By::Title,
+        };
         let mut message = message;
         let more = json!({"from": "5511987650001", "id": "wamid.B", "timestamp": "1763800000", "context": {"id": "wamid.A", "from": "x"}});
         more.as_object().unwrap().iter().for_each(|(key, more)| message[key] = more.clone());
@@ -150,6 +155,7 @@ fn what_people_write_and_press() {
             at: Some(Wall(1_763_800_000_000)),
             kind: kind.into(),
             text: text.map(str::to_owned),
+            by,
             payload: payload.map(str::to_owned),
             context: Some("wamid.A".into()),
             answers: None,
