@@ -23,44 +23,43 @@ impl Outbox {
         Ok(self.known_by_number(number)?.into_iter().collect())
     }
 
-    /// Every number under which these people, or whoever has `number`, may be known.
-    pub fn numbers_of(&self, number: &Number, people: &[PersonId]) -> Result<BTreeSet<String>, StoreError> {
-        let mut all: BTreeSet<String> = number.forms().iter().map(|form| form.digits().to_owned()).collect();
-        all.insert(number.digits().to_owned());
+    /// Every number and user id under which these people may be known.
+    pub fn names_of(&self, people: &[PersonId]) -> Result<BTreeSet<String>, StoreError> {
+        let mut all = BTreeSet::new();
         for person in people {
-            all.extend(super::stopped::digits_and_forms(&self.db, person.0)?);
+            all.extend(super::stopped::names_of(&self.db, person.0)?);
         }
         Ok(all)
     }
 
-    /// Whether the list of stops has any of these numbers.
-    pub fn is_listed(&self, numbers: &BTreeSet<String>, purposes: &BTreeSet<String>) -> bool {
-        numbers.iter().any(|digits| !self.listed(digits, purposes).is_empty())
+    /// Whether the list of stops has any of these names.
+    pub fn is_listed(&self, names: &BTreeSet<String>, purposes: &BTreeSet<String>) -> bool {
+        names.iter().any(|name| !self.listed(name, purposes).is_empty())
     }
 
-    fn listed(&self, digits: &str, purposes: &BTreeSet<String>) -> Vec<String> {
+    fn listed(&self, name: &str, purposes: &BTreeSet<String>) -> Vec<String> {
         let mut listed = Vec::new();
-        for (kind, name) in [(Kind::All, "all"), (Kind::Marketing, "marketing (told to the platform)")] {
-            if self.stops.has(kind, digits, "") {
-                listed.push(name.to_owned());
+        for (kind, what) in [(Kind::All, "all"), (Kind::Marketing, "marketing (told to the platform)")] {
+            if self.stops.has(kind, name, "") {
+                listed.push(what.to_owned());
             }
         }
         for purpose in purposes {
-            if self.stops.has(Kind::Purpose, digits, purpose) {
+            if self.stops.has(Kind::Purpose, name, purpose) {
                 listed.push(purpose.clone());
             }
-            if self.stops.has(Kind::Lifted, digits, purpose) {
+            if self.stops.has(Kind::Lifted, name, purpose) {
                 listed.push(format!("given again since: {purpose}"));
             }
         }
         listed
     }
 
-    /// All rows about a person but messages, table by table; and what the list of stops says of the numbers. `purposes` are those
+    /// All rows about a person but messages, table by table; and what the list of stops says of the names. `purposes` are those
     /// of the configuration.
     pub fn held_on(
         &self,
-        number: &Number,
+        names: &BTreeSet<String>,
         people: &[PersonId],
         purposes: &BTreeSet<String>,
     ) -> Result<Value, StoreError> {
@@ -88,10 +87,11 @@ impl Outbox {
             .concat();
         held.insert("hold".to_owned(), json!(holds));
         let mut listed = Map::new();
-        for digits in self.numbers_of(number, people)? {
-            let entries = self.listed(&digits, &purposes);
+        for name in names {
+            let entries = self.listed(name, &purposes);
             if !entries.is_empty() {
-                listed.insert(format!("+{digits}"), json!(entries));
+                let sign = if name.bytes().all(|byte| byte.is_ascii_digit()) { "+" } else { "" };
+                listed.insert(format!("{sign}{name}"), json!(entries));
             }
         }
         held.insert("suppressed".to_owned(), Value::Object(listed));

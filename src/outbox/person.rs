@@ -10,8 +10,8 @@ use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const DIGITS: i64 = 0;
-const USER: i64 = 1;
+pub(super) const DIGITS: i64 = 0;
+pub(super) const USER: i64 = 1;
 const ERASED: i64 = 2;
 
 /// A row of its own, whose id is part of what its number is sealed with.
@@ -87,7 +87,7 @@ impl Outbox {
             return Ok(());
         }
         let prints: Vec<String> =
-            stopped::digits_and_forms(&self.db, person.0)?.iter().map(|digits| self.spent_print(digits)).collect();
+            stopped::names_of(&self.db, person.0)?.iter().map(|digits| self.spent_print(digits)).collect();
         let mut known = None;
         for print in &prints {
             known = known.or(self.alias(print, ERASED)?);

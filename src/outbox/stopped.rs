@@ -2,6 +2,7 @@
 //!
 //! Floor: rooms.
 
+use super::person::{DIGITS, USER};
 use super::stops::{Kind, Stops};
 use super::{Lane, Outbox, StoreError, schema::state};
 use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, STOP_WORD, Standing, Stored};
@@ -42,10 +43,8 @@ impl Outbox {
         if self.stops.is_empty() {
             return Ok(());
         }
-        for digits in digits_of(&self.db, person.0)? {
-            if let Ok(number) = Number::of_digits(&digits) {
-                self.stop_number(standing, &number, purpose);
-            }
+        for name in names_of(&self.db, person.0)? {
+            self.stop_name(standing, &name, purpose);
         }
         Ok(())
     }
@@ -55,11 +54,15 @@ impl Outbox {
             return;
         }
         for form in number.forms() {
-            if self.stops.stops(form.digits(), purpose) {
-                standing.revoke();
-            }
-            standing.marketing_stopped |= self.stops.has(Kind::Marketing, form.digits(), "");
+            self.stop_name(standing, form.digits(), purpose);
         }
+    }
+
+    fn stop_name(&self, standing: &mut Standing, name: &str, purpose: &str) {
+        if self.stops.stops(name, purpose) {
+            standing.revoke();
+        }
+        standing.marketing_stopped |= self.stops.has(Kind::Marketing, name, "");
     }
 
     /// Whether the list stops a purpose though the ledger knows nothing of it: the ledger has lost a line. Only an operator who
@@ -79,7 +82,7 @@ impl Outbox {
         let purposes = if entry.purpose == ALL { purposes_of(&self.db, person.0)? } else { Vec::new() };
         let starts = entry.action == LedgerAction::Grant && entry.purpose == ALL;
         let said = if starts { Said::of(&self.db, person.0)? } else { Said::default() };
-        for digits in digits_and_forms(&self.db, person.0)? {
+        for digits in names_of(&self.db, person.0)? {
             match (entry.action, entry.purpose.as_str()) {
                 (LedgerAction::Revoke, ALL) => {
                     self.stops.set(Kind::All, &digits, "", true);
@@ -110,7 +113,7 @@ impl Outbox {
 
     /// The person told the platform to stop (or to resume) marketing.
     pub(super) fn list_marketing(&mut self, person: PersonId, stopped: bool) -> Result<(), StoreError> {
-        for digits in digits_and_forms(&self.db, person.0)? {
+        for digits in names_of(&self.db, person.0)? {
             self.stops.set(Kind::Marketing, &digits, "", stopped);
         }
         Ok(())
@@ -141,7 +144,7 @@ pub(super) fn lifted(db: &Connection) -> Result<Vec<(String, String)>, StoreErro
     let mut found = Vec::new();
     for person in people {
         let said = Said::of(db, person)?;
-        for digits in digits_and_forms(db, person)? {
+        for digits in names_of(db, person)? {
             found.extend(said.lifted.iter().map(|purpose| (digits.clone(), purpose.clone())));
         }
     }
@@ -150,7 +153,7 @@ pub(super) fn lifted(db: &Connection) -> Result<Vec<(String, String)>, StoreErro
 
 fn list(db: &Connection, stops: &mut Stops, person: i64, anew: bool) -> Result<(), StoreError> {
     let mut said = Said::of(db, person)?;
-    let names = digits_and_forms(db, person)?;
+    let names = names_of(db, person)?;
     let marketing: bool =
         db.query_row("SELECT EXISTS (SELECT 1 FROM lane WHERE person = ?1 AND marketing_stopped)", [person], |row| {
             row.get(0)
@@ -251,19 +254,20 @@ impl Said {
     }
 }
 
-/// Every number of a person.
-fn digits_of(db: &Connection, person: i64) -> Result<Vec<String>, StoreError> {
-    let mut query = db.prepare_cached("SELECT named_as('alias', value) FROM alias WHERE person = ?1 AND kind = 0")?;
-    Ok(query.query_map([person], |row| row.get(0))?.collect::<Result<_, _>>()?)
-}
-
-/// With the forms under which the platform may know them: should the aliases be lost, any of them is asked for.
-pub(super) fn digits_and_forms(db: &Connection, person: i64) -> Result<BTreeSet<String>, StoreError> {
+/// Every number of a person, with the forms under which the platform may know it (should the aliases be lost, any of them is asked
+/// for), and every user id.
+pub(super) fn names_of(db: &Connection, person: i64) -> Result<BTreeSet<String>, StoreError> {
+    let mut query =
+        db.prepare_cached("SELECT named_as('alias', value), kind FROM alias WHERE person = ?1 AND kind IN (?2, ?3)")?;
+    let mut rows = query.query([person, DIGITS, USER])?;
     let mut all = BTreeSet::new();
-    for digits in digits_of(db, person)? {
-        let forms = Number::of_digits(&digits).map(|number| number.forms()).unwrap_or_default();
-        all.extend(forms.iter().map(|form| form.digits().to_owned()));
-        all.insert(digits);
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        if row.get::<_, i64>(1)? == DIGITS {
+            let forms = Number::of_digits(&name).map(|number| number.forms()).unwrap_or_default();
+            all.extend(forms.iter().map(|form| form.digits().to_owned()));
+        }
+        all.insert(name);
     }
     Ok(all)
 }

@@ -40,7 +40,8 @@ pub enum Contact {
         record.\n\nExample:\n  branchline contact export +5511987654321 > person.json"
     )]
     Export {
-        /// The person's number; a national one is read as of branch.country.
+        /// The person's number; a national one is read as of branch.country. Or the platform's user id, like
+        /// BR.13491208655302741918, of somebody without a number.
         number: String,
     },
     /// Remove a person: all that says who it was, from the store, its log and whatever was set aside. It cannot be undone.
@@ -52,7 +53,7 @@ pub enum Contact {
         Example:\n  branchline contact erase +5511987654321"
     )]
     Erase {
-        /// Their numbers; national ones are read as of branch.country.
+        /// Their numbers; national ones are read as of branch.country. Or the platform's user ids, like BR.13491208655302741918.
         #[arg(required = true, value_name = "NUMBER")]
         numbers: Vec<String>,
         #[command(flatten)]

@@ -11,12 +11,38 @@ use crate::operate::{AuditPage, AuditPiece, CONTACT_PARTS, ContactPage, Erased, 
 use crate::outbox::{Settling, Spent, StoreError};
 use crate::status::show;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 /// Bytes of the audit record in one answer: twice that as hexadecimal digits.
 const PAGE: usize = 256 * 1024;
 /// Between two tries to write the files anew.
 const SCRUB_RETRY: Duration = Duration::from_secs(60);
+
+/// As an operator names a person.
+enum Name {
+    Number(Number),
+    /// The platform's business-scoped user id: there are people of whom nothing else is known.
+    User(String),
+}
+
+impl fmt::Display for Name {
+    /// Masked.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Number(number) => number.fmt(f),
+            Name::User(user) => write!(f, "{}…{}", &user[..3], &user[user.len() - 2..]),
+        }
+    }
+}
+
+/// `BR.13491208655302741918`: the letters of a country, a dot, and what tells people apart (facts 0). No number is written so.
+fn is_user_id(text: &str) -> bool {
+    let Some((country, rest)) = text.split_once('.') else { return false };
+    let is_rest = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
+    let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_country && (2..=125).contains(&rest.len()) && rest.bytes().all(is_rest)
+}
 
 impl Engine {
     pub(super) fn audit_page(&self, after: u64) -> Answered {
@@ -30,24 +56,24 @@ impl Engine {
         Ok(Reply::data(&AuditPage { pieces: pieces.collect(), end: self.outbox.anchor(), more: !all }))
     }
 
-    pub(super) fn contact_export(&mut self, number: &str, part: &str, after: i64) -> Answered {
-        let number = match self.read_number(number) {
-            Ok(number) => number,
+    pub(super) fn contact_export(&mut self, name: &str, part: &str, after: i64) -> Answered {
+        let name = match self.read_name(name) {
+            Ok(name) => name,
             Err(why) => return Ok(Reply::Refused(why)),
         };
-        let people = self.outbox.people_of(&number)?;
+        let people = self.people_named(&name)?;
         let page = match part {
             "person" => {
                 let acted = Acted::new(Act::Ordered, "contact-export");
-                self.outbox.acted(Acted { digits: Some(self.known_as(&number, &people)?), ..acted });
-                let held = self.outbox.held_on(&number, &people, &self.purposes())?;
+                self.outbox.acted(Acted { digits: Some(self.known_as(&name, &people)?), ..acted });
+                let held = self.outbox.held_on(&self.names(&name, &people)?, &people, &self.purposes())?;
                 ContactPage { rows: vec![held], next: None }
             }
             "messages" => {
                 let (rows, next) = self.outbox.messages_of(&people, after)?;
                 ContactPage { rows, next }
             }
-            "audit" => self.audit_rows_of(&number, &people, after)?,
+            "audit" => self.audit_rows_of(&self.names(&name, &people)?, after)?,
             _ => {
                 let text = format!("no such part: {part}. There are: {}", CONTACT_PARTS.join(", "));
                 return Ok(Reply::Refused(text));
@@ -57,10 +83,9 @@ impl Engine {
     }
 
     /// Rows about any name of the person, a few pieces of the record at a time.
-    fn audit_rows_of(&self, number: &Number, people: &[PersonId], after: i64) -> Result<ContactPage, StoreError> {
+    fn audit_rows_of(&self, names: &BTreeSet<String>, after: i64) -> Result<ContactPage, StoreError> {
         let key = Key::new(self.outbox.audit_key());
-        let stamps: BTreeSet<_> =
-            self.outbox.numbers_of(number, people)?.iter().map(|digits| key.person(digits)).collect();
+        let stamps: BTreeSet<_> = names.iter().map(|name| key.person(name)).collect();
         let (pieces, all) = self.outbox.pieces(after.max(0) as u64, PAGE)?;
         let (mut verifier, mut rows) = (Verifier::new(None), Vec::new());
         for piece in &pieces {
@@ -74,10 +99,41 @@ impl Engine {
         Ok(ContactPage { rows, next })
     }
 
-    /// The digits that stand for a person in the audit record.
-    fn known_as(&self, number: &Number, people: &[PersonId]) -> Result<String, StoreError> {
+    fn read_name(&self, text: &str) -> Result<Name, String> {
+        if is_user_id(text) {
+            return Ok(Name::User(text.to_owned()));
+        }
+        self.read_number(text).map(Name::Number)
+    }
+
+    /// Everybody who has the name.
+    fn people_named(&self, name: &Name) -> Result<Vec<PersonId>, StoreError> {
+        match name {
+            Name::Number(number) => self.outbox.people_of(number),
+            Name::User(user) => Ok(self.outbox.find_user(user)?.into_iter().collect()),
+        }
+    }
+
+    /// Every name under which somebody may be known, whether or not the store still knows them as one person's.
+    fn names(&self, name: &Name, people: &[PersonId]) -> Result<BTreeSet<String>, StoreError> {
+        let mut names = self.outbox.names_of(people)?;
+        match name {
+            Name::Number(number) => names.extend(number.forms().iter().map(|form| form.digits().to_owned())),
+            Name::User(user) => {
+                names.insert(user.clone());
+            }
+        }
+        Ok(names)
+    }
+
+    /// What stands for a person in the audit record: digits, or the user id of who has none.
+    fn known_as(&self, name: &Name, people: &[PersonId]) -> Result<String, StoreError> {
         let first = people.first().map(|person| self.outbox.number(*person)).transpose()?.flatten();
-        Ok(first.as_ref().unwrap_or(number).digits().to_owned())
+        Ok(match (first, name) {
+            (Some(number), _) => number.digits().to_owned(),
+            (None, Name::Number(number)) => number.digits().to_owned(),
+            (None, Name::User(user)) => user.clone(),
+        })
     }
 
     fn purposes(&self) -> BTreeSet<String> {
@@ -86,9 +142,9 @@ impl Engine {
 
     /// All numbers or none. The answer waits for the files: see [`scrub`](Self::scrub).
     pub(super) fn contact_erase(&mut self, ticket: u64, numbers: &[String]) -> Result<(), StoreError> {
-        let read: Result<Vec<Number>, String> = numbers.iter().map(|number| self.read_number(number)).collect();
-        let numbers = match read.and_then(|numbers| self.may_erase().map(|()| numbers)) {
-            Ok(numbers) => numbers,
+        let read: Result<Vec<Name>, String> = numbers.iter().map(|number| self.read_name(number)).collect();
+        let names = match read.and_then(|names| self.may_erase().map(|()| names)) {
+            Ok(names) => names,
             Err(why) => {
                 self.out.push(crate::engine::Action::Done(ticket, Reply::Refused(why)));
                 return Ok(());
@@ -96,8 +152,8 @@ impl Engine {
         };
         self.outbox.must_scrub()?;
         let mut report = ErasureReport::default();
-        for number in &numbers {
-            report.people.push(self.erase(number)?);
+        for name in &names {
+            report.people.push(self.erase(name)?);
         }
         self.erased.push((ticket, report));
         Ok(())
@@ -122,11 +178,11 @@ impl Engine {
         }
     }
 
-    fn erase(&mut self, number: &Number) -> Result<Erased, StoreError> {
-        let people = self.outbox.people_of(number)?;
-        let digits = self.known_as(number, &people)?;
-        let names = self.outbox.numbers_of(number, &people)?;
-        let mut erased = Erased { number: number.to_string(), known: !people.is_empty(), ..Erased::default() };
+    fn erase(&mut self, name: &Name) -> Result<Erased, StoreError> {
+        let people = self.people_named(name)?;
+        let digits = self.known_as(name, &people)?;
+        let names = self.names(name, &people)?;
+        let mut erased = Erased { number: name.to_string(), known: !people.is_empty(), ..Erased::default() };
         let mut purposes = self.purposes();
         for person in people {
             purposes.extend(self.outbox.consent_of(person)?.into_iter().map(|row| row.entry.purpose));

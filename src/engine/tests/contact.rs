@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::engine::{Input, Link};
-use crate::message::{NotSent, Outcome, Progress, Reason};
+use crate::message::{Inbound, NotSent, Notice, Outcome, Progress, Reason, Who};
 use crate::operate::{ErasureReport, Grant, Reply, Request, Target};
 use crate::outbox::power;
 use serde_json::Value;
@@ -311,6 +311,66 @@ fn who_was_suppressed_stays_so_and_who_was_not_needs_new_consent() {
     assert!(matches!(kit.ask(grant(true)), Reply::Data(_)));
     kit.order("pos/1/ready", CAIO, "asked for it again");
     assert_eq!(kit.sent.last().unwrap().to, CAIO);
+}
+
+/// Somebody who hides the number: the platform tells a user id, and nothing else is known.
+#[test]
+fn who_is_known_by_a_user_id_alone_is_exported_and_erased() {
+    const USER: &str = "BR.13491208655302741918";
+    for key in KEYS {
+        let mut kit = Kit::cold("64 MiB", "hold");
+        kit.key = key;
+        kit.extra = "\n[inbound]\nnumbers = \"full\"\n".into();
+        kit.start();
+        let says = |kit: &mut Kit, text: &str| {
+            let at = MONDAY + kit.now as i64;
+            let Notice::Inbound(wrote) = wrote("nobody", at, text) else { panic!() };
+            let wamid = format!("wamid.{USER}.{at}");
+            let who = Who { digits: None, user: Some(USER.into()) };
+            kit.hear(vec![Notice::Inbound(Inbound { who, wamid, ..wrote })]);
+            kit.run(1_000);
+        };
+        let hers = [USER.to_owned(), NAME.to_owned()];
+        says(&mut kit, &format!("Oi, {NAME}"));
+        says(&mut kit, "parar");
+        assert_eq!(found(&kit, &hers).is_empty(), key.is_some());
+        let held = export(&mut kit, USER, "person").remove(0);
+        assert_eq!((&held["known"], &held["alias"][0]["value"]), (&true.into(), &USER.into()), "{held}");
+        assert_eq!(held["suppressed"][USER][0], "all");
+        assert!(!held["receipt"].as_array().unwrap().is_empty(), "{held}");
+        let acts = |kit: &mut Kit, name: &str| -> Vec<String> {
+            export(kit, name, "audit").iter().map(|row| row["act"].as_str().unwrap().to_owned()).collect()
+        };
+        assert!(acts(&mut kit, USER).contains(&"revoked".to_owned()), "{:?}", acts(&mut kit, USER));
+        let report = done(erase(&mut kit, &[USER]));
+        let erased = &report.people[0];
+        assert_eq!((erased.known, erased.suppressed, erased.number.as_str()), (true, true, "BR.…18"));
+        assert_eq!(found(&kit, &hers), []);
+        kit.restart();
+        assert_eq!(found(&kit, &hers), []);
+        assert_eq!(export(&mut kit, USER, "person")[0]["known"], false);
+        // The no is kept: as soon as the number is known, it holds there too.
+        kit.order("pos/1/ready", BIA, "1");
+        let known = format!(
+            r#"{{"contacts": [{{"wa_id": "{}", "user_id": "{USER}"}}], "messages": [{{"id": "w"}}]}}"#,
+            &BIA[1..]
+        );
+        kit.answer_last(http(200, &known));
+        kit.run(60_000);
+        kit.order("pos/1/ready", BIA, "2");
+        assert_eq!(kit.told_times(Outcome::Withheld, Reason::ConsentRevoked), 1);
+        // One person with two names: each leads to all of it, and erases all of it.
+        assert!(acts(&mut kit, BIA).contains(&"revoked".to_owned()), "what was recorded by the user id");
+        assert_eq!(export(&mut kit, USER, "messages").len(), 2);
+        let report = done(erase(&mut kit, &[BIA]));
+        assert!(report.people[0].messages == 2 && report.people[0].suppressed, "{report:?}");
+        assert_eq!(found(&kit, &[USER.to_owned(), BIA[1..].to_owned()]), []);
+    }
+    let mut kit = Kit::new();
+    for (name, known) in [("BR.1a", true), ("br.1a", false), ("BRA.1a", false), ("BR.1 a", false), ("BR.", false)] {
+        let reply = kit.ask(Request::ContactExport { number: name.into(), part: "person".into(), after: -1 });
+        assert_eq!(matches!(reply, Reply::Data(_)), known, "{name}: {reply:?}");
+    }
 }
 
 #[test]
