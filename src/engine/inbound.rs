@@ -62,10 +62,12 @@ impl Engine {
 
     /// Everything is taken back; and that is confirmed once, whatever the person writes after it.
     fn stops(&mut self, person: PersonId, stop: &Inbound, at: Option<Wall>, to_all: bool) -> Result<(), StoreError> {
+        // Words arrive in any order: one that was written before a start word takes nothing, whichever was heard first.
+        let started = self.outbox.word_written(person, true, at)?;
         match self.outbox.last_word(person)? {
             Some((LedgerAction::Revoke, _)) => return Ok(()),
-            // Written before what was heard already.
-            Some((LedgerAction::Grant, started)) if at.is_some() && at < started => return Ok(()),
+            Some((LedgerAction::Grant, since)) if at.is_some() && at < since => return Ok(()),
+            _ if at.is_some() && at < started => return Ok(()),
             _ => {}
         }
         self.outbox.record_consent(person, &policy::stop(), None, at, self.moment)?;
@@ -97,7 +99,9 @@ impl Engine {
 
     /// What a stop word took is given back. A stop of the same second, or a later one, stands.
     fn starts(&mut self, person: PersonId, at: Option<Wall>) -> Result<(), StoreError> {
-        let Some((LedgerAction::Revoke, stopped)) = self.outbox.last_word(person)? else { return Ok(()) };
+        let stopped = self.outbox.word_written(person, false, at)?;
+        let Some((LedgerAction::Revoke, since)) = self.outbox.last_word(person)? else { return Ok(()) };
+        let stopped = stopped.max(since);
         if at.is_some() && stopped.is_some() && at <= stopped {
             return Ok(());
         }

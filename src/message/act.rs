@@ -67,6 +67,8 @@ acts! {
     Granted = 30 "granted",
     /// Consent was taken back.
     Revoked = 31 "revoked",
+    /// Consent ended without anybody taking it back: the configuration states it no more.
+    Ended = 34 "ended",
     /// The person told the platform to stop marketing.
     MarketingStopped = 32 "marketing-stopped",
     /// The person told the platform to resume it.
@@ -105,7 +107,7 @@ impl Act {
 
     /// Whether somebody's consent is not what it was.
     pub fn changes_consent(self) -> bool {
-        matches!(self, Act::Granted | Act::Revoked | Act::Erased)
+        matches!(self, Act::Granted | Act::Revoked | Act::Ended | Act::Erased)
     }
 }
 

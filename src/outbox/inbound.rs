@@ -43,6 +43,23 @@ impl Outbox {
         Ok(newer)
     }
 
+    /// A stop word (or else a start word) was written `at`, and is remembered unless it is older than the last of its kind. When the
+    /// last one of the other kind was written.
+    pub fn word_written(&mut self, person: PersonId, stop: bool, at: Option<Wall>) -> Result<Option<Wall>, StoreError> {
+        let known: Option<[Option<i64>; 2]> = self
+            .db
+            .prepare_cached("SELECT stopped_wall, started_wall FROM lane WHERE sender = ?1 AND person = ?2")?
+            .query_row(params![self.sender.0, person.0], |row| Ok([row.get(0)?, row.get(1)?]))
+            .optional()?;
+        let [stopped, started] = known.unwrap_or_default();
+        let (same, other, column) =
+            if stop { (stopped, started, "stopped_wall") } else { (started, stopped, "started_wall") };
+        if let Some(at) = at.filter(|at| same.is_none_or(|known| known < at.0)) {
+            self.note(person, column, at.0)?;
+        }
+        Ok(other.map(Wall))
+    }
+
     /// The language of the last template to a person, while its content is kept.
     pub fn language_lately(&self, person: PersonId) -> Result<Option<String>, StoreError> {
         let body: Option<String> = self

@@ -69,7 +69,12 @@ impl Outbox {
         ])?;
         let seq = db.last_insert_rowid();
         self.list_consent(person, entry)?;
-        let act = if entry.action == LedgerAction::Grant { Act::Granted } else { Act::Revoked };
+        let act = match entry.action {
+            // A line like the one before, but for its end, which is now.
+            LedgerAction::Grant if entry.expires.is_some() && entry.expires <= at => Act::Ended,
+            LedgerAction::Grant => Act::Granted,
+            LedgerAction::Revoke => Act::Revoked,
+        };
         let event = event.map(Arc::from);
         self.acted(Acted { person: Some(person), event, ..Acted::new(act, &entry.purpose) });
         Ok(GrantFact { seq, at, expires: entry.expires })

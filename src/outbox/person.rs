@@ -102,7 +102,7 @@ impl Outbox {
         // Of the person: windows, wishes, whom the platform protects.
         self.db.execute(
             "UPDATE lane SET due = NULL, rank = 0, rule = '', window_wall = NULL, undeliverable = NULL, not_before = NULL,
-                 marketing_stopped = 0, wish_wall = NULL WHERE person = ?1",
+                 marketing_stopped = 0, wish_wall = NULL, stopped_wall = NULL, started_wall = NULL WHERE person = ?1",
             [person.0],
         )?;
         self.unite_lanes(nameless, person)
@@ -296,6 +296,8 @@ impl Outbox {
                  not_before = max(coalesce(lane.not_before, other.not_before), coalesce(other.not_before, lane.not_before)),
                  marketing_stopped = max(lane.marketing_stopped, other.marketing_stopped),
                  wish_wall = max(coalesce(lane.wish_wall, other.wish_wall), coalesce(other.wish_wall, lane.wish_wall)),
+                 stopped_wall = max(coalesce(lane.stopped_wall, other.stopped_wall), coalesce(other.stopped_wall, lane.stopped_wall)),
+                 started_wall = max(coalesce(lane.started_wall, other.started_wall), coalesce(other.started_wall, lane.started_wall)),
                  seen = max(lane.seen, other.seen)
              FROM lane AS other WHERE lane.person = ?1 AND other.person = ?2 AND other.sender = lane.sender",
             params![into.0, from.0],

@@ -63,6 +63,7 @@ CREATE TABLE lane (                     -- what hangs on one (sender, person)
     window_wall INTEGER,                -- end of the 24-hour service window
     undeliverable INTEGER, not_before INTEGER, marketing_stopped INTEGER NOT NULL DEFAULT 0,
     wish_wall INTEGER,                  -- when the person last told the platform to stop or to resume marketing
+    stopped_wall INTEGER, started_wall INTEGER,     -- when the person last wrote a stop word, and a start word
     recent BLOB NOT NULL DEFAULT x'',   -- what left lately, as the caps count it
     reached INTEGER,                    -- when a template left last outside the service window
     seen INTEGER NOT NULL DEFAULT 0,    -- when something last happened here, as of the commit before

@@ -69,6 +69,8 @@ pub(super) const LANE: Table = Table {
         ("not_before", UntilOrNull),
         ("marketing_stopped", Number),
         ("wish_wall", NumberOrNull),
+        ("stopped_wall", NumberOrNull),
+        ("started_wall", NumberOrNull),
         ("recent", Blob),
         ("reached", SinceOrNull),
         ("seen", Since),

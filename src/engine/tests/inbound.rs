@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::engine::Input;
-use crate::message::{Inbound, Notice, Notices, Outcome, Reason, Who};
+use crate::message::{By, Inbound, Notice, Notices, Outcome, Reason, Who};
 use crate::operate::{ConsentReport, Grant, Reply, Request};
 use crate::time::Wall;
 use serde_json::Value;
@@ -163,6 +163,77 @@ fn a_start_word_lifts_what_a_stop_word_took_and_nothing_else() {
     kit.arrive("pos/1/ready", r#"{"to": "+5521987650003", "opt_in": false, "id": "q", "n": "no"}"#);
     minutes(&mut kit, 1);
     assert!(!kit.texts()[before..].contains(&"no"));
+}
+
+/// Whose words count: the person's; a button's, which are ours, only to stop; and a caption's not at all.
+#[test]
+fn a_button_stops_and_starts_nothing_and_a_caption_does_neither() {
+    let mut kit = branch();
+    let by = |kit: &mut Kit, by: By, text: &str| {
+        let Notice::Inbound(wrote) = wrote(BIA_DIGITS, MONDAY + kit.now as i64, text) else { panic!() };
+        kit.hear(vec![Notice::Inbound(Inbound { by, ..wrote })]);
+        minutes(kit, 1);
+    };
+    let order = |kit: &mut Kit, n: &str| {
+        let before = kit.texts().len();
+        kit.order("pos/1/ready", BIA, n);
+        minutes(kit, 1);
+        kit.texts()[before..].contains(&n)
+    };
+    let offer = |kit: &mut Kit, n: &str| {
+        let before = kit.texts().len();
+        kit.arrive("pos/1/offer", &format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "{n}", "n": "{n}"}}"#));
+        minutes(kit, 1);
+        kit.texts()[before..].contains(&n)
+    };
+    assert!(order(&mut kit, "1"));
+    by(&mut kit, By::Title, "Parar");
+    assert!(order(&mut kit, "2"), "under a picture");
+    by(&mut kit, By::Button, "Parar promoções");
+    assert_eq!(published(&kit).last().unwrap().1["wish"], "stop-marketing");
+    assert!(order(&mut kit, "3") && !offer(&mut kit, "4"), "advertising alone is stopped");
+    assert_eq!(kit.told_times(Outcome::Withheld, Reason::MarketingStopped), 1);
+    by(&mut kit, By::Button, "Parar mensagens");
+    assert!(!order(&mut kit, "5"));
+    by(&mut kit, By::Button, "Voltar");
+    by(&mut kit, By::Title, "Voltar");
+    assert!(!order(&mut kit, "6"), "\"Voltar\" on a button leads back in some menu");
+    by(&mut kit, By::Person, "Voltar");
+    assert!(order(&mut kit, "7"));
+}
+
+/// Found by reading: a start word that came before the stop it answers was forgotten, and the person stayed without messages.
+#[test]
+fn of_words_in_the_wrong_order_the_last_by_its_time_counts() {
+    // What was written when, as it was heard, and whether messages go afterwards.
+    let table: [(&[(i64, &str)], bool); 9] = [
+        (&[(2_000, "voltar"), (1_000, "parar")], true),
+        (&[(1_000, "parar"), (2_000, "voltar")], true),
+        (&[(1_000, "parar"), (3_000, "parar"), (2_000, "voltar")], false),
+        (&[(3_000, "parar"), (2_000, "voltar"), (1_000, "parar")], false),
+        (&[(2_000, "voltar"), (3_000, "parar"), (1_000, "parar")], false),
+        (&[(1_000, "parar"), (4_000, "voltar"), (3_000, "voltar"), (2_000, "parar")], true),
+        (&[(4_000, "voltar"), (1_000, "parar"), (5_000, "parar"), (3_000, "voltar")], false),
+        (&[(4_000, "voltar"), (4_000, "parar")], false),
+        (&[(4_000, "parar"), (4_000, "voltar")], false),
+    ];
+    for (heard, go) in table {
+        for restart in [false, true] {
+            let mut kit = branch();
+            kit.order("pos/1/ready", BIA, "first");
+            minutes(&mut kit, 1);
+            for (at, text) in heard {
+                kit.hear(vec![wrote(BIA_DIGITS, MONDAY + 60_000 + at, text)]);
+                if restart {
+                    kit.restart();
+                }
+            }
+            minutes(&mut kit, 1);
+            kit.order("pos/1/ready", BIA, "second");
+            minutes(&mut kit, 1);
+            assert_eq!(kit.texts().contains(&"second"), go, "{heard:?}");
+        }
+    }
 }
 
 #[test]

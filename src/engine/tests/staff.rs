@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::engine::Input;
-use crate::message::{Outcome, Reason};
+use crate::message::{Act, Outcome, Reason};
 use crate::operate::{Grant, Reply, Request};
 use crate::rules::Rules;
 use serde_json::Value;
@@ -59,6 +59,12 @@ fn what_the_configuration_states_stands_in_the_ledger_while_it_is_stated() {
     kit.restart();
     on_call(&mut kit, &["ana", "luis"]);
     assert_eq!(ledger(&mut kit, LUIS), [stated.clone(), ended, stated.clone()]);
+    let (mut ends, mut grants) = (0, 0);
+    kit.engine().judge_record(None, &mut |_, row| {
+        ends += u32::from(row.act == Act::Ended);
+        grants += u32::from(row.act == Act::Granted);
+    });
+    assert_eq!((ends, grants), (1, 3), "the record tells an end from a consent");
     assert_eq!(alarm(&mut kit, 52), [ANA, LUIS]);
     assert_eq!(ledger(&mut kit, ANA), [stated], "once");
 }
