@@ -167,7 +167,7 @@ impl Engine {
             Some(print) if again => self.outbox.is_repeat(print)?,
             _ => false,
         };
-        let mut remember = false;
+        let (mut remember, (before, _)) = (false, self.outbox.highest());
         for (rule, applied) in applied {
             if matches!(applied, Applied::Passed(_)) || has_dedupe_key(&applied) {
                 self.take(rule, applied, arrival, again)?;
@@ -179,7 +179,7 @@ impl Engine {
             }
         }
         match print {
-            Some(print) if remember => self.outbox.remember(&print)?,
+            Some(print) if remember => self.outbox.remember(&print, before)?,
             _ => {}
         }
         Ok(None)

@@ -133,7 +133,7 @@ const STEPS: &[Step] = &[
         "SELECT sender, length(status) + length(trouble) + coalesce(due, 0) >= 0 FROM health
          WHERE sender > ?1 AND ?3 >= 0 ORDER BY sender LIMIT ?2" },
     Step { name: "repeat", text: false, sql:
-        "SELECT slot, typeof(serial) = 'integer' AND length(print) > 0 FROM repeat
+        "SELECT slot, typeof(serial) = 'integer' AND length(print) > 0 AND typeof(oldest + newest) = 'integer' FROM repeat
          WHERE slot > ?1 AND ?3 >= 0 ORDER BY slot LIMIT ?2" },
     Step { name: "audit", text: false, sql:
         "SELECT first, count > 0 AND boxed BETWEEN 0 AND ?3 AND length(before) = 32 AND length(rows) > 0
@@ -278,7 +278,7 @@ mod tests {
         INSERT INTO alias VALUES ('5521987650001', 0, 1), ('00ff', 2, 1);
         INSERT INTO lane (sender, person, rank, due, reached) VALUES (1, 1, 2, 0, 0);
         INSERT INTO ledger VALUES (1, 1, 1, 'orders', 'grant', 'configuration', '', NULL, NULL, 0, NULL);
-        INSERT INTO repeat VALUES (1, 1, x'01');
+        INSERT INTO repeat VALUES (1, 1, x'01', 1, 1);
         INSERT INTO heard VALUES (-5, 0, 1);
         INSERT INTO receipt (id, outcome, reason, wall, person, kind, payload, boxed) VALUES (1, '', '', 0, 1, 'text', '{}', 0);
         INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, wamid_hash, purpose,

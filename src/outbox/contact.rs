@@ -163,6 +163,12 @@ impl Outbox {
         let db = self.write()?;
         let id = person.0;
         let ledger: i64 = db.query_row("SELECT count(*) FROM ledger WHERE person = ?1", [id], |row| row.get(0))?;
+        // The arrivals that told of the person, or of whom nobody can tell any more: their prints hash what was said.
+        db.execute(
+            "DELETE FROM repeat WHERE newest < oldest OR newest - oldest >= (SELECT count(*) FROM message
+                 WHERE message.id BETWEEN oldest AND newest AND person IS NOT NULL AND person <> ?1)",
+            [id],
+        )?;
         let theirs = "message IN (SELECT id FROM message WHERE person = ?1)";
         db.execute(&format!("DELETE FROM content WHERE {theirs}"), [id])?;
         db.execute(&format!("UPDATE receipt SET masked = NULL WHERE {theirs}"), [id])?;

@@ -664,12 +664,14 @@ impl Outbox {
             .query_row([self.stops.arrival(print)], |row| row.get(0))?)
     }
 
-    /// Remembers an arrival without an id.
-    pub fn remember(&mut self, print: &[u8; 16]) -> Result<(), StoreError> {
-        let (serial, print) = (self.next_repeat, self.stops.arrival(print));
+    /// Remembers an arrival without an id, and that it made the messages behind `before`.
+    pub fn remember(&mut self, print: &[u8; 16], before: MessageId) -> Result<(), StoreError> {
+        let (serial, print, newest) = (self.next_repeat, self.stops.arrival(print), self.last_message);
         self.write()?
-            .prepare_cached("INSERT OR REPLACE INTO repeat (slot, serial, print) VALUES (?1, ?2, ?3)")?
-            .execute(params![serial % crate::limits::REPEATS as i64, serial, print])?;
+            .prepare_cached(
+                "INSERT OR REPLACE INTO repeat (slot, serial, print, oldest, newest) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![serial % crate::limits::REPEATS as i64, serial, print, before.0 + 1, newest])?;
         self.next_repeat += 1;
         Ok(())
     }

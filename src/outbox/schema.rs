@@ -141,5 +141,7 @@ CREATE TABLE health (                   -- what the platform said last about the
     due INTEGER,                        -- when it is asked again
     account TEXT, number TEXT           -- what tells our news from another's: the account's id, our number's digits
 );
-CREATE TABLE repeat (slot INTEGER PRIMARY KEY, serial INTEGER NOT NULL, print BLOB NOT NULL);   -- arrivals without an id (`prints`)
+CREATE TABLE repeat (                   -- arrivals without an id (`prints`), and the messages that each made: none, if it made none
+    slot INTEGER PRIMARY KEY, serial INTEGER NOT NULL, print BLOB NOT NULL, oldest INTEGER NOT NULL, newest INTEGER NOT NULL
+);
 ";

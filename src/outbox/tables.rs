@@ -224,7 +224,7 @@ pub(super) const REPEAT: Table = Table {
     name: "repeat",
     key: "slot",
     from: "repeat WHERE",
-    columns: &[("slot", Number), ("serial", Number), ("print", Blob)],
+    columns: &[("slot", Number), ("serial", Number), ("print", Blob), ("oldest", Number), ("newest", Number)],
 };
 
 pub(super) const AUDIT: Table = Table {

@@ -78,6 +78,37 @@ fn nobody_can_test_a_guess_without_the_key_and_an_erased_person_leaves_none_for_
     assert_eq!(found(&kit, &keyed), 0);
 }
 
+/// Found by reading: what recognises a repeat of an event without an id hashes all that the event said.
+#[test]
+fn of_events_without_an_id_an_erased_person_leaves_no_print_either() {
+    let mut kit = Kit::new();
+    let order = |kit: &mut Kit, to: &str, n: &str| {
+        kit.arrive("pos/1/ready", &format!(r#"{{"to": "{to}", "opt_in": true, "n": "{n}"}}"#));
+        kit.answer_last(taken());
+        kit.run(60_000);
+    };
+    order(&mut kit, BIA, "hers");
+    order(&mut kit, CAIO, "his");
+    kit.arrive("pos/1/stop", &format!(r#"{{"to": "{BIA}"}}"#));
+    let prints = |kit: &mut Kit| kit.count("SELECT count(*) FROM repeat");
+    let before = prints(&mut kit);
+    assert!(before >= 2);
+    let theirs: Vec<u8> = kit
+        .engine()
+        .outbox
+        .raw()
+        .query_row("SELECT print FROM repeat ORDER BY serial LIMIT 1", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(found(&kit, std::slice::from_ref(&theirs)), 1, "the search finds what is there");
+    let reply = kit.ask(Request::ContactErase { numbers: vec![BIA.into()] });
+    assert!(matches!(reply, Reply::Data(_)), "{reply:?}");
+    assert_eq!(prints(&mut kit), 1, "his alone is left");
+    assert_eq!(found(&kit, &[theirs]), 0);
+    kit.restart();
+    order(&mut kit, BIA, "new");
+    assert_eq!(prints(&mut kit), 2);
+}
+
 #[test]
 fn with_a_lost_key_events_are_still_known_reports_still_find_their_message_and_a_stop_stands() {
     for gone in ["outbox.db.stops.key", "outbox.db.stops"] {
