@@ -133,15 +133,13 @@ pub fn execute(
         Command::Demo { serve } => commands.demo(*serve),
         Command::Sandbox(sandbox) => commands.sandbox(sandbox),
         Command::Outbox(Outbox::Check { file, output }) => {
-            let (path, seal) = store::path(file.as_deref(), &cli, commands)?;
-            store::check((&path, &seal), *output, out)
+            store::check(&store::file(file.as_deref(), &cli, commands)?, *output, out)
         }
         Command::Outbox(Outbox::Export { all, file: Some(file) }) => {
-            store::export((file, &store::seal(&cli, commands)), *all, out)
+            store::export(&store::file(Some(file), &cli, commands)?, *all, out)
         }
         Command::Outbox(Outbox::Export { all, file: None }) if store::is_unattended(&cli, commands)? => {
-            let (path, seal) = store::path(None, &cli, commands)?;
-            store::export((&path, &seal), *all, out)
+            store::export(&store::file(None, &cli, commands)?, *all, out)
         }
         _ => Session::open(&cli, commands, out)?.carry_out(cli.command, input),
     }
