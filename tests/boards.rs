@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use toml::{Table, Value};
 
@@ -214,37 +214,155 @@ fn sh(script: &str, arguments: &[&str], set: &[(&str, &Path)]) -> Output {
     Command::new("sh").arg(script).args(arguments).envs(set.iter().copied()).output().unwrap()
 }
 
+/// A box whose programs are words in a file.
+struct Trial {
+    root: tempfile::TempDir,
+}
+
+impl Trial {
+    /// The program there says "old".
+    fn new() -> Trial {
+        let trial = Trial { root: tempfile::tempdir().unwrap() };
+        fs::create_dir_all(trial.at("usr/bin")).unwrap();
+        trial.write("old");
+        trial
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    /// As packages do it: under another name first.
+    fn write(&self, text: &str) {
+        let new = self.at("usr/bin/branchline.dpkg-new");
+        fs::write(&new, text).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(new, self.at("usr/bin/branchline")).unwrap();
+    }
+
+    fn program(&self) -> String {
+        fs::read_to_string(self.at("usr/bin/branchline")).unwrap()
+    }
+
+    fn kept(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.at("var/lib/branchline-upgrade").join(name)).ok()
+    }
+
+    fn run(&self, word: &str) {
+        let output = sh("boards/trial", &[word], &[("BRANCHLINE_ROOT", self.root.path())]);
+        assert!(output.status.success(), "{word}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// With commands that are not the system's.
+    fn run_with(&self, word: &str, commands: &[(&str, &str)], set: &[(&str, &str)]) -> Output {
+        let bin = self.at("bin");
+        fs::create_dir_all(&bin).unwrap();
+        for (name, text) in commands {
+            fs::write(bin.join(name), format!("#!/bin/sh\n{text}\n")).unwrap();
+            fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new("sh");
+        command.args(["boards/trial", word]).env("PATH", path).env("BRANCHLINE_ROOT", self.root.path());
+        let output = command.envs(set.iter().copied()).output().unwrap();
+        fs::remove_dir_all(bin).unwrap();
+        output
+    }
+}
+
 #[test]
 fn the_old_program_comes_back_after_three_starts_in_vain() {
-    let root = tempfile::tempdir().unwrap();
-    let program = root.path().join("usr/bin/branchline");
-    let trial = |word: &str| {
-        let output = sh("boards/trial", &[word], &[("BRANCHLINE_ROOT", root.path())]);
-        assert!(output.status.success(), "{word}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    fs::create_dir_all(program.parent().unwrap()).unwrap();
-    let write = |text: &str| {
-        fs::write(&program, text).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    };
-    let is = || fs::read_to_string(&program).unwrap();
-    write("old");
+    let trial = Trial::new();
     // No trial: starts are not counted.
-    (0..5).for_each(|_| trial("starting"));
-    trial("keep");
-    write("new");
-    trial("begin");
-    (0..3).for_each(|_| trial("starting"));
-    assert_eq!(is(), "new");
-    trial("starting");
-    assert_eq!(is(), "old");
+    (0..5).for_each(|_| trial.run("starting"));
+    trial.run("keep");
+    trial.write("new");
+    trial.run("begin");
+    (0..3).for_each(|_| trial.run("starting"));
+    assert_eq!(trial.program(), "new");
+    trial.run("starting");
+    assert_eq!(trial.program(), "old");
+    assert_eq!(trial.kept("failed").as_deref(), Some("new"));
     // One that has started is not sent back, however often it starts.
-    write("new");
-    trial("begin");
-    trial("starting");
-    trial("started");
-    (0..5).for_each(|_| trial("starting"));
-    assert_eq!(is(), "new");
+    trial.write("new");
+    trial.run("begin");
+    trial.run("starting");
+    trial.run("started");
+    (0..5).for_each(|_| trial.run("starting"));
+    assert_eq!(trial.program(), "new");
+}
+
+/// The second kept the first, which had proved nothing, and the good one was lost.
+#[test]
+fn two_bad_upgrades_in_a_row_lose_no_good_program() {
+    let trial = Trial::new();
+    for bad in ["bad", "worse"] {
+        trial.run("keep");
+        trial.write(bad);
+        trial.run("begin");
+        trial.run("starting");
+    }
+    (0..3).for_each(|_| trial.run("starting"));
+    assert_eq!(trial.program(), "old");
+    // One that has started is good.
+    trial.run("keep");
+    trial.write("newer");
+    trial.run("begin");
+    trial.run("started");
+    trial.run("keep");
+    assert_eq!(trial.kept("branchline").as_deref(), Some("newer"));
+}
+
+#[test]
+fn a_program_that_a_power_cut_left_unjudged_is_on_trial() {
+    let trial = Trial::new();
+    trial.run("keep");
+    trial.write("half an upgrade");
+    (0..4).for_each(|_| trial.run("starting"));
+    assert_eq!(trial.program(), "old");
+}
+
+#[test]
+fn going_back_is_whole_or_begins_again() {
+    let trial = Trial::new();
+    trial.run("keep");
+    trial.write("new");
+    trial.run("begin");
+    (0..3).for_each(|_| trial.run("starting"));
+    // The old program cannot be put into place: the next start tries again.
+    let output = trial.run_with("starting", &[("mv", "exit 1")], &[]);
+    assert!(!output.status.success());
+    assert_eq!((trial.program().as_str(), trial.kept("starts").as_deref()), ("new", Some("3\n")));
+    // Full flash: a copy has no room, and there is nowhere to put the failed one.
+    let full =
+        [("cp", "printf half >\"$3\"; exit 1"), ("mv", "case \"$3\" in */failed) exit 1 ;; esac\nexec /bin/mv \"$@\"")];
+    let output = trial.run_with("starting", &full, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(trial.program(), "old");
+    assert_eq!((trial.kept("starts"), trial.kept("failed")), (None, None));
+    let left = fs::read_dir(trial.at("usr/bin")).unwrap().count();
+    assert_eq!(left, 1, "nothing half lies beside it");
+
+    // The power went after the old program was back: the failed one stays what it was.
+    trial.write("new");
+    trial.run("begin");
+    trial.run("back");
+    fs::write(trial.at("var/lib/branchline-upgrade/starts"), "3\n").unwrap();
+    trial.run("starting");
+    assert_eq!((trial.program().as_str(), trial.kept("failed").as_deref()), ("old", Some("new")));
+    assert_eq!(trial.kept("starts"), None);
+}
+
+/// Without room the old program cannot be kept: the upgrade ends before it began.
+#[test]
+fn a_program_that_cannot_be_kept_is_not_exchanged() {
+    let trial = Trial::new();
+    trial.run("keep");
+    trial.run("started");
+    trial.write("newer");
+    let output = trial.run_with("keep", &[("cp", "printf half >\"$3\"; exit 1")], &[]);
+    assert!(!output.status.success());
+    assert_eq!((trial.kept("branchline").as_deref(), trial.kept("branchline.new")), (Some("old"), None));
 }
 
 #[test]
