@@ -353,6 +353,33 @@ fn going_back_is_whole_or_begins_again() {
     assert_eq!(trial.kept("starts"), None);
 }
 
+/// It refused what only the service has: systemd starts it no second time, and so it never came to the fourth.
+#[test]
+fn a_new_program_that_refuses_its_configuration_is_sent_back_at_once() {
+    let trial = Trial::new();
+    let systemctl = format!("echo \"$@\" >>{}", trial.at("asked").display());
+    let failed = |status: &str| {
+        let output = trial.run_with("failed", &[("systemctl", &systemctl)], &[("EXIT_STATUS", status)]);
+        assert!(output.status.success(), "{status}: {}", String::from_utf8_lossy(&output.stderr));
+        fs::read_to_string(trial.at("asked")).unwrap_or_default()
+    };
+    assert_eq!(failed("78"), "", "it is not on trial: a person mends its configuration");
+    trial.run("keep");
+    trial.write("new");
+    trial.run("begin");
+    for status in ["0", "70", "KILL"] {
+        assert_eq!(failed(status), "", "{status} is started again");
+        assert_eq!(trial.program(), "new");
+    }
+    for status in ["64", "78"] {
+        trial.write("new");
+        trial.run("begin");
+        assert!(failed(status).ends_with("--no-block restart branchline.service\n"));
+        assert_eq!((trial.program().as_str(), trial.kept("failed").as_deref()), ("old", Some("new")));
+    }
+    assert_eq!(failed("78").lines().count(), 2, "the old one refuses it too: that is for a person");
+}
+
 /// Without room the old program cannot be kept: the upgrade ends before it began.
 #[test]
 fn a_program_that_cannot_be_kept_is_not_exchanged() {
