@@ -227,6 +227,9 @@ case "$MANAGER" in
 systemd)
     put 644 "$(find_file branchline.service)" /etc/systemd/system/branchline.service
     if [ -n "$(find_file 60-branchline.rules)" ]; then put 644 "$(find_file 60-branchline.rules)" /etc/udev/rules.d/60-branchline.rules; fi
+    if [ -z "$root" ] && command -v udevadm >/dev/null; then
+        udevadm control --reload && udevadm trigger --subsystem-match=leds --subsystem-match=watchdog || true
+    fi
     if [ -n "$board" ]; then
         BRANCHLINE_BOARDS=$root/usr/share/branchline/boards BRANCHLINE_DROP_IN=$root/etc/systemd/system/branchline.service.d/board.conf \
             "$root/usr/lib/branchline/board" apply "$board"

@@ -380,6 +380,32 @@ fn a_new_program_that_refuses_its_configuration_is_sent_back_at_once() {
     assert_eq!(failed("78").lines().count(), 2, "the old one refuses it too: that is for a person");
 }
 
+/// They belonged to root where no udev gives them to the daemon: no light, and no watchdog.
+#[test]
+fn without_udev_lights_and_watchdog_are_given_to_the_daemon() {
+    let trial = Trial::new();
+    let light = trial.at("sys/class/leds/green:status");
+    fs::create_dir_all(&light).unwrap();
+    fs::create_dir_all(trial.at("dev")).unwrap();
+    let files = [light.join("brightness"), light.join("trigger"), trial.at("dev/watchdog"), light.join("max_brightness")];
+    for file in &files {
+        fs::write(file, "").unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let given = format!("echo \"$@\" >>{}", trial.at("given").display());
+    // As root, whoever runs the test; and nothing runs on when it ends.
+    let commands =
+        [("id", "echo 0"), ("chgrp", &*given), ("chown", "exit 0"), ("setpriv", "exit 0"), ("sleep", "exit 1")];
+    let modes = || files.each_ref().map(|file| fs::metadata(file).unwrap().permissions().mode() & 0o777);
+    assert!(trial.run_with("run", &commands, &[("BRANCHLINE_BOARD", "")]).status.success());
+    assert_eq!(modes(), [0o600; 4], "it is no board that has any");
+    assert!(trial.run_with("run", &commands, &[("BRANCHLINE_BOARD", "openwrt-router")]).status.success());
+    assert_eq!(modes(), [0o660, 0o660, 0o660, 0o600]);
+    let given = fs::read_to_string(trial.at("given")).unwrap();
+    let group: Vec<_> = given.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(group, ["branchline"; 3]);
+}
+
 /// Without room the old program cannot be kept: the upgrade ends before it began.
 #[test]
 fn a_program_that_cannot_be_kept_is_not_exchanged() {
