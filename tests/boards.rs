@@ -387,7 +387,8 @@ fn without_udev_lights_and_watchdog_are_given_to_the_daemon() {
     let light = trial.at("sys/class/leds/green:status");
     fs::create_dir_all(&light).unwrap();
     fs::create_dir_all(trial.at("dev")).unwrap();
-    let files = [light.join("brightness"), light.join("trigger"), trial.at("dev/watchdog"), light.join("max_brightness")];
+    let files =
+        [light.join("brightness"), light.join("trigger"), trial.at("dev/watchdog"), light.join("max_brightness")];
     for file in &files {
         fs::write(file, "").unwrap();
         fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();

@@ -22,7 +22,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use words::{Question, Words};
@@ -98,6 +98,10 @@ pub(super) fn run(
         return Err(Failure::new(failure.exit, words.not_online));
     }
     let store = loaded.config.rooms.outbox.path.clone();
+    // systemd makes the socket's folder when the service starts, and nobody asks this daemon anything by it.
+    let scratch = Scratch::new()?;
+    let mut loaded = loaded;
+    loaded.config.operate.socket = scratch.folder.join("socket");
     let told = runtime.block_on(first_message(loaded, &answers, words, out));
     give_away(&store);
     runtime.shutdown_background();
@@ -209,6 +213,31 @@ fn put(path: &Path, text: &str) -> std::io::Result<()> {
     // Whoever is not root and not of the group keeps its own.
     let _ = std::os::unix::fs::chown(path, None, Some(folder.gid()));
     Ok(())
+}
+
+/// A folder for this process alone, gone when dropped.
+struct Scratch {
+    folder: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Result<Scratch, Failure> {
+        let folder = std::env::temp_dir().join(format!("branchline-init-{}", std::process::id()));
+        // One that is there is not ours: this one must be made here.
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+        let failed = |error| {
+            let text = format!("cannot make the folder {}: {error}; TMPDIR names another place", folder.display());
+            Failure::new(Exit::Storage, text)
+        };
+        made.map_err(failed)?;
+        Ok(Scratch { folder })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
 }
 
 /// What a first message made in the store's folder belongs to whom the folder belongs to: after root, to the daemon.

@@ -29,6 +29,9 @@ fn accepted(house: &House) -> Vec<Seen> {
 /// `branchline init …` for a new branch in `etc` of the house's folder, answered by `answers`.
 fn init(house: &House, arguments: &[&str], answers: &str) -> Output {
     let folder = house.folder.path();
+    // As after an installation: systemd has not yet made the socket's folder. Like the default, this is none that can be had.
+    let socket = folder.join("run/branchline.sock");
+    std::fs::create_dir_all(folder.join("tmp")).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_branchline"))
         .args(["init", "--config"])
         .arg(folder.join("etc/branchline.toml"))
@@ -38,8 +41,9 @@ fn init(house: &House, arguments: &[&str], answers: &str) -> Output {
         .env("BRANCHLINE__UPLINK__BASE_URL", house.api_url())
         .env("BRANCHLINE__UPLINK__CA_FILE", folder.join("api-ca.pem"))
         .env("BRANCHLINE__OUTBOX__PATH", folder.join("outbox.db"))
-        .env("BRANCHLINE__OPERATE__SOCKET", folder.join("socket"))
+        .env("BRANCHLINE__OPERATE__SOCKET", socket)
         .env("BRANCHLINE__OPERATE__LISTEN", "off")
+        .env("TMPDIR", folder.join("tmp"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -75,6 +79,8 @@ fn six_answers_make_a_box_that_has_sent_its_first_message() {
         let requests = accepted(&house);
         assert_eq!(requests.len(), 1, "{requests:#?}\n{told}");
         assert_eq!((requests[0].to.as_str(), requests[0].template.as_deref()), (number, Some("hello_world")));
+
+        assert_eq!(files(&house.folder.path().join("tmp")), [""; 0], "its socket is gone");
 
         let file = std::fs::read_to_string(house.folder.path().join("etc/branchline.toml")).unwrap();
         assert!(file.contains(written) && file.contains(&format!("country = {country:?}")), "{file}");
