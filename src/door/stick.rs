@@ -113,10 +113,9 @@ impl Stick {
 
     /// Every file that belongs to the configuration, and whether it is a secret.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8], bool)> {
-        let own = |name: &str| [MANIFEST, SIGNATURE].contains(&name);
         self.files
             .iter()
-            .filter(move |(name, _)| !own(name))
+            .filter(|(name, _)| !is_signature(name))
             .map(|(name, content)| (name.as_str(), content.as_slice(), is_secret(name, content)))
     }
 
@@ -158,14 +157,17 @@ impl Stick {
         }
     }
 
-    /// Overwrites the secrets and removes them, as many as can be. On flash a copy may stay in cells that the stick no longer shows:
+    /// Overwrites the secrets and the list that says their SHA-256, and removes them, as many as can be. On flash a copy may stay in cells that the stick no longer shows:
     /// whoever is done with it destroys it, or keeps it like a key.
     ///
     /// # Errors
     /// One cannot be written to, the first of them: it is on the stick still.
     pub fn wipe(&self) -> io::Result<()> {
         let mut wiped = Ok(());
-        for (name, content, _) in self.files().filter(|(.., secret)| *secret) {
+        let signed = self.files.iter().filter(|(name, _)| is_signature(name));
+        let signed = signed.map(|(name, content)| (name.as_str(), content.as_slice()));
+        let secrets = self.files().filter_map(|(name, content, secret)| secret.then_some((name, content)));
+        for (name, content) in signed.chain(secrets) {
             wiped = wiped.and(wipe(&self.folder.join(name), content.len()));
         }
         // The names too, in whatever folder of it they were.
@@ -234,11 +236,14 @@ fn is_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
-/// Whatever is not plainly public.
+fn is_signature(name: &str) -> bool {
+    [MANIFEST, SIGNATURE].contains(&name)
+}
+
+/// Whatever is not plainly public. A certificate may have its key in the same file.
 fn is_secret(name: &str, content: &[u8]) -> bool {
-    let public = [".toml", ".json", ".crt", ".pub"].iter().any(|ending| name.ends_with(ending));
-    let certificate = name.ends_with(".pem") && !content.windows(11).any(|words| words == b"PRIVATE KEY");
-    !public && !certificate
+    let public = [".toml", ".json", ".crt", ".pub", ".pem"].iter().any(|ending| name.ends_with(ending));
+    !public || content.windows(16).any(|words| words == b"PRIVATE KEY-----")
 }
 
 /// Every file of the folder and of those within it that are read.
@@ -297,12 +302,15 @@ mod tests {
         root
     }
 
-    const FILES: [(&str, &str); 6] = [
+    const FILES: [(&str, &str); 9] = [
         ("branchline.toml", "[branch]"),
         ("conf.d/10-a.toml", "a"),
         ("whatsapp-token", "EAAG"),
         ("ca.pem", "-----BEGIN CERTIFICATE-----"),
         ("box.pem", "-----BEGIN PRIVATE KEY-----"),
+        ("relay.crt", "-----BEGIN CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----"),
+        ("MANIFEST", "e3b0c442  whatsapp-token"),
+        ("MANIFEST.sig", "of head office"),
         (".hidden", "of a desktop"),
     ];
 
@@ -320,13 +328,17 @@ mod tests {
             ("branchline.toml", false),
             ("ca.pem", false),
             ("conf.d/10-a.toml", false),
+            ("relay.crt", true),
             ("whatsapp-token", true),
         ];
         assert_eq!(told, wanted);
         found.wipe().unwrap();
         found.taken("It works.\n").unwrap();
         let folder = root.path().join(FOLDER);
-        assert!(!folder.join("whatsapp-token").exists() && !folder.join("box.pem").exists());
+        // A short secret can be found by its SHA-256: the list goes too.
+        for gone in ["whatsapp-token", "box.pem", "relay.crt", "MANIFEST", "MANIFEST.sig"] {
+            assert!(!folder.join(gone).exists(), "{gone}");
+        }
         assert!(fs::read_to_string(folder.join(RESULT)).unwrap().ends_with("It works.\r\n"));
         assert!(Stick::find(root.path()).is_none(), "it stays plugged in, and that is all");
         fs::write(folder.join("conf.d/10-a.toml"), "b").unwrap();
