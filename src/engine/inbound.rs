@@ -51,7 +51,11 @@ impl Engine {
             Some(Wish::StopMarketing) => {
                 self.wishes(&inbound.who, true, at, to_all)?;
             }
-            Some(Wish::Start) => self.starts(person, at)?,
+            Some(Wish::Start) => {
+                // A stop of marketing as well. Where WhatsApp itself was told so, it goes on keeping to that.
+                self.wishes(&inbound.who, false, at, to_all)?;
+                self.starts(person, at)?;
+            }
             None => {}
         }
         if !stranger {

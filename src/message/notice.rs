@@ -174,12 +174,12 @@ pub struct Inbound {
 /// Whose words the text of an inbound message is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum By {
-    /// The person's.
+    /// The person's: a text, a caption.
     #[default]
     Person,
-    /// Ours, on a button that the person pressed.
+    /// Ours, on a button or a list's row that the person pressed.
     Button,
-    /// Something beside what was sent: a caption, the title of a list's row or of a place, an emoji.
+    /// What names a thing that was sent: the title of a place or a form, an emoji.
     Title,
 }
 

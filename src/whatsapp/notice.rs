@@ -194,7 +194,8 @@ fn inbound(value: &Value, answers: Option<&str>) -> Option<Notice> {
     let by = match kind {
         "text" => By::Person,
         "button" => By::Button,
-        _ if of.get("button_reply").is_some() => By::Button,
+        _ if of.get("button_reply").is_some() || of.get("list_reply").is_some() => By::Button,
+        _ if of.get("caption").is_some() => By::Person,
         _ => By::Title,
     };
     let (said, payload) = match (kind, reply) {

@@ -141,9 +141,12 @@ fn what_people_write_and_press() {
         (json!({"type": "Whatever/+#", "x": 1}), "unknown", None, None),
     ];
     for (message, kind, text, payload) in table {
-        let by = match (kind, message.pointer("/interactive/button_reply")) {
-            ("text", _) => By::Person,
-            ("button", _) | (_, Some(_)) => By::Button,
+        let of = |name: &str| message[kind].get(name).is_some();
+        let by = match kind {
+            "text" => By::Person,
+            "button" => By::Button,
+            _ if of("button_reply") || of("list_reply") => By::Button,
+            _ if of("caption") => By::Person,
             _ => By::Title,
         };
         let mut message = message;
