@@ -16,7 +16,9 @@
 
 use super::{Action, Engine, Tally};
 use crate::limits;
-use crate::message::{MessageId, Notice, Notices, Number, Origin, Outcome, Priority, Progress, Reason, Status, Update};
+use crate::message::{
+    MessageId, News, Notice, Notices, Number, Origin, Outcome, Priority, Progress, Reason, Status, Update,
+};
 use crate::outbox::{Found, Known, Settling, Spent, State, StoreError, Tried, Try};
 use crate::pace;
 use crate::policy::Next;
@@ -36,6 +38,11 @@ impl Engine {
         }
         for Update { of, notice } in &body.notices {
             let kind = match notice {
+                // The limit of people is the whole portfolio's (facts 2.3), to which the other number may belong: the platform knows.
+                Notice::News(News::People(_)) if !self.is_ours(of) => {
+                    self.ask_soon()?;
+                    "skipped"
+                }
                 _ if !self.is_ours(of) => "skipped",
                 Notice::Status(status) => self.status_of(status)?,
                 Notice::Inbound(inbound) => self.inbound(inbound, body.to_all)?,

@@ -167,6 +167,14 @@ fn news_of_another_account_or_number_change_nothing_once_ours_are_known() {
         let Reply::Text(metrics) = kit.ask(Request::Metrics) else { panic!() };
         let skipped = metrics.contains(r#"branchline_notices_total{kind="skipped"} 2"#);
         assert_eq!(skipped, !counts, "{metrics}");
+        if !counts {
+            // The limit of people is the portfolio's, to which the other may belong as well.
+            let (asked, notice) = (kit.looks.len(), Notice::News(News::People(250)));
+            let notices = vec![Update { of, notice }];
+            kit.give(vec![Input::Notice(2, Notices { notices, ..Notices::default() })]);
+            kit.run(11 * 60_000);
+            assert!(kit.looks.len() > asked, "the platform is asked");
+        }
     }
 }
 
