@@ -38,8 +38,8 @@ const CONNECTIONS: usize = 128;
 const SMALL: usize = 64 * 1024;
 /// Small bodies that are read at a time: with [`SMALL`], 2 MiB.
 const SMALL_LANES: usize = limits::NOTICES - 1;
-/// How long each [`SMALL`] part of a body may take to come.
-const READING: Duration = Duration::from_secs(2);
+/// How long a body may take to come: a small one does over 60 kbit/s. Who waits for a place has it sooner.
+const READING: Duration = Duration::from_secs(10);
 
 /// `[webhook]`
 #[derive(Clone, Debug)]
@@ -188,7 +188,7 @@ async fn notice<H: Hear>(
     let mut place = lane.take().await;
     let holder = place.holder();
     let read = tokio::select! {
-        read = read(body, most, &holder) => read,
+        read = tokio::time::timeout(READING, read(body, most, &holder)) => read.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT)),
         () = place.gone() => Err(StatusCode::SERVICE_UNAVAILABLE),
     };
     let body = match read {
@@ -207,18 +207,13 @@ async fn notice<H: Hear>(
     }
 }
 
-/// A body, as long as each part of it comes in time. Who brought the first part of a large one gives way to nobody any more.
+/// A body. Who brought the first part of a large one gives way to nobody any more.
 async fn read(mut body: Body, most: usize, holder: &Holder) -> Result<Bytes, StatusCode> {
     let (mut read, mut kept) = (Vec::new(), None);
-    loop {
-        let part = tokio::time::timeout(READING, part(&mut body, &mut read, most));
-        match part.await {
-            Ok(Ok(true)) => return Ok(read.into()),
-            Ok(Ok(false)) => kept = kept.or_else(|| Some(holder.keep())),
-            Ok(Err(status)) => return Err(status),
-            Err(_) => return Err(StatusCode::REQUEST_TIMEOUT),
-        }
+    while !part(&mut body, &mut read, most).await? {
+        kept = kept.or_else(|| Some(holder.keep()));
     }
+    Ok(read.into())
 }
 
 /// About [`SMALL`] bytes more; whether that was the end.
