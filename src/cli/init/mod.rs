@@ -56,6 +56,11 @@ pub struct Init {
     pub replace: bool,
 }
 
+/// What boards/branchline.service hides from the daemon (`ProtectHome=`, `PrivateTmp=`).
+const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+/// The token's name where it is brought to.
+const TOKEN: &str = "whatsapp-token";
+
 /// What was answered.
 struct Answers {
     branch: String,
@@ -82,8 +87,11 @@ pub(super) fn run(
     let lang = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| std::env::var(name).ok());
     let words = Words::of(init.language.unwrap_or_else(|| Tongue::of(lang.as_deref())));
     let answers = Dialog { input: BufReader::new(input), out, words }.all()?;
-    write(file, &answers, words)?;
+    let brought = write(file, &answers, words)?;
     say(out, &format!("\n{} {}\n", words.written, file.display()))?;
+    if let Some(token) = brought {
+        say(out, &format!("{} {}\n", words.brought, token.display()))?;
+    }
     let loaded = config::load(file, board, &app::environment());
     let Ok(loaded) = loaded else {
         say(out, &check::Checked::of(&loaded).text(file))?;
@@ -182,8 +190,9 @@ impl<R: BufRead> Dialog<'_, R> {
     }
 }
 
-/// The configuration with its comments, and the list of templates.
-fn write(file: &Path, answers: &Answers, words: &Words) -> Result<(), Failure> {
+/// The configuration with its comments, the list of templates, and the token, if it had to be brought where the daemon can read it:
+/// then this says where.
+fn write(file: &Path, answers: &Answers, words: &Words) -> Result<Option<PathBuf>, Failure> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let failed = |path: &Path, error: std::io::Error| {
         Failure::new(Exit::Config, format!("cannot write {}: {error}", path.display()))
@@ -193,20 +202,41 @@ fn write(file: &Path, answers: &Answers, words: &Words) -> Result<(), Failure> {
     }
     let list = folder.join("templates.json");
     if !list.exists() {
-        put(&list, TEMPLATES).map_err(|error| failed(&list, error))?;
+        put(&list, TEMPLATES.as_bytes()).map_err(|error| failed(&list, error))?;
     }
-    if file.exists() {
-        let mut before = file.as_os_str().to_owned();
+    let brought = is_hidden(&answers.token, folder).then(|| folder.join(TOKEN));
+    if let Some(brought) = &brought {
+        let token = std::fs::read(&answers.token).map_err(|error| failed(brought, error))?;
+        replace(brought, &token).map_err(|error| failed(brought, error))?;
+    }
+    let token = if brought.is_some() { Path::new(TOKEN) } else { &answers.token };
+    replace(file, text(answers, token, words).as_bytes()).map_err(|error| failed(file, error))?;
+    Ok(brought)
+}
+
+/// Whether the service does not see `token`, where a person may have put it: homes and temporary folders are hidden from it. In the
+/// configuration's `folder` it is at its place.
+fn is_hidden(token: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let token = real(token);
+    HIDDEN.iter().any(|hidden| token.starts_with(hidden)) && token.parent() != Some(&*real(folder))
+}
+
+/// What was there before stays beside it.
+fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    if path.exists() {
+        let mut before = path.as_os_str().to_owned();
         before.push(".before");
-        std::fs::rename(file, PathBuf::from(before)).map_err(|error| failed(file, error))?;
+        std::fs::rename(path, PathBuf::from(before))?;
     }
-    put(file, &text(answers, words)).map_err(|error| failed(file, error))
+    put(path, content)
 }
 
 /// A file for its owner and the folder's group: who installs as root leaves it readable to the daemon.
-fn put(path: &Path, text: &str) -> std::io::Result<()> {
+fn put(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut file = std::fs::File::options().write(true).create_new(true).mode(0o640).open(path)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content)?;
     file.sync_all()?;
     let folder =
         std::fs::metadata(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
@@ -252,8 +282,8 @@ fn give_away(store: &Path) {
     }
 }
 
-fn text(answers: &Answers, words: &Words) -> String {
-    let Answers { branch, broker, number_id, token, zone, technician, country } = answers;
+fn text(answers: &Answers, token: &Path, words: &Words) -> String {
+    let Answers { branch, broker, number_id, zone, technician, country, .. } = answers;
     let file = &words.file;
     let toml = |text: &str| format!("{text:?}");
     format!(
@@ -376,5 +406,22 @@ async fn ask<T: DeserializeOwned>(daemon: &Daemon, request: Request) -> Result<T
         Ok(Reply::Refused(why)) => Err(Failure::new(Exit::No, why)),
         Ok(Reply::Text(_)) => Err(Failure::new(Exit::Bug, "the engine answered a question that was not asked")),
         Err(busy) => Err(Failure::new(Exit::Unavailable, busy.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_the_service_does_not_see_is_brought() {
+        let etc = Path::new("/etc/branchline");
+        for hidden in HIDDEN.map(|folder| Path::new(folder).join("ana/token")) {
+            assert!(is_hidden(&hidden, etc), "{}", hidden.display());
+        }
+        for seen in ["/etc/branchline/token", "/srv/token", "/rooted/token", "/run/secrets/token"] {
+            assert!(!is_hidden(Path::new(seen), etc), "{seen}");
+        }
+        assert!(!is_hidden(Path::new("/tmp/ana/token"), Path::new("/tmp/ana")));
     }
 }

@@ -5,6 +5,7 @@ use crate::mosquitto::PATIENCE;
 use branchline::demo::api::Seen;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -85,6 +86,15 @@ fn six_answers_make_a_box_that_has_sent_its_first_message() {
         let file = std::fs::read_to_string(house.folder.path().join("etc/branchline.toml")).unwrap();
         assert!(file.contains(written) && file.contains(&format!("country = {country:?}")), "{file}");
         assert!(!file.contains(TOKEN), "the token stays in its file");
+        // The house's folder is a temporary one: the service would not see the token there.
+        let etc = house.folder.path().join("etc");
+        if token.starts_with("/tmp") {
+            assert!(told.contains("etc/whatsapp-token"), "{told}");
+            assert!(file.contains("token_file = \"whatsapp-token\""), "{file}");
+            let (copy, folder) = (etc.join("whatsapp-token").metadata().unwrap(), etc.metadata().unwrap());
+            assert_eq!((copy.mode() & 0o777, copy.gid()), (0o640, folder.gid()));
+            assert_eq!(std::fs::read_to_string(etc.join("whatsapp-token")).unwrap(), TOKEN);
+        }
         // The consent is in the ledger of the store, with where it is from.
         let ledger = Command::new(env!("CARGO_BIN_EXE_branchline"))
             .args(["consent", "export", "--config"])
