@@ -6,8 +6,12 @@ use branchline::door::clock::SystemClock;
 use branchline::engine::{Action, BrokerLink, Engine, Input, Link};
 use branchline::message::{Answer, Arrival, Delivery, Epoch, Payload};
 use branchline::outbox::Outbox;
+use branchline::time::Wall;
 use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 const EPOCH: Epoch = Epoch(1);
 const INSIDE: &str = include_str!("../unlimited.toml");
@@ -27,17 +31,23 @@ impl Inside {
         let outbox = Outbox::open(rooms.outbox.clone(), 1).unwrap();
         let rules = loaded.rules;
         let clock = SystemClock::start(None);
+        // As a box knows it from the uplink's first answer on.
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        clock.confirm(Wall(now.as_millis() as i64));
         let engine = Engine::new(rooms, rules, outbox, clock.now(), clock.boot_id(), 1).unwrap();
         Inside { engine, clock, packet: 0 }
     }
 
-    /// With a store, token and templates in `folder`; `in_flight` posts at once.
-    pub fn fresh(folder: &Path, in_flight: usize) -> Inside {
+    /// With a store, token and templates in `folder`; `in_flight` posts at once. `sealed` is with `outbox.key_file`.
+    pub fn fresh(folder: &Path, in_flight: usize, sealed: bool) -> Inside {
         let uplink = format!("[uplink]\nbase_url = \"https://127.0.0.1:1\"\nmax_in_flight = {in_flight}\n{UPLINK}");
         let text =
             format!("{RULES}{INSIDE}[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n{}", uplink.replace("ca_file", "#ca_file"));
         let path = folder.join("inside.toml");
+        let text = if sealed { text.replace("[outbox]\n", "[outbox]\nkey_file = \"key\"\n") } else { text };
         std::fs::write(&path, text).unwrap();
+        std::fs::write(folder.join("key"), "00112233445566778899aabbccddeeff".repeat(2)).unwrap();
+        std::fs::set_permissions(folder.join("key"), Permissions::from_mode(0o600)).unwrap();
         std::fs::write(folder.join("templates.json"), TEMPLATES).unwrap();
         std::fs::write(folder.join("token"), TOKEN).unwrap();
         Inside::open(&path)

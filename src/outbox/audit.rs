@@ -15,9 +15,9 @@ use rusqlite::{OptionalExtension, params};
 use std::path::Path;
 use std::time::Duration;
 
-/// Bytes that tail and filters may have together, so that the row of `box` stays on one page of 1 KiB: SQLite keeps 989 bytes of a
-/// row there, of which the other columns take at most 160.
-const TAIL: usize = 820;
+/// Bytes that tail and filters may have together, so that the row of `box` stays on one page: SQLite keeps 477 bytes of a row
+/// on one of 512, of which the other columns take at most 160.
+const TAIL: usize = 310;
 /// Bytes of a row with its share of a page, at the most: for how many a store has room.
 const ROW: u64 = 80;
 /// Pieces that one look forgets.

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 const FOLDER: &str = ".branchline-self-test";
 /// What lies beside a store and belongs to it.
 const BESIDE: [&str; 4] = [".lock", ".stops", ".stops.key", ".audit.key"];
-/// Tries at a moment without a checkpoint: a busy box has one for each MiB of log.
+/// Tries at a moment without a checkpoint: a busy box has one for each two MiB of log.
 const TRIES: usize = 20;
 /// Bytes that are compared at a time.
 const PIECE: usize = 64 * 1024;

@@ -103,7 +103,7 @@ impl Outbox {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
                  ON CONFLICT DO UPDATE SET rank = ?3, due = ?4, pair_started = ?5, pair_count = ?6, strikes = ?7,
                                            held_until = ?8, held_rank = ?9, pair_last = ?10, seen = ?11, recent = ?12,
-                                           reached = ?13, rule = ?14",
+                                           rule = ?14",
             )?
             .execute(params![
                 sender,
@@ -121,6 +121,10 @@ impl Outbox {
                 lane.reached.map(|at| at.0),
                 rule,
             ])?;
+        // Apart: a column that is set has its index written, the same value or not, and an answer changes this one hardly ever.
+        self.write()?
+            .prepare_cached("UPDATE lane SET reached = ?3 WHERE sender = ?1 AND person = ?2 AND reached IS NOT ?3")?
+            .execute(params![sender, lane.person.0, lane.reached.map(|at| at.0)])?;
         Ok(())
     }
 

@@ -318,8 +318,10 @@ pub(super) fn connect(path: &Path, max_bytes: u64, seal: &Seal) -> Result<Connec
          PRAGMA cache_size = -512;
          PRAGMA temp_store = MEMORY;
          PRAGMA journal_size_limit = {};
+         PRAGMA wal_autocheckpoint = {};
          PRAGMA max_page_count = {};",
         crate::limits::JOURNAL,
+        crate::limits::JOURNAL / PAGE,
         page_count(max_bytes)
     ))
     .map_err(failed)?;

@@ -46,7 +46,7 @@ pub(super) fn examine(path: &Path) -> std::io::Result<Option<Damage>> {
     let here = bytes / PAGE;
     let missing = |page: &u64| !log.as_ref().is_some_and(|log| log.holds.contains(&(*page as u32)));
     let cut = (here + 1..=u64::from(pages)).filter(missing).count();
-    let cut_by = || format!("the file was cut: {cut} of its {pages} pages of 1 KiB are missing");
+    let cut_by = || format!("the file was cut: {cut} of its {pages} pages of {PAGE} bytes are missing");
     Ok((cut > 0).then(|| Damage::Content(cut_by())))
 }
 

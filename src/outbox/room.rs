@@ -10,7 +10,7 @@ use rusqlite::OptionalExtension;
 /// Bytes of the file that one row with texts of so many bytes surely does not exceed. Its indexes, its person and their consent, and a
 /// page for each text that does not fill it, come on top: 4 KiB.
 pub fn row_bytes(texts: usize) -> u64 {
-    4 * super::PAGE + texts as u64
+    8 * super::PAGE + texts as u64
 }
 
 /// The same for one message.

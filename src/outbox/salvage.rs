@@ -89,7 +89,7 @@ pub(super) fn salvage(
     forget_unfinished(path).map_err(io)?;
     // Room for it: whatever was set aside before is of less use now.
     if let (Ok(stat), Ok(free)) = (std::fs::metadata(path), free_space(folder(path)))
-        && free < stat.len() + 1024 * PAGE
+        && free < stat.len() + (1 << 20)
     {
         aside::forget(path, BoxTime(i64::MAX)).map_err(io)?;
     }

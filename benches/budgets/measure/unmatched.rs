@@ -23,7 +23,7 @@ fn foreign(number: u32) -> (String, String) {
 
 fn alone(size: Size, event: fn(u32) -> (String, String)) -> f64 {
     let folder = tempfile::tempdir().unwrap();
-    let mut inside = Inside::fresh(folder.path(), limits::IN_FLIGHT);
+    let mut inside = Inside::fresh(folder.path(), limits::IN_FLIGHT, false);
     let arrivals: Vec<_> = (0..limits::BATCH as u32).map(|number| inside.arrival(event(number))).collect();
     let batches = size.of(2_000, 5);
     let started = Instant::now();

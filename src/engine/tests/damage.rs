@@ -25,6 +25,8 @@ const KEPT: &[u64] = &[204, 1095, 2266, 2435, 2800, 3822, 3897];
 /// Salvages in the middle of which the power went.
 static CUT_SHORT: AtomicUsize = AtomicUsize::new(0);
 
+/// Bytes of the store's pages.
+const PAGE: usize = 512;
 /// Of every other store.
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
@@ -175,22 +177,22 @@ fn mutate(files: &mut BTreeMap<String, Vec<u8>>, random: &mut fastrand::Rng) -> 
             (0..times).map(|_| flip(bytes, random, 0, size)).collect::<Vec<_>>().join(", ")
         }
         7 | 8 => flip(files.get_mut(DB).unwrap(), random, 0, 100),
-        9 => flip(files.get_mut(DB).unwrap(), random, 100, 1024),
+        9 => flip(files.get_mut(DB).unwrap(), random, 100, PAGE),
         10 => {
             // The head of a page: its kind, its cells.
-            let page = random.usize(1..size / 1024);
-            flip(files.get_mut(DB).unwrap(), random, page * 1024, page * 1024 + 12)
+            let page = random.usize(1..size / PAGE);
+            flip(files.get_mut(DB).unwrap(), random, page * PAGE, page * PAGE + 12)
         }
         11 | 12 => {
-            let (page, pages) = (random.usize(0..size / 1024), random.usize(1..4));
-            let end = (page + pages).min(size / 1024) * 1024;
-            files.get_mut(DB).unwrap()[page * 1024..end].fill(if random.bool() { 0 } else { random.u8(..) });
-            format!("pages {page}..{} overwritten", end / 1024)
+            let (page, pages) = (random.usize(0..size / PAGE), random.usize(1..4));
+            let end = (page + pages).min(size / PAGE) * PAGE;
+            files.get_mut(DB).unwrap()[page * PAGE..end].fill(if random.bool() { 0 } else { random.u8(..) });
+            format!("pages {page}..{} overwritten", end / PAGE)
         }
         13 => {
             // One page in the place of another, as a flash translation layer does it.
-            let (from, to) = (random.usize(1..size / 1024), random.usize(1..size / 1024));
-            files.get_mut(DB).unwrap().copy_within(from * 1024..(from + 1) * 1024, to * 1024);
+            let (from, to) = (random.usize(1..size / PAGE), random.usize(1..size / PAGE));
+            files.get_mut(DB).unwrap().copy_within(from * PAGE..(from + 1) * PAGE, to * PAGE);
             format!("page {from} lies also at {to}")
         }
         14 | 15 if files.contains_key(WAL) => {
@@ -210,7 +212,7 @@ fn mutate(files: &mut BTreeMap<String, Vec<u8>>, random: &mut fastrand::Rng) -> 
                 "zeros" => files.get_mut(DB).unwrap().fill(0),
                 "gone" => drop(files.remove(DB)),
                 "foreign" => drop(files.insert(DB.into(), foreign())),
-                _ => files.get_mut(DB).unwrap()[..1024].fill(0),
+                _ => files.get_mut(DB).unwrap()[..PAGE].fill(0),
             }
             if random.bool() {
                 files.remove(WAL);
@@ -255,7 +257,7 @@ fn mutate(files: &mut BTreeMap<String, Vec<u8>>, random: &mut fastrand::Rng) -> 
 fn rows(files: &mut BTreeMap<String, Vec<u8>>, random: &mut fastrand::Rng) -> String {
     let bytes = files.get_mut("outbox.db").unwrap();
     let leaves: Vec<usize> =
-        (1..bytes.len() / 1024).map(|page| page * 1024).filter(|at| [10, 13].contains(&bytes[*at])).collect();
+        (1..bytes.len() / PAGE).map(|page| page * PAGE).filter(|at| [10, 13].contains(&bytes[*at])).collect();
     let two = |bytes: &[u8], at: usize| usize::from(bytes[at]) << 8 | usize::from(bytes[at + 1]);
     let mut done = Vec::new();
     while done.len() < 2 {
@@ -601,7 +603,7 @@ fn damage_of_every_kind_writes_to_nobody_who_said_no() {
 fn a_salvage_that_is_stopped_anywhere_is_ended_by_the_next_start() {
     let image = &base(false).images[0];
     let mut damaged = image.files.clone();
-    damaged.get_mut("outbox.db").unwrap()[..1024].fill(0);
+    damaged.get_mut("outbox.db").unwrap()[..PAGE].fill(0);
     // The whole of it once, to have what it makes.
     let mut kit = Kit::cold("64 MiB", "hold");
     put(&kit, &damaged);

@@ -95,7 +95,7 @@ fn a_salvage_that_fails_and_begins_again_believes_no_list_of_its_own() {
 
 #[test]
 fn without_room_for_everything_it_keeps_what_protects_people_and_works() {
-    for (pages, messages, people) in [(400, true, true), (180, false, true), (50, false, false), (5, false, false)] {
+    for (pages, messages, people) in [(800, true, true), (360, false, true), (100, false, false), (10, false, false)] {
         let mut kit = Kit::new();
         for n in 0..250 {
             let to = format!("+55219876{n:05}");
@@ -116,7 +116,7 @@ fn without_room_for_everything_it_keeps_what_protects_people_and_works() {
         power::has_room_for(None);
         let half = kit.folder.path().join("outbox.db.salvaging");
         assert!(!half.exists(), "{pages}: what is half-made fills no disk");
-        if pages == 5 {
+        if pages == 10 {
             assert!(opened.unwrap_err().to_string().contains("no space"));
             std::fs::write(&half, b"left by an older version").unwrap();
         } else {
@@ -125,7 +125,7 @@ fn without_room_for_everything_it_keeps_what_protects_people_and_works() {
         kit.start();
         assert!(!half.exists());
         let held = loss(&mut kit).unwrap();
-        if pages == 5 {
+        if pages == 10 {
             // With room again everything is still there.
             assert!(held.note.contains("message 250"), "{}", held.note);
             continue;
