@@ -187,6 +187,7 @@ impl Engine {
             lane.recent = recent.to_bytes();
             if let Some(before) = flight.reached.filter(|_| lane.reached == Some(flight.at)) {
                 lane.reached = before;
+                self.soft.limits.place_is_free(self.moment.boxed);
             }
         }
         match verdict.message {

@@ -173,7 +173,7 @@ impl Engine {
         self.newer_than_asked(key);
         self.soft.holds.retain(|hold| hold.key != key);
         if GATES.contains(&key) {
-            self.soft.limits.count_now(self.moment.boxed);
+            self.soft.limits.count_by(self.moment.boxed);
         } else {
             self.soft.releasing.push(key.to_owned());
         }

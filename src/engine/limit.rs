@@ -4,16 +4,18 @@
 //! Floor: engine. Whether there is room is said by `pace`, from bounds that the store's exact counts put right.
 //!
 //! Messages without a place among the day's people are parked at one of two gates. While a gate is shut whoever is new parks
-//! without being counted; when it is time, places are counted once and given to the most urgent, to the rules by turns, and to the
-//! oldest of each: one rule's flood delays no other's.
+//! without being counted; when it is time, places are counted once and given to people: to the most urgent, to the rules by turns, and
+//! to who waits longest in each, so that one rule's flood delays no other's. A place is a person's: all that waited for it of that
+//! person comes back at once, in its order, and whoever has nothing left to send gives the place back.
 
 use super::Engine;
 use super::hold::{BY_OPERATOR, BY_TIME};
-use crate::message::{Content, MessageId, Outcome, PersonId, Priority, Reason, Stored};
+use crate::message::{Content, Outcome, PersonId, Priority, Reason, Stored};
 use crate::outbox::{self, Hold, Lane, StoreError};
 use crate::pace::{self, AtMost, Daily, Day, Load, Recent, Wait};
 use crate::rules::{self, OPERATOR, OPT_OUT};
 use crate::time::{BoxTime, Wall};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use std::time::Duration;
 pub(super) const GATES: [&str; 2] = ["people:urgent", "people"];
 /// The hold of the cost brake.
 pub(super) const BRAKE: &str = "daily-messages";
-/// Messages that have a place and have not left.
+/// People who have a place and were not written to yet.
 const ADMITTED: usize = crate::limits::BATCH;
 /// The service window counts as closed a little before its end: the platform counts when it receives.
 const RECEPTION: Duration = Duration::from_secs(60);
@@ -49,7 +51,7 @@ struct Gate {
     until: Option<BoxTime>,
     since: Option<Wall>,
     /// They have a place: at most [`ADMITTED`].
-    admitted: Vec<MessageId>,
+    admitted: Vec<PersonId>,
     /// The rule that was given one last: rules take turns.
     last: String,
     /// More places were free than that.
@@ -75,14 +77,19 @@ impl Limits {
     pub fn reconfigured(&mut self, now: BoxTime) {
         (self.day, self.brake) = (Day::default(), None);
         self.rules.clear();
-        self.count_now(now);
+        self.count_by(now);
     }
 
-    /// The gates that are shut are looked at in the next turn.
-    pub fn count_now(&mut self, now: BoxTime) {
+    /// The gates that are shut are looked at then, if not before.
+    pub fn count_by(&mut self, at: BoxTime) {
         for gate in &mut self.gates {
-            gate.until = gate.until.map(|until| until.min(now));
+            gate.until = gate.until.map(|until| until.min(at));
         }
+    }
+
+    /// A place that was taken, or given to somebody, is free again: it goes to who waits as soon as may be counted again.
+    pub fn place_is_free(&mut self, now: BoxTime) {
+        self.count_by(pace::count_again(None, pace::DAY, now));
     }
 
     /// When a gate or the brake is to be looked at. A brake that is over is looked at when something may be posted again.
@@ -128,7 +135,7 @@ impl Engine {
             return Ok(Some(Wait { until, reason: Reason::DailyLimit }));
         }
         let gate = &mut self.soft.limits.gates[place];
-        if let Some(until) = gate.until.filter(|_| !gate.admitted.contains(&message.id())) {
+        if let Some(until) = gate.until.filter(|_| !gate.admitted.contains(&message.person())) {
             gate.critical |= load.critical;
             return Ok(Some(Wait { until, reason: Reason::DailyLimit }));
         }
@@ -198,32 +205,35 @@ impl Engine {
         let limit = daily.map_or(u64::MAX, |daily| if place == 0 { daily.all } else { daily.free });
         let reached = self.outbox.reached(day_before(now))?;
         self.soft.limits.day.people.counted(reached);
-        let mut admitted = std::mem::take(&mut self.soft.limits.gates[place].admitted);
-        let mut trouble = Ok(());
-        admitted.retain(|id| match self.outbox.is_waiting(*id) {
-            Ok(waiting) => waiting,
-            Err(error) => {
-                trouble = Err(error);
-                false
+        for other in 0..GATES.len() {
+            for person in self.soft.limits.gates[other].admitted.clone() {
+                self.keeps_place(person)?;
             }
-        });
-        trouble?;
-        let free = limit.saturating_sub(reached).saturating_sub(admitted.len() as u64);
-        let room = usize::try_from(free).unwrap_or(usize::MAX).min(ADMITTED.saturating_sub(admitted.len()));
-        let mut last = std::mem::take(&mut self.soft.limits.gates[place].last);
-        let released = self.outbox.release_best(GATES[place], room, &mut last)?;
-        admitted.extend(released.iter().map(|(id, _)| *id));
-        for (_, person) in &released {
+        }
+        let gates = &mut self.soft.limits.gates;
+        let given =
+            |gates: &[Gate]| -> BTreeSet<PersonId> { gates.iter().flat_map(|gate| gate.admitted.clone()).collect() };
+        // Who has an urgent place needs no other; what is urgent does not wait until its person's ordinary one is used.
+        let known = given(&gates[..=place]);
+        let free = limit.saturating_sub(reached).saturating_sub(given(gates).len() as u64);
+        let room =
+            usize::try_from(free).unwrap_or(usize::MAX).min(ADMITTED.saturating_sub(gates[place].admitted.len()));
+        let chosen = self.outbox.first_at_gate(GATES[place], room, &known, &mut gates[place].last)?;
+        // Where nobody else waits, what still does is of those who have a place.
+        let nobody_else = chosen.len() < room;
+        for person in chosen.iter().chain(known.iter().filter(|_| nobody_else)) {
+            self.outbox.release_of(*person, GATES[place])?;
             self.refresh(*person)?;
         }
-        if released.len() < room {
-            // Nobody waits any more.
-            self.soft.limits.gates[place] = Gate::default();
+        let gates = &mut self.soft.limits.gates;
+        if nobody_else {
+            gates[place] = Gate::default();
             return Ok(());
         }
-        let pending = admitted.len() as u64;
-        let gate = &mut self.soft.limits.gates[place];
-        (gate.admitted, gate.last, gate.more) = (admitted, last, free > released.len() as u64);
+        gates[place].admitted.extend(chosen);
+        let pending = given(gates).len() as u64;
+        let gate = &mut gates[place];
+        gate.more = limit.saturating_sub(reached) > pending;
         gate.critical = is_critical(self.outbox.next_parked(GATES[place])?);
         if gate.more {
             gate.until = Some(pace::count_again(None, pace::DAY, now));
@@ -232,20 +242,35 @@ impl Engine {
         self.shut(place, limit, pending).map(drop)
     }
 
-    /// A message leaves: its place is taken, and what waited for one of the same person goes on.
+    /// A message leaves: its person's place is taken, and what waited for one goes on.
     pub(super) fn took_place(&mut self, message: &Stored, load: Load) -> Result<(), StoreError> {
-        let (id, rule) = (message.id(), message.rule());
         let now = self.moment.boxed;
-        self.soft.limits.spend_rule(rule);
+        self.soft.limits.spend_rule(message.rule());
+        if !load.reaches {
+            return Ok(());
+        }
         let mut shut = false;
         for gate in &mut self.soft.limits.gates {
             shut |= gate.until.is_some();
-            gate.admitted.retain(|admitted| *admitted != id);
+            gate.admitted.retain(|admitted| *admitted != message.person());
             if gate.more && gate.admitted.is_empty() {
                 gate.until = Some(now);
             }
         }
-        if shut && load.reaches { self.needs_no_place(message.person()) } else { Ok(()) }
+        if shut { self.needs_no_place(message.person()) } else { Ok(()) }
+    }
+
+    /// Whoever was given a place and has nothing left that could take it (withheld, capped, too old) gives it back.
+    pub(super) fn keeps_place(&mut self, person: PersonId) -> Result<(), StoreError> {
+        let was_given = self.soft.limits.gates.iter().any(|gate| gate.admitted.contains(&person));
+        if !was_given || self.outbox.has_waiting(person)? {
+            return Ok(());
+        }
+        for gate in &mut self.soft.limits.gates {
+            gate.admitted.retain(|admitted| *admitted != person);
+        }
+        self.soft.limits.place_is_free(self.moment.boxed);
+        Ok(())
     }
 
     /// The person is one of the day's, or wrote to us: what waited for a place goes on.

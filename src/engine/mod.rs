@@ -487,14 +487,14 @@ impl Engine {
 
     /// Works out again whose turn is next for a person.
     fn refresh(&mut self, person: PersonId) -> Result<(), StoreError> {
-        let lane = self.outbox.lane(person)?;
-        self.settle(lane)
+        self.settle(self.outbox.lane(person)?)
     }
 
     /// The same for a lane that was read and perhaps changed: writes it back.
     fn settle(&mut self, lane: outbox::Lane) -> Result<(), StoreError> {
-        let busy = self.soft.is_busy(lane.person);
+        let (person, busy) = (lane.person, self.soft.is_busy(lane.person));
         let ready = pace::pair_ready(&self.pace, &lane.pair, self.soft.sender.since(), self.moment.boxed);
-        self.outbox.settle_lane(lane, ready, busy)
+        self.outbox.settle_lane(lane, ready, busy)?;
+        self.keeps_place(person)
     }
 }

@@ -6,6 +6,7 @@ use super::{Outbox, StoreError, schema::state};
 use crate::message::{MessageId, PersonId};
 use crate::time::BoxTime;
 use rusqlite::{OptionalExtension, params};
+use std::collections::BTreeSet;
 
 impl Outbox {
     /// How many people were sent a template outside the service window after `since`.
@@ -95,15 +96,16 @@ impl Outbox {
         Ok(low)
     }
 
-    /// Takes back at most `most` messages that are parked for `hold`, one of the gates, and names them: most urgent first, of equals
-    /// the rules by turns, and of one rule the oldest first. `last` is the rule whose turn was last.
-    pub fn release_best(
-        &mut self,
+    /// Whose turn it is at `hold`, one of the gates: at most `most` people, each once and none who is `known`. Most urgent first, and
+    /// of equals by turns of the rules; a rule's turn goes to who has waited in it for longest. `last` is the rule whose turn was last.
+    pub fn first_at_gate(
+        &self,
         hold: &str,
         most: usize,
+        known: &BTreeSet<PersonId>,
         last: &mut String,
-    ) -> Result<Vec<(MessageId, PersonId)>, StoreError> {
-        let mut found = Vec::new();
+    ) -> Result<Vec<PersonId>, StoreError> {
+        let (mut found, mut known) = (Vec::new(), known.clone());
         for turns in self.parked_turns(hold)?.chunk_by(|one, other| one.0 == other.0) {
             let room = most - found.len();
             if room == 0 {
@@ -112,13 +114,15 @@ impl Outbox {
             let after = turns.partition_point(|(_, rule)| *rule <= *last);
             let mut rules = Vec::new();
             for (rank, rule) in turns[after..].iter().chain(&turns[..after]) {
-                rules.push((rule, self.parked_of(hold, *rank, rule, room)?.into_iter()));
+                rules.push((rule, self.parked_people(hold, *rank, rule, room, &known)?.into_iter()));
             }
             while found.len() < most {
                 let before = found.len();
-                for (rule, messages) in &mut rules {
-                    if let Some(message) = messages.next().filter(|_| found.len() < most) {
-                        found.push(message);
+                for (rule, people) in &mut rules {
+                    if found.len() < most
+                        && let Some(person) = people.find(|person| known.insert(*person))
+                    {
+                        found.push(person);
                         last.clone_from(rule);
                     }
                 }
@@ -127,7 +131,6 @@ impl Outbox {
                 }
             }
         }
-        self.unpark(found.iter().map(|(id, _)| *id))?;
         Ok(found)
     }
 
@@ -152,22 +155,31 @@ impl Outbox {
         }
     }
 
-    fn parked_of(
+    /// Who waits of one rank and rule, the oldest message first: at most `most` people, none who is `known`.
+    fn parked_people(
         &self,
         hold: &str,
         rank: i64,
         rule: &str,
         most: usize,
-    ) -> Result<Vec<(MessageId, PersonId)>, StoreError> {
+        known: &BTreeSet<PersonId>,
+    ) -> Result<Vec<PersonId>, StoreError> {
         let mut query = self.db.prepare_cached(
-            "SELECT id, person FROM message INDEXED BY message_gate
+            "SELECT person FROM message INDEXED BY message_gate
              WHERE state = 3 AND hold IN ('people', 'people:urgent') AND hold = ?1 AND due = ?2 AND rule = ?3
-             ORDER BY id LIMIT ?4",
+             ORDER BY id",
         )?;
-        let rows = query.query_map(params![hold, rank, rule, most as i64], |row| {
-            Ok((MessageId(row.get(0)?), PersonId(row.get(1)?)))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut rows = query.query(params![hold, rank, rule])?;
+        while found.len() < most
+            && let Some(row) = rows.next()?
+        {
+            let person = PersonId(row.get(0)?);
+            if !known.contains(&person) && seen.insert(person) {
+                found.push(person);
+            }
+        }
+        Ok(found)
     }
 
     /// Takes back all that is parked for `hold` of one person.
@@ -193,14 +205,15 @@ impl Outbox {
         Ok(())
     }
 
-    /// Whether a message is in its person's queue.
-    pub fn is_waiting(&self, id: MessageId) -> Result<bool, StoreError> {
-        let found: Option<i64> = self
+    /// Whether anything is in the person's queue.
+    pub fn has_waiting(&self, person: PersonId) -> Result<bool, StoreError> {
+        Ok(self
             .db
-            .prepare_cached("SELECT state FROM message WHERE id = ?1")?
-            .query_row([id.0], |row| row.get(0))
-            .optional()?;
-        Ok(found == Some(state::WAITING))
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_waiting
+                 WHERE state = 0 AND sender = ?1 AND person = ?2)",
+            )?
+            .query_row(params![self.sender.0, person.0], |row| row.get(0))?)
     }
 
     /// The rate that a refusal taught, in messages a second, and when.

@@ -525,6 +525,90 @@ fn a_flood_of_one_rule_takes_no_more_than_its_turn_of_the_days_places() {
     assert_eq!(next(&kit, 12), ["flood 10", "flood 11", "flood 7", "flood 8", "flood 9", "order 2"]);
 }
 
+/// A day that is full, and no other limit.
+fn full_day(places: usize) -> Kit {
+    let mut kit = kit(&format!(
+        "daily_recipients = {places}\ndaily_reserve = \"off\"\n[limits.caps]\nutility = \"off\"\nrule = \"off\"\n{LONG}"
+    ));
+    for n in 0..places {
+        order(&mut kit, "ready", &who(900 + n), "full");
+    }
+    kit
+}
+
+/// Places went to messages by turns of their rules: "order ready", the first of its rule, left before the same person's "order
+/// accepted", the last of 500.
+#[test]
+fn one_persons_events_keep_their_order_when_the_days_places_become_free() {
+    let mut kit = full_day(2);
+    for n in 0..499 {
+        order(&mut kit, "ready", &who(n), &format!("flood {n}"));
+    }
+    order(&mut kit, "ready", BIA, "accepted");
+    order(&mut kit, "order", BIA, "ready");
+    pass(&mut kit, DAY + 60_000);
+    let of_bia: Vec<&str> = kit.sent.iter().filter(|sent| BIA.ends_with(&sent.to)).map(|sent| &*sent.text).collect();
+    assert_eq!(of_bia, ["accepted", "ready"]);
+    assert_eq!(kit.sent.len(), 2 + 2 + 1, "the other place went to the flood: {:?}", kit.texts());
+}
+
+/// A place was counted for each message: 25 of one person took 25 places, of which 24 stayed idle until the next became free.
+#[test]
+fn one_chatty_person_takes_one_of_the_days_places() {
+    let mut kit = full_day(2);
+    for n in 0..25 {
+        order(&mut kit, "ready", BIA, &format!("chatty {n}"));
+    }
+    order(&mut kit, "ready", CAIO, "other");
+    order(&mut kit, "ready", &who(1), "third");
+    pass(&mut kit, DAY + 60_000);
+    let chatty: Vec<String> = (0..25).map(|n| format!("chatty {n}")).collect();
+    let (of_bia, others): (Vec<&str>, Vec<&str>) = kit.texts()[2..].iter().partition(|text| text.starts_with("chatty"));
+    assert_eq!((of_bia.iter().map(|text| (*text).to_owned()).collect(), others), (chatty, vec!["other"]));
+    pass(&mut kit, DAY);
+    assert_eq!(kit.texts().last(), Some(&"third"));
+    assert_eq!(holds(&mut kit), []);
+}
+
+/// Of more places than people nothing stays at the gate, however much it is.
+#[test]
+fn the_last_of_a_gate_leaves_nothing_behind() {
+    let mut kit = full_day(3);
+    for n in 0..4 {
+        order(&mut kit, "ready", BIA, &format!("chatty {n}"));
+    }
+    pass(&mut kit, DAY + 60_000);
+    assert_eq!(kit.texts()[3..], ["chatty 0", "chatty 1", "chatty 2", "chatty 3"]);
+    assert_eq!((limit(&mut kit, "daily-recipients"), holds(&mut kit)), ((1, 2), vec![]));
+}
+
+/// A place that was given to somebody whose message is held, withheld or too old by then stayed idle until the next became free.
+#[test]
+fn a_place_that_nobody_takes_goes_to_the_next() {
+    let mut kit = full_day(1);
+    order(&mut kit, "order", BIA, "held");
+    order(&mut kit, "ready", CAIO, "next");
+    kit.ask(Request::Pause { target: Target::Rule("order".into()), reason: "test".into() });
+    pass(&mut kit, DAY + 120_000);
+    assert_eq!(kit.texts(), ["full", "next"]);
+    kit.ask(Request::Resume { target: Target::Rule("order".into()), reason: "test".into() });
+    assert_eq!(kit.sent.len(), 2, "the place is taken now");
+    pass(&mut kit, DAY + 60_000);
+    assert_eq!(kit.texts(), ["full", "next", "held"]);
+}
+
+/// Whoever waited when a refusal gave a place back waited until the next became free all the same.
+#[test]
+fn a_place_that_was_surely_not_used_goes_to_who_waits() {
+    let mut kit = kit(&format!("daily_recipients = 1\ndaily_reserve = \"off\"\n{LONG}"));
+    kit.order("pos/1/ready", BIA, "1");
+    kit.order("pos/1/order", CAIO, "2");
+    assert_eq!(kit.texts(), ["1"]);
+    kit.answer(kit.sent[0].attempt, code(131026));
+    pass(&mut kit, 61_000);
+    assert_eq!(kit.texts(), ["1", "2"]);
+}
+
 /// Found by the plain count: a clock that jumps ahead while nothing is written, and then a power cut, counted as a day spent off.
 #[test]
 fn a_jump_of_the_clock_and_a_power_cut_forgive_nothing() {

@@ -3,7 +3,7 @@
 
 use super::kit::*;
 use crate::operate::{Request, Target};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const MINUTE: u64 = 60_000;
@@ -13,6 +13,8 @@ const DAY: u64 = 24 * HOUR;
 /// One request that left and may have arrived, by real time.
 struct Left {
     at: u64,
+    /// When its answer came: the platform received it at some instant until then.
+    answered: u64,
     to: String,
     topic: String,
 }
@@ -65,7 +67,7 @@ impl World {
         while self.seen < self.kit.sent.len() {
             let sent = self.kit.sent[self.seen].clone();
             self.seen += 1;
-            let (at, to) = (self.real(sent.at), sent.to);
+            let (at, answered, to) = (self.real(sent.at), self.real(self.kit.now), sent.to);
             let topic = sent.text.split(' ').next().unwrap().to_owned();
             self.pair(&to, at);
             let critical = topic == "urgent";
@@ -101,28 +103,29 @@ impl World {
                 _ if answers => taken(),
                 // Open: the crash that follows makes it unknown.
                 _ => {
-                    self.left.push(Left { at, to, topic });
+                    self.left.push(Left { at, answered, to, topic });
                     continue;
                 }
             };
             if drawn != 13 && drawn != 14 {
-                self.left.push(Left { at, to, topic });
+                self.left.push(Left { at, answered, to, topic });
             }
             self.kit.answer(sent.attempt, answer);
         }
     }
 
-    /// After a burst, of at most so many within half of their silence, comes the silence of all of it.
+    /// After a burst, of at most so many within half of their silence from the first one's answer on, comes the silence of all of it.
     fn pair(&self, to: &str, at: u64) {
         let (most, silence) = PAIR;
         let (mut count, mut began, mut last) = (0, 0, 0);
-        for left in self.left.iter().filter(|left| left.to == to).map(|left| left.at).chain([at]) {
+        let before = self.left.iter().filter(|left| left.to == to).map(|left| (left.at, left.answered));
+        for (left, answered) in before.chain([(at, at)]) {
             if count > 0 && left < began + silence / 2 {
                 count += 1;
                 assert!(count <= most, "at {at}: {count} at once to one person");
             } else {
                 assert!(count == 0 || left >= last + count as u64 * silence, "at {at}: {count} are not repaid");
-                (count, began) = (1, left);
+                (count, began) = (1, answered);
             }
             last = left;
         }
@@ -238,16 +241,28 @@ fn nearly_all_of_a_limit_is_used_where_there_is_demand() {
     let mut world = World::new(7, &limits);
     world.calm = true;
     let days = 6;
-    // Always more people than places, each once.
+    // Always more people than places, each with a few messages of two rules.
+    let mut serial = 0;
     for round in 0..days * 12 {
         for n in 0..4 {
-            world.kit.order("pos/1/ready", &who(round * 4 + n), "ready x");
+            for _ in 0..world.random.usize(1..7) {
+                let rule = if world.random.bool() { "ready" } else { "order" };
+                serial += 1;
+                world.kit.order(&format!("pos/1/{rule}"), &who(round * 4 + n), &format!("{rule} {serial}"));
+            }
         }
         world.disturbed();
         world.pass(2 * HOUR);
     }
     let allowed = 24.0 * days as f64;
     assert!(world.new as f64 >= 0.99 * allowed, "{} of {allowed}", world.new);
+    assert!(world.left.len() as u64 > 3 * world.new, "{} to {}", world.left.len(), world.new);
+    let mut latest = BTreeMap::new();
+    for sent in &world.kit.sent {
+        let serial: usize = sent.text.split(' ').nth(1).unwrap().parse().unwrap();
+        let before = latest.insert(sent.to.as_str(), serial);
+        assert!(before < Some(serial), "one person's leave in the order of events: {serial} after {before:?}");
+    }
 
     let limits =
         format!("daily_recipients = \"off\"\ndaily_reserve = \"off\"\ndaily_messages = 48\n[limits.caps]\n{off}");
