@@ -57,11 +57,11 @@ impl Engine {
         }
         match request {
             Request::Status => {
-                let gauges = self.gauges()?;
+                let gauges = self.gauges(true)?;
                 Ok(Reply::data(&self.status.report(gauges)))
             }
             Request::Metrics => {
-                let gauges = self.gauges()?;
+                let gauges = self.gauges(false)?;
                 Ok(Reply::Text(self.status.metrics(&gauges)))
             }
             Request::OutboxList { outcome, before, limit } => self.outbox_list(outcome.as_deref(), *before, *limit),

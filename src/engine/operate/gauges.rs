@@ -13,7 +13,8 @@ use crate::outbox::{self, StoreError};
 use crate::status::show;
 
 impl Engine {
-    pub(super) fn gauges(&self) -> Result<Gauges, StoreError> {
+    /// With the limits per person where `people` are asked for: that is a look at many rows.
+    pub(super) fn gauges(&self, people: bool) -> Result<Gauges, StoreError> {
         let ([waiting, posted, unknown, parked], oldest) = self.outbox.backlog()?;
         let now = self.moment;
         let bytes = self.outbox.used_bytes()?;
@@ -39,7 +40,7 @@ impl Engine {
             max_bytes,
             free_bytes: self.soft.free_space,
             written: self.wear.written(),
-            limits: self.limits_used()?,
+            limits: self.limits_used(people)?,
             holds: self.shown_holds(),
             number: self.number(),
             reports: self.ways.iter().filter(|_| self.running).map(|way| self.status.reports(*way)).collect(),

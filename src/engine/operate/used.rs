@@ -12,12 +12,14 @@ use std::collections::BTreeMap;
 
 /// Messages whose people are looked at: a few milliseconds on a small box, and half a day of `limits.daily_messages` with its default.
 const TO_PEOPLE: usize = 1_000;
+/// The same, as it is told: somebody whom a cap holds for longer is not among them.
+const OF_PEOPLE: &str = "of the people of the last 1,000 messages";
 /// Messages that are counted by their rules: more than `limits.daily_messages` lets go in a day with its default.
 const BY_RULES: usize = 5_000;
 
 impl Engine {
-    /// How much of each limit is used, and what is free.
-    pub(super) fn limits_used(&self) -> Result<Vec<LimitUse>, StoreError> {
+    /// How much of each limit is used, and what is free; with the limits per person where `people` are asked for.
+    pub(super) fn limits_used(&self, people: bool) -> Result<Vec<LimitUse>, StoreError> {
         let now = self.moment.boxed;
         let mut used = Vec::new();
         if let Some(limit) = self.soft.sender.limit(&self.pace, now) {
@@ -39,7 +41,9 @@ impl Engine {
         if let Some(limit) = self.pace.daily_messages {
             used.push(told("daily-messages", self.outbox.left(day_before(now))?, limit, "messages in 24 hours"));
         }
-        self.people_used(&mut used)?;
+        if people {
+            self.people_used(&mut used)?;
+        }
         self.rules_used(&mut used)?;
         let (bytes, most) = (self.outbox.used_bytes()?, self.outbox.settings().max_bytes);
         used.push(told("store", bytes, most, "bytes"));
@@ -64,7 +68,7 @@ impl Engine {
         let lanes = self.outbox.lately(TO_PEOPLE)?;
         let mut tell = |limit: &str, of: u64, what: &str, taken: Vec<u64>| {
             let at = taken.iter().filter(|taken| **taken >= of).count();
-            let note = format!("{what}, of the person who had most; people at the limit: {at}");
+            let note = format!("{what}, of the person who had most; at the limit, {OF_PEOPLE}: {at}");
             used.push(told(limit, taken.into_iter().max().unwrap_or(0), of, &note));
         };
         if let Some((limit, of, what)) = pair {

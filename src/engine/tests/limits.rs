@@ -271,8 +271,17 @@ fn the_status_shows_each_limit_with_used_and_free_and_names_nobody() {
         limits
     };
     let limits = shown(&mut kit, [3, 3, 3, 2, 2, 0, 2]);
-    assert!(limits.contains("of the person who had most; people at the limit: 1"), "{limits}");
+    assert!(
+        limits.contains("of the person who had most; at the limit, of the people of the last 1,000 messages: 1"),
+        "{limits}"
+    );
     assert!(!limits.contains("marketing"), "what is off is no limit: {limits}");
+    // Looking at a thousand people's rows is for who asks, and not for each scrape.
+    let Reply::Text(metrics) = kit.ask(Request::Metrics) else { panic!("no text") };
+    assert!(
+        metrics.contains("{limit=\"rule:ready 2 per 1h\"} 1") && !metrics.contains("{limit=\"pair\"}"),
+        "{metrics}"
+    );
     kit.restart();
     pass(&mut kit, 20_000);
     shown(&mut kit, [0, 3, 3, 2, 2, 0, 2]);
