@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+/// Bytes of the store's pages.
+const PAGE: usize = 512;
 const ANA: &str = "+5511987654321";
 
 /// A folder with a configuration, and no store.
@@ -56,7 +58,7 @@ fn damage(folder: &Path, table: &str) {
         .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [table], |row| row.get(0))
         .unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes[(root as usize - 1) * 1024..][..1024].fill(0);
+    bytes[(root as usize - 1) * PAGE..][..PAGE].fill(0);
     std::fs::write(path, bytes).unwrap();
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(60);
 /// SQLite's page of a store.
-const PAGE: usize = 1024;
+const PAGE: usize = 512;
 
 /// Built once for a test. The compiler is there: the store itself is C.
 fn library(folder: &Path) -> PathBuf {
