@@ -16,8 +16,8 @@ use tempfile::TempDir;
 /// From power-on to the program: 4 s on an idle machine.
 const BOOT: Duration = Duration::from_secs(90);
 
-/// What stands behind a status on the console.
-const END: &str = " is the status";
+/// What stands behind an answer on the console.
+const END: &str = " is the answer";
 
 /// What `tests/power-cut` prepares: kernel, modules, busybox; and the program.
 pub struct Parts {
@@ -26,12 +26,12 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Or what is missing.
-    pub fn found() -> Result<Parts, String> {
+    /// Or what is missing, with further tools.
+    pub fn found(more: &[&str]) -> Result<Parts, String> {
         let target = Path::new("target/boards");
         let parts =
             Parts { emulator: target.join("emulator"), program: target.join("aarch64-unknown-linux-musl/branchline") };
-        for tool in ["qemu-system-aarch64", "qemu-img", "mkfs.ext4", "debugfs", "e2fsck", "cpio"] {
+        for tool in ["qemu-system-aarch64", "qemu-img", "mkfs.ext4", "debugfs", "e2fsck", "cpio"].iter().chain(more) {
             if !tool_path().split(':').any(|folder| Path::new(folder).join(tool).exists()) {
                 return Err(format!("{tool} is not installed"));
             }
@@ -48,6 +48,8 @@ pub struct Board {
     /// Lives so far.
     lives: u32,
     on: Option<On>,
+    /// A second disk.
+    pub stick: Option<PathBuf>,
 }
 
 struct On {
@@ -59,8 +61,21 @@ struct On {
 impl Board {
     /// With an empty disk, and the configuration of `house`, whose broker and API it reaches at the emulator's gateway.
     pub fn new(house: &House, parts: Parts) -> Board {
-        let board = Board { folder: tempfile::tempdir().unwrap(), parts, lives: 0, on: None };
-        board.pack(house);
+        Board::with(parts, DAEMON, |root| {
+            fs::create_dir(root.join("branch")).unwrap();
+            let text = house.configuration().replace("127.0.0.1", "localhost");
+            let text = text.replace("path = \"outbox.db\"", "path = \"/data/outbox.db\"");
+            fs::write(root.join("branch/branchline.toml"), text.replace("\"socket\"", "\"/run/socket\"")).unwrap();
+            for name in ["api-ca.pem", "token", "templates.json"] {
+                fs::copy(house.path().join(name), root.join("branch").join(name)).unwrap();
+            }
+        })
+    }
+
+    /// With an empty disk, what it does when it has power beyond `INIT`, and what `fill` puts into its memory disk.
+    pub fn with(parts: Parts, then: &str, fill: impl FnOnce(&Path)) -> Board {
+        let board = Board { folder: tempfile::tempdir().unwrap(), parts, lives: 0, on: None, stick: None };
+        board.pack(then, fill);
         let disk = board.path("disk-0.raw");
         File::create(&disk).unwrap().set_len(64 << 20).unwrap();
         run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&disk));
@@ -76,22 +91,17 @@ impl Board {
         self.path(&format!("disk-{life}.qcow2"))
     }
 
-    /// The memory disk that it starts from: the emulator's parts, the program, the configuration.
-    fn pack(&self, house: &House) {
+    /// The memory disk that it starts from: the emulator's parts, the program, and what `fill` adds.
+    fn pack(&self, then: &str, fill: impl FnOnce(&Path)) {
         let root = self.path("root");
         run(Command::new("cp").arg("-a").arg(self.parts.emulator.join("initramfs")).arg(&root));
-        for folder in ["bin", "branch", "data", "dev", "etc", "proc", "run", "sys", "tmp"] {
+        for folder in ["bin", "data", "dev", "etc", "proc", "run", "sys", "tmp"] {
             fs::create_dir_all(root.join(folder)).unwrap();
         }
         fs::copy(&self.parts.program, root.join("bin/branchline")).unwrap();
-        let text = house.configuration().replace("127.0.0.1", "localhost");
-        let text = text.replace("path = \"outbox.db\"", "path = \"/data/outbox.db\"");
-        fs::write(root.join("branch/branchline.toml"), text.replace("\"socket\"", "\"/run/socket\"")).unwrap();
-        for name in ["api-ca.pem", "token", "templates.json"] {
-            fs::copy(house.path().join(name), root.join("branch").join(name)).unwrap();
-        }
+        fill(&root);
         fs::write(root.join("etc/hosts"), "10.0.2.2 localhost\n").unwrap();
-        fs::write(root.join("init"), INIT).unwrap();
+        fs::write(root.join("init"), format!("{INIT}{then}")).unwrap();
         run(Command::new("chmod").arg("755").arg(root.join("init")));
         let names = run(Command::new("find").arg(".").current_dir(&root));
         let mut packing = Command::new("cpio")
@@ -141,6 +151,10 @@ impl Board {
             .arg("-initrd")
             .arg(self.path("initramfs"))
             .args(["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"])
+            .args(self.stick.iter().flat_map(|stick| {
+                let drive = format!("file={},if=none,format=raw,id=stick", stick.display());
+                ["-drive".to_owned(), drive, "-device".to_owned(), "virtio-blk-pci,drive=stick".to_owned()]
+            }))
             .args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="])
             .stdin(Stdio::piped())
             .stdout(File::create(&console).unwrap())
@@ -184,14 +198,20 @@ impl Board {
 
     /// `branchline status --json` on the board; null where it is not understood.
     pub fn status(&mut self) -> Value {
-        let before = self.console().matches(END).count();
-        self.type_line("status");
-        self.wait_until("its status", |console| console.matches(END).count() > before);
-        let console = self.console();
-        let line = console.lines().rev().find_map(|line| line.trim_end().strip_suffix(END)).unwrap_or_default();
-        let begin = line.find('{').unwrap_or_default();
+        let answer = self.ask("status");
+        let begin = answer.find('{').unwrap_or_default();
         // While no daemon answers yet there is none to be read.
-        serde_json::from_str(&line[begin..]).unwrap_or_default()
+        serde_json::from_str(&answer[begin..]).unwrap_or_default()
+    }
+
+    /// Types a line, and returns what stands on the console in the line of its answer's end.
+    pub fn ask(&mut self, line: &str) -> String {
+        let before = self.console().matches(END).count();
+        self.type_line(line);
+        self.wait_until("its answer", |console| console.matches(END).count() > before);
+        let console = self.console();
+        let answer = console.lines().rev().find_map(|line| line.trim_end().strip_suffix(END));
+        answer.unwrap_or_default().to_owned()
     }
 
     fn type_line(&mut self, line: &str) {
@@ -247,21 +267,29 @@ fn tool_path() -> String {
 }
 
 /// Runs a tool that must succeed: what it wrote.
-fn run(command: &mut Command) -> Vec<u8> {
+pub fn run(command: &mut Command) -> Vec<u8> {
     let output = command.env("PATH", tool_path()).output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
-/// What the board does when it has power: modules in their order, what shows that the disk forgets, network, disk, the daemon, and a clean end when it is told.
+/// What every board does when it has power: modules in their order, network.
 const INIT: &str = r#"#!/bin/busybox sh
 b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 $b mount -t devtmpfs dev /dev
 while read -r module; do $b insmod "/modules/$module"; done < /modules/order
+$b ip link set lo up
+$b ip link set eth0 up
+$b ip addr add 10.0.2.15/24 dev eth0
+$b ip route add default via 10.0.2.2
 read -r words < /proc/cmdline
+"#;
+
+/// Then: what shows that the disk forgets, disk, the daemon, and a clean end when it is told.
+const DAEMON: &str = r#"
 case "$words" in
 *for=write*)
     echo this was flushed | $b dd of=/dev/vda bs=4096 seek=8000 conv=sync,fsync status=none
@@ -274,17 +302,13 @@ case "$words" in
     echo "both were read"
     ;;
 esac
-$b ip link set lo up
-$b ip link set eth0 up
-$b ip addr add 10.0.2.15/24 dev eth0
-$b ip route add default via 10.0.2.2
 $b mount -t ext4 /dev/vda /data || echo "the disk cannot be mounted"
 echo "the board is up"
 /bin/branchline run --config /branch/branchline.toml --log text 2>&1 &
 daemon=$!
 while read -r word && [ "$word" = status ]; do
     /bin/branchline status --json --config /branch/branchline.toml | $b tr -d '\n'
-    echo " is the status"
+    echo " is the answer"
 done
 kill -TERM $daemon
 wait $daemon

@@ -2,6 +2,7 @@
 //! but after `unknown`. `tests/power-cut` prepares what this needs and cuts as often as it is asked to.
 
 mod board;
+mod stick;
 
 use crate::faults::{FAST, books, fast_house, ids, publish_beside, seeded};
 use crate::house::{alarm, order};
@@ -20,7 +21,7 @@ const STARTED: &str = "started";
 /// `cuts` of the power at random instants: a random time after power-on, so that the kernel's start, recovery and subscription are
 /// hit too, or a random number of messages later.
 fn cut(cuts: u32) {
-    let parts = match Parts::found() {
+    let parts = match Parts::found(&[]) {
         Ok(parts) => parts,
         Err(missing) => {
             println!("not run: {missing}; tests/power-cut --help says what it takes");
@@ -85,7 +86,7 @@ fn cut(cuts: u32) {
 #[test]
 #[ignore = "takes minutes: tests/power-cut"]
 fn what_was_not_flushed_is_lost() {
-    let parts = Parts::found().unwrap_or_else(|missing| panic!("{missing}: tests/power-cut --prepare"));
+    let parts = Parts::found(&[]).unwrap_or_else(|missing| panic!("{missing}: tests/power-cut --prepare"));
     let mut board = Board::new(&crate::house::House::new(""), parts);
     board.start_for(true, "write");
     board.wait_for("both are on their way");

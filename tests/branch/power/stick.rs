@@ -1,0 +1,227 @@
+//! A stick in the emulated board, as a second disk with a FAT file system: a box is set up by it, without anybody logging in, and
+//! then only by head office. `tests/stick` prepares what this needs.
+//!
+//! The box is laid out as `boards/install.sh` leaves one without systemd: BusyBox, a user for the daemon, `boards/trial run`.
+
+use super::board::{Board, Parts, run};
+use crate::house::{House, TOKEN, order};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// For an event through an emulated processor, with all that a start takes.
+const REST: Duration = Duration::from_secs(240);
+
+const NEEDED: [&str; 3] = ["mkfs.vfat", "mcopy", "openssl"];
+
+/// Configuration and store are on the disk, behind links, as on boxes whose system is read-only.
+const BOX: &str = r#"
+$b --install -s /bin
+export PATH=/bin:/usr/bin
+mount -t ext4 /dev/vda /data
+mkdir -p /data/etc /data/var/lib/branchline /media/stick
+ln -s /run /data/var/run 2>/dev/null
+chown branchline:branchline /data/var/lib/branchline
+mount -t vfat /dev/vdb /media/stick
+echo "the board is up"
+/usr/lib/branchline/trial run 2>&1 &
+daemon=$!
+while read -r line && [ "$line" != stop ]; do
+    echo "$(eval "$line" 2>&1 | tr '\n' ' ') is the answer"
+done
+kill -TERM $daemon
+wait $daemon
+echo "it ended with $?"
+umount /media/stick
+umount /data
+echo "the daemon ended with 0"
+poweroff -f
+"#;
+
+/// A board, and a stick that would set it up.
+struct Box {
+    house: House,
+    board: Board,
+    /// What is put on the stick next.
+    folder: TempDir,
+    published: u32,
+}
+
+impl Box {
+    fn new(parts: Parts) -> Box {
+        let house = House::new("");
+        let board = Board::with(parts, BOX, |root| {
+            for folder in ["usr/bin", "usr/lib/branchline", "etc/default"] {
+                fs::create_dir_all(root.join(folder)).unwrap();
+            }
+            run(Command::new("ln").args(["-s", "busybox"]).arg(root.join("bin/sh")));
+            fs::rename(root.join("bin/branchline"), root.join("usr/bin/branchline")).unwrap();
+            run(Command::new("install").args(["-m", "755", "boards/trial"]).arg(root.join("usr/lib/branchline")));
+            run(Command::new("ln").args(["-s", "/data/var"]).arg(root.join("var")));
+            run(Command::new("ln").args(["-s", "/data/etc/branchline"]).arg(root.join("etc/branchline")));
+            fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nbranchline:x:880:880::/:/bin/false\n").unwrap();
+            fs::write(root.join("etc/group"), "root:x:0:\nbranchline:x:880:\n").unwrap();
+            fs::write(root.join("etc/default/branchline"), "BRANCHLINE_BOARD=qemu-virt\n").unwrap();
+        });
+        let it = Box { house, board, folder: tempfile::tempdir().unwrap(), published: 0 };
+        let text = it.house.configuration().replace("127.0.0.1", "localhost");
+        let text = text.replace("path = \"outbox.db\"", "").replace("socket = \"socket\"", "");
+        it.put("branchline.toml", &text);
+        for name in ["templates.json", "api-ca.pem"] {
+            it.put(name, &fs::read_to_string(it.house.path().join(name)).unwrap());
+        }
+        it.put("token", TOKEN);
+        for name in ["head-office", "somebody"] {
+            let (key, public) = (it.file(&format!("{name}.key")), it.file(&format!("{name}.pub")));
+            run(Command::new("openssl").args(["genpkey", "-algorithm", "ed25519", "-out"]).arg(&key));
+            run(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(&key).arg("-out").arg(&public));
+        }
+        it.put("head-office.pub", &fs::read_to_string(it.file("head-office.pub")).unwrap());
+        it.put("conf.d/50-stick.toml", "[stick]\nkey_file = \"head-office.pub\"\n");
+        it
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        let path = self.file("branchline").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// As README says, with a key.
+    fn sign(&self, key: &str) {
+        let lines = format!(
+            "find . -type f ! -path '*/.*' ! -name 'MANIFEST*' ! -name RESULT.txt -exec sha256sum {{}} + > ../M && mv ../M MANIFEST
+            openssl pkeyutl -sign -rawin -inkey ../{key}.key -in MANIFEST -out MANIFEST.sig"
+        );
+        run(Command::new("sh").current_dir(self.file("branchline")).args(["-ec", &lines]));
+    }
+
+    /// A stick with `folder` is plugged in, and the board gets power; it has no clock.
+    fn start(&mut self, folder: &Path) {
+        let stick = self.file("stick.img");
+        fs::remove_file(&stick).ok();
+        run(Command::new("mkfs.vfat").arg("-C").arg(&stick).arg("16384"));
+        run(Command::new("mcopy").arg("-s").arg("-i").arg(&stick).arg(folder).arg("::/"));
+        self.board.stick = Some(stick);
+        self.board.start_for(false, "box");
+        self.board.wait_for("the board is up");
+    }
+
+    /// What is on the stick, afterwards: the file's content.
+    fn on_stick(&self, name: &str) -> Option<String> {
+        let out = self.file("out");
+        fs::remove_file(&out).ok();
+        let copied = Command::new("mcopy")
+            .args(["-n", "-i"])
+            .arg(self.board.stick.as_ref().unwrap())
+            .arg(format!("::/{name}"))
+            .arg(&out)
+            .output();
+        copied.unwrap().status.success().then(|| fs::read_to_string(&out).unwrap())
+    }
+
+    /// The configuration in force works: an event becomes a message.
+    fn works(&mut self) {
+        // It has subscribed by then: what comes before the first subscription of a box is nobody's.
+        self.board.wait_for("the uplink works");
+        self.house.publish([order(self.published)]);
+        self.published += 1;
+        self.house.wait_for_accepted(u64::from(self.published), REST);
+    }
+
+    /// The stick is refused for that, which it says in three languages, and what was in force is.
+    fn refused(&mut self, why: &str) {
+        let before = self.start_signed_by_nobody();
+        self.board.wait_for("refused, and nothing was changed");
+        self.works();
+        assert_eq!(self.in_force(), before);
+        self.board.stop();
+        let result = self.on_stick("branchline/RESULT.txt").unwrap();
+        for words in [why, "Nothing was changed", "Nada foi alterado", "No se cambió nada"] {
+            assert!(result.contains(words), "{result}");
+        }
+    }
+
+    fn start_signed_by_nobody(&mut self) -> String {
+        let folder = self.file("branchline");
+        // What is in force is asked of a board that has no stick, for the stick acts at once.
+        self.board.stick = None;
+        self.board.start_for(false, "box");
+        self.board.wait_for("started");
+        let before = self.in_force();
+        self.board.stop();
+        self.start(&folder);
+        before
+    }
+
+    fn in_force(&mut self) -> String {
+        self.board.ask("cd /etc/branchline/ && find . -type f -exec sha256sum {} + | sort && cd /")
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: tests/stick"]
+fn a_box_is_set_up_by_a_stick() {
+    let parts = Parts::found(&NEEDED).unwrap_or_else(|missing| panic!("{missing}: tests/stick"));
+    let mut it = Box::new(parts);
+
+    println!("a stick with photographs");
+    let photos = it.file("photos");
+    fs::create_dir(&photos).unwrap();
+    fs::write(photos.join("beach.jpg"), "sand").unwrap();
+    it.start(&photos);
+    it.board.wait_for("branchline.toml");
+    assert!(!it.board.console().contains("taken over"), "{}", it.board.console());
+    assert!(it.board.ask("ls /data/etc").trim().is_empty());
+    it.board.stop();
+    assert_eq!(it.on_stick("photos/beach.jpg").as_deref(), Some("sand"));
+    assert_eq!(it.on_stick("RESULT.txt"), None);
+    assert_eq!(it.on_stick("branchline/RESULT.txt"), None);
+
+    println!("a stick that sets the box up");
+    it.start(&it.file("branchline"));
+    it.board.wait_for("/media/stick/branchline: taken over, for branch t-1");
+    it.works();
+    let modes =
+        it.board.ask("cd /etc/branchline/ && stat -c %a=%U=%n token branchline.toml conf.d/50-stick.toml && cd /");
+    assert!(modes.contains("600=branchline=token 640=root=branchline.toml 640=root=conf.d/50-stick.toml"), "{modes}");
+    it.board.stop();
+    let result = it.on_stick("branchline/RESULT.txt").unwrap();
+    for words in
+        ["is now set up as branch t-1", "está configurada como filial t-1", "está configurada como sucursal t-1"]
+    {
+        assert!(result.contains(words), "{result}");
+    }
+    assert_eq!(it.on_stick("branchline/token"), None);
+    let raw = fs::read(it.board.stick.as_ref().unwrap()).unwrap();
+    assert!(!raw.windows(TOKEN.len()).any(|bytes| bytes == TOKEN.as_bytes()), "the token is on the stick still");
+
+    println!("somebody's");
+    it.put("conf.d/60-more.toml", "[mqtt]\nreceive_maximum = 100\n");
+    it.refused("MANIFEST is missing");
+
+    println!("signed by somebody");
+    it.sign("somebody");
+    it.refused("MANIFEST.sig is not head office's signature of MANIFEST");
+
+    println!("head office's, with a token that the platform refuses");
+    it.put("token", "EAAG-of-somebody-else");
+    it.sign("head-office");
+    it.refused("token");
+    assert_eq!(it.on_stick("branchline/token").as_deref(), Some("EAAG-of-somebody-else"));
+
+    println!("head office's");
+    it.put("token", TOKEN);
+    it.sign("head-office");
+    it.start(&it.file("branchline"));
+    it.board.wait_for("/media/stick/branchline: taken over, for branch t-1");
+    it.works();
+    assert!(it.board.ask("ls /etc/branchline/conf.d").contains("60-more.toml"));
+    it.board.stop();
+}
