@@ -92,8 +92,5 @@ fn bytes(folder: &Path, together: usize, count: u32, sealed: bool, written: impl
     for events in events.chunks(together) {
         inside.through(events);
     }
-    for f in ["outbox.db", "outbox.db-wal"] {
-        std::fs::copy(folder.join(f), format!("/tmp/dev-{together}-{sealed}-{f}")).unwrap();
-    } /*TEMP*/
     (written() - before) as f64 / f64::from(count) / KIB
 }
