@@ -102,5 +102,5 @@ fn one(row: &Row) {
         (BEFORE + DURING) as usize,
         "{fault:?}: {sum:?}"
     );
-    assert!(highest - warm <= GROWTH_KIB || emulated(), "{fault:?}: {warm} KiB, then {highest} KiB");
+    assert!(highest.saturating_sub(warm) <= GROWTH_KIB || emulated(), "{fault:?}: {warm} KiB, then {highest} KiB");
 }
