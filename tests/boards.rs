@@ -223,7 +223,10 @@ impl Trial {
     /// The program there says "old".
     fn new() -> Trial {
         let trial = Trial { root: tempfile::tempdir().unwrap() };
-        fs::create_dir_all(trial.at("usr/bin")).unwrap();
+        for folder in ["dev", "usr/bin", "sys/class/block", "proc/self"] {
+            fs::create_dir_all(trial.at(folder)).unwrap();
+        }
+        fs::write(trial.at("proc/uptime"), "100.00 99.00\n").unwrap();
         trial.write("old");
         trial
     }
@@ -255,6 +258,12 @@ impl Trial {
 
     /// With commands that are not the system's.
     fn run_with(&self, word: &str, commands: &[(&str, &str)], set: &[(&str, &str)]) -> Output {
+        let output = self.command(word, commands).envs(set.iter().copied()).output().unwrap();
+        fs::remove_dir_all(self.at("bin")).unwrap();
+        output
+    }
+
+    fn command(&self, word: &str, commands: &[(&str, &str)]) -> Command {
         let bin = self.at("bin");
         fs::create_dir_all(&bin).unwrap();
         for (name, text) in commands {
@@ -264,9 +273,47 @@ impl Trial {
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
         let mut command = Command::new("sh");
         command.args(["boards/trial", word]).env("PATH", path).env("BRANCHLINE_ROOT", self.root.path());
-        let output = command.envs(set.iter().copied()).output().unwrap();
-        fs::remove_dir_all(bin).unwrap();
-        output
+        command
+    }
+
+    /// The kernel has found a disk, or a partition of one that it has.
+    fn found(&self, path: &str, number: &str) {
+        let (folder, name) = (self.at("sys/devices").join(path), Path::new(path).file_name().unwrap());
+        fs::create_dir_all(folder.join("holders")).unwrap();
+        let kind = if folder.parent().unwrap().join("dev").exists() { ("partition", "1") } else { ("removable", "0") };
+        for (file, text) in [("dev", number), kind] {
+            fs::write(folder.join(file), format!("{text}\n")).unwrap();
+        }
+        std::os::unix::fs::symlink(&folder, self.at("sys/class/block").join(name)).unwrap();
+        fs::write(self.at("dev").join(name), "").unwrap();
+    }
+
+    /// `boards/trial stick` of a box on which sticks of these names hold what is ours, and sdx and sdx1 no FAT; `more` are further
+    /// commands. It notes what it is asked for, and a second goes by for each tenth that it waits.
+    fn stick(&self, ours: &str, more: &[(&str, &str)]) -> Command {
+        let root = self.root.path().display();
+        let note = format!("| sed 's#{root}[^ ]*/##g' >>{root}/calls");
+        let mount = format!(
+            "echo \"mount $*\" {note}
+            for at; do :; done
+            case $2-${{at##*/}} in *-sdx*) exit 32 ;; vfat-sde1) exit 32 ;; esac
+            case ' {ours} ' in *\" ${{at##*/}} \"*) mkdir -p $at/branchline && : >$at/branchline/branchline.toml ;; esac"
+        );
+        let umount = format!("echo \"umount $*\" {note}\nfor at; do :; done\nrm -rf $at/*");
+        let program =
+            format!("echo branchline $* beside $(ls {root}/var/run/branchline-stick.* 2>/dev/null) {note}\nexit 1");
+        let clock =
+            format!("read -r now rest <{root}/proc/uptime; echo $((${{now%.*}} + 1)).0 $rest >{root}/proc/uptime");
+        self.write(&format!("#!/bin/sh\n{program}\n"));
+        let commands =
+            [("id", "echo 0"), ("mount", &*mount), ("umount", &*umount), ("udevadm", "exit 0"), ("sleep", &*clock)];
+        self.command("stick", &[&commands, more].concat())
+    }
+
+    fn calls(&self) -> Vec<String> {
+        let calls = fs::read_to_string(self.at("calls")).unwrap_or_default();
+        fs::remove_file(self.at("calls")).ok();
+        calls.lines().map(str::to_owned).collect()
     }
 }
 
@@ -386,7 +433,6 @@ fn without_udev_lights_and_watchdog_are_given_to_the_daemon() {
     let trial = Trial::new();
     let light = trial.at("sys/class/leds/green:status");
     fs::create_dir_all(&light).unwrap();
-    fs::create_dir_all(trial.at("dev")).unwrap();
     let files =
         [light.join("brightness"), light.join("trigger"), trial.at("dev/watchdog"), light.join("max_brightness")];
     for file in &files {
@@ -405,6 +451,165 @@ fn without_udev_lights_and_watchdog_are_given_to_the_daemon() {
     let given = fs::read_to_string(trial.at("given")).unwrap();
     let group: Vec<_> = given.lines().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(group, ["branchline"; 3]);
+}
+
+const USB: &str = "pci0000:00/usb1/1-1/1-1:1.0/host0/target0:0:0/0:0:0:0/block";
+
+/// Nothing mounts a stick on a box without a desktop: it was plugged in, and nobody looked at it.
+#[test]
+fn a_stick_that_nobody_mounted_is_mounted_while_it_is_read() {
+    let trial = Trial::new();
+    trial.found(&format!("{USB}/sda"), "8:0");
+    trial.found(&format!("{USB}/sda/sda1"), "8:1");
+    trial.found(&format!("{USB}/sda/sda2"), "8:2");
+    let output = trial.stick("sda2", &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "as branchline ended: {output:?}");
+    let calls = [
+        "mount -t vfat -o ro,nosuid,nodev,noexec sda1 sda1",
+        "umount sda1",
+        "mount -t vfat -o ro,nosuid,nodev,noexec sda2 sda2",
+        "mount -o remount,rw,nosuid,nodev,noexec sda2 sda2",
+        "branchline stick beside sda2",
+        "umount sda2",
+    ];
+    assert_eq!(trial.calls(), calls, "{output:?}");
+    assert_eq!(fs::read_dir(trial.at("var/run")).unwrap().count(), 0);
+    assert!(output.stderr.is_empty(), "{output:?}");
+
+    // One that cannot be written to is read all the same.
+    let locked = "case $* in *remount*) exit 32 ;; esac; for at; do :; done; mkdir $at/branchline; : >$at/branchline/branchline.toml";
+    let output = trial.stick("", &[("mount", locked)]).output().unwrap();
+    assert!(trial.calls().contains(&"branchline stick beside sda1 sda2".to_owned()), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("sda1 can only be read"), "{output:?}");
+}
+
+/// The kernel waits a second before it makes a disk of a stick, and a small box has started by then.
+#[test]
+fn a_stick_that_is_no_disk_yet_is_waited_for() {
+    let trial = Trial::new();
+    trial.found(&format!("{USB}/sda"), "8:0");
+    let interface = trial.at("sys/devices/pci0000:00/usb1/1-1/1-1:1.0");
+    fs::create_dir(interface.join("driver")).unwrap();
+    fs::write(interface.join("bInterfaceClass"), "08\n").unwrap();
+    fs::create_dir_all(trial.at("sys/bus/usb/devices")).unwrap();
+    std::os::unix::fs::symlink(&interface, trial.at("sys/bus/usb/devices/1-1:1.0")).unwrap();
+    fs::rename(interface.join("host0"), trial.at("host0")).unwrap();
+    let appears = format!("mv {} {}", trial.at("host0").display(), interface.display());
+    trial.stick("sda", &[("sleep", &appears)]).output().unwrap();
+    assert!(trial.calls().contains(&"branchline stick beside sda".to_owned()));
+}
+
+#[test]
+fn only_what_was_plugged_in_and_nobody_uses_is_mounted() {
+    let trial = Trial::new();
+    for (path, number) in [
+        ("platform/mmc/block/mmcblk0", "179:0"),
+        ("platform/mmc/block/mmcblk0/mmcblk0p1", "179:1"),
+        ("virtual/block/loop0", "7:0"),
+        ("platform/floppy.0/block/fd0", "2:0"),
+        ("pci/usb1/1-1/block/sr0", "11:0"),
+        ("platform/reader/block/sdc", "8:32"),
+        ("pci/usb2/2-1/block/sdd", "8:48"),
+        ("pci/usb2/2-1/block/sdd/sdd1", "8:49"),
+        ("pci/usb2/2-1/block/sdd/sdd2", "8:50"),
+        ("pci/usb2/2-1/block/sdd/sdd3", "8:51"),
+        ("pci/usb2/2-1/block/sdd/sdd4", "8:52"),
+        ("pci/usb2/2-2/block/sde", "8:64"),
+        ("pci/usb2/2-2/block/sde/sde1", "8:65"),
+        ("pci/usb2/2-3/block/sdx", "65:112"),
+    ] {
+        trial.found(path, number);
+    }
+    for removable in ["platform/reader/block/sdc", "platform/floppy.0/block/fd0"] {
+        fs::write(trial.at("sys/devices").join(removable).join("removable"), "1\n").unwrap();
+    }
+    // Mounted under another name, and under its own; swap; of a volume group.
+    fs::write(trial.at("proc/self/mountinfo"), "31 1 8:49 / /mnt rw - vfat /dev/root rw\n").unwrap();
+    fs::write(trial.at("proc/self/mounts"), "/dev/sdd2 /srv btrfs rw 0 0\n").unwrap();
+    fs::write(trial.at("proc/swaps"), "Filename\tType\n/dev/sdd3          partition\n").unwrap();
+    fs::create_dir(trial.at("sys/devices/pci/usb2/2-1/block/sdd/sdd4/holders/dm-0")).unwrap();
+    let output = trial.stick("sdc sde1", &[]).output().unwrap();
+    let calls = trial.calls();
+    let mounted: Vec<_> = calls.iter().filter(|call| call.starts_with("mount -t")).collect();
+    let kinds = |name: &str, kinds: &[&str]| -> Vec<String> {
+        kinds.iter().map(|kind| format!("mount -t {kind} -o ro,nosuid,nodev,noexec {name} {name}")).collect()
+    };
+    let wanted = [kinds("sdc", &["vfat"]), kinds("sde1", &["vfat", "exfat"]), kinds("sdx", &["vfat", "exfat"])];
+    assert_eq!(mounted, wanted.concat().iter().collect::<Vec<_>>(), "{output:?}");
+    assert!(calls.contains(&"branchline stick beside sdc sde1".to_owned()), "{calls:?}");
+}
+
+/// It would have kept the daemon from starting.
+#[test]
+fn a_stick_that_hangs_is_left_behind() {
+    let trial = Trial::new();
+    trial.found(&format!("{USB}/sda"), "8:0");
+    let fifo = trial.at("never");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let hangs = format!("read -r line <{}", fifo.display());
+    let uptime = || fs::read_to_string(trial.at("proc/uptime")).unwrap().split('.').next().unwrap().parse::<u32>();
+    let output = trial.stick("", &[("mount", &hangs)]).output().unwrap();
+    assert_eq!((output.status.code(), trial.calls()), (Some(1), vec!["branchline stick beside".to_owned()]));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("sda does not answer"), "{output:?}");
+    let mut command = trial.stick("sda", &[("umount", &hangs)]);
+    trial.write(&format!("#!/bin/sh\n{hangs}\n"));
+    let (before, output) = (uptime().unwrap(), command.output().unwrap());
+    assert_eq!(output.status.code(), Some(124), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the stick does not answer"), "{output:?}");
+    assert!(uptime().unwrap() - before <= 240, "the unit's time is for the store");
+}
+
+/// Told to stop, and killed: whoever comes next finds nothing mounted.
+#[test]
+fn no_stick_stays_mounted() {
+    let trial = Trial::new();
+    trial.found(&format!("{USB}/sda"), "8:0");
+    // No process has this number: the kernel's highest is 4194304.
+    fs::create_dir_all(trial.at("var/run/branchline-stick.4194305/sdb1/branchline")).unwrap();
+    let mut command = trial.stick("sda", &[]);
+    let fifo = trial.at("begun");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    trial.write(&format!("#!/bin/sh\necho begun >{0}\nread -r never <{0}\n", fifo.display()));
+    let mut shell = command.spawn().unwrap();
+    assert_eq!(fs::read_to_string(&fifo).unwrap(), "begun\n");
+    assert!(Command::new("kill").arg(shell.id().to_string()).status().unwrap().success());
+    assert_eq!(shell.wait().unwrap().code(), Some(143));
+    let calls = trial.calls();
+    assert_eq!((calls[0].as_str(), calls.last().unwrap().as_str()), ("umount sdb1", "umount sda"), "{calls:?}");
+    assert_eq!(fs::read_dir(trial.at("var/run")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_box_that_can_mount_no_stick_says_so_and_goes_on() {
+    let trial = Trial::new();
+    trial.found("pci/usb1/1-1/block/sdx", "8:0");
+    let mut command = trial.stick("", &[]);
+    let told = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let output = command.output().unwrap();
+    assert_eq!(told(&output).matches("sdx is plugged in and not read").count(), 1, "{output:?}");
+    assert!(told(&output).contains("kmod-fs-vfat") && trial.calls().contains(&"branchline stick beside".to_owned()));
+
+    let bin = trial.at("bin");
+    for name in ["cat", "grep", "ls", "mkdir", "readlink", "rmdir", "sed", "sh"] {
+        let found = std::env::var("PATH")
+            .unwrap()
+            .split(':')
+            .map(|folder| Path::new(folder).join(name))
+            .find(|file| file.exists());
+        std::os::unix::fs::symlink(found.unwrap(), bin.join(name)).unwrap();
+    }
+    for name in ["mount", "umount"] {
+        fs::remove_file(bin.join(name)).unwrap();
+    }
+    let output = command.env("PATH", &bin).output().unwrap();
+    assert!(told(&output).contains("there is no command mount"), "{output:?}");
+    assert_eq!(trial.calls(), ["branchline stick beside"]);
+    // Nothing is plugged in, or a reader without a card: nothing is said.
+    fs::remove_file(trial.at("sys/class/block/sdx")).unwrap();
+    assert_eq!(told(&command.output().unwrap()), "");
+    trial.found("pci/usb1/1-2/block/sdx", "8:0");
+    fs::write(trial.at("sys/class/block/sdx/size"), "0\n").unwrap();
+    assert_eq!(told(&trial.stick("", &[]).output().unwrap()), "");
 }
 
 /// Without room the old program cannot be kept: the upgrade ends before it began.

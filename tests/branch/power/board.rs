@@ -48,7 +48,7 @@ pub struct Board {
     /// Lives so far.
     lives: u32,
     on: Option<On>,
-    /// A second disk.
+    /// A disk behind USB.
     pub stick: Option<PathBuf>,
 }
 
@@ -153,7 +153,7 @@ impl Board {
             .args(["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"])
             .args(self.stick.iter().flat_map(|stick| {
                 let drive = format!("file={},if=none,format=raw,id=stick", stick.display());
-                ["-drive".to_owned(), drive, "-device".to_owned(), "virtio-blk-pci,drive=stick".to_owned()]
+                ["-drive", &drive, "-device", "qemu-xhci", "-device", "usb-storage,drive=stick"].map(str::to_owned)
             }))
             .args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="])
             .stdin(Stdio::piped())

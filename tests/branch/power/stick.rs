@@ -1,5 +1,5 @@
-//! A stick in the emulated board, as a second disk with a FAT file system: a box is set up by it, without anybody logging in, and
-//! then only by head office. `tests/stick` prepares what this needs.
+//! A stick in the emulated board, behind USB and with a FAT file system that nobody mounts: a box is set up by it, without anybody
+//! logging in, and then only by head office. `tests/stick` prepares what this needs.
 //!
 //! The box is laid out as `boards/install.sh` leaves one without systemd: BusyBox, a user for the daemon, `boards/trial run`.
 
@@ -16,15 +16,18 @@ const REST: Duration = Duration::from_secs(240);
 
 const NEEDED: [&str; 3] = ["mkfs.vfat", "mcopy", "openssl"];
 
-/// Configuration and store are on the disk, behind links, as on boxes whose system is read-only.
+/// Configuration and store are on the disk, behind links, as on boxes whose system is read-only. A box has found its stick long before
+/// its services start.
 const BOX: &str = r#"
 $b --install -s /bin
 export PATH=/bin:/usr/bin
 mount -t ext4 /dev/vda /data
-mkdir -p /data/etc /data/var/lib/branchline /media/stick
+mkdir -p /data/etc /data/var/lib/branchline
 ln -s /run /data/var/run 2>/dev/null
 chown branchline:branchline /data/var/lib/branchline
-mount -t vfat /dev/vdb /media/stick
+case "$words" in
+*for=stick*) until grep -qs 08 /sys/bus/usb/devices/*/bInterfaceClass; do sleep 0.1; done ;;
+esac
 echo "the board is up"
 /usr/lib/branchline/trial run 2>&1 &
 daemon=$!
@@ -34,7 +37,6 @@ done
 kill -TERM $daemon
 wait $daemon
 echo "it ended with $?"
-umount /media/stick
 umount /data
 echo "the daemon ended with 0"
 poweroff -f
@@ -104,12 +106,13 @@ impl Box {
 
     /// A stick with `folder` is plugged in, and the board gets power; it has no clock.
     fn start(&mut self, folder: &Path) {
-        let stick = self.file("stick.img");
-        fs::remove_file(&stick).ok();
-        run(Command::new("mkfs.vfat").arg("-C").arg(&stick).arg("16384"));
-        run(Command::new("mcopy").arg("-s").arg("-i").arg(&stick).arg(folder).arg("::/"));
+        let (files, stick) = (self.file("files.img"), self.file("stick.img"));
+        fs::remove_file(&files).ok();
+        run(Command::new("mkfs.vfat").arg("-C").arg(&files).arg("16384"));
+        run(Command::new("mcopy").arg("-s").arg("-i").arg(&files).arg(folder).arg("::/"));
+        fs::write(&stick, [first_mebibyte(), fs::read(&files).unwrap()].concat()).unwrap();
         self.board.stick = Some(stick);
-        self.board.start_for(false, "box");
+        self.board.start_for(false, "stick");
         self.board.wait_for("the board is up");
     }
 
@@ -119,7 +122,7 @@ impl Box {
         fs::remove_file(&out).ok();
         let copied = Command::new("mcopy")
             .args(["-n", "-i"])
-            .arg(self.board.stick.as_ref().unwrap())
+            .arg(format!("{}@@1M", self.board.stick.as_ref().unwrap().display()))
             .arg(format!("::/{name}"))
             .arg(&out)
             .output();
@@ -160,9 +163,27 @@ impl Box {
         before
     }
 
+    /// Whoever pulls it out harms nothing.
+    fn is_unmounted(&mut self) {
+        assert_eq!(
+            self.board.ask("grep -c sda /proc/mounts; ls -d /var/run/branchline-stick*").trim(),
+            "0 ls: /var/run/branchline-stick*: No such file or directory"
+        );
+    }
+
     fn in_force(&mut self) -> String {
         self.board.ask("cd /etc/branchline/ && find . -type f -exec sha256sum {} + | sort && cd /")
     }
+}
+
+/// As sticks are sold: the first sector says that behind this mebibyte there is one partition, with a FAT file system of 16 MiB.
+fn first_mebibyte() -> Vec<u8> {
+    let mut disk = vec![0; 1 << 20];
+    disk[446 + 4] = 0x0c;
+    disk[446 + 8..446 + 12].copy_from_slice(&2048_u32.to_le_bytes());
+    disk[446 + 12..446 + 16].copy_from_slice(&(2 * 16384_u32).to_le_bytes());
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    disk
 }
 
 #[test]
@@ -176,18 +197,20 @@ fn a_box_is_set_up_by_a_stick() {
     fs::create_dir(&photos).unwrap();
     fs::write(photos.join("beach.jpg"), "sand").unwrap();
     it.start(&photos);
+    let plugged_in = fs::read(it.file("stick.img")).unwrap();
     it.board.wait_for("branchline.toml");
     assert!(!it.board.console().contains("taken over"), "{}", it.board.console());
     assert!(it.board.ask("ls /data/etc").trim().is_empty());
+    it.is_unmounted();
     it.board.stop();
     assert_eq!(it.on_stick("photos/beach.jpg").as_deref(), Some("sand"));
-    assert_eq!(it.on_stick("RESULT.txt"), None);
-    assert_eq!(it.on_stick("branchline/RESULT.txt"), None);
+    assert!(fs::read(it.file("stick.img")).unwrap() == plugged_in, "it was written to");
 
     println!("a stick that sets the box up");
     it.start(&it.file("branchline"));
-    it.board.wait_for("/media/stick/branchline: taken over, for branch t-1");
+    it.board.wait_for("/sda1/branchline: taken over, for branch t-1");
     it.works();
+    it.is_unmounted();
     let modes =
         it.board.ask("cd /etc/branchline/ && stat -c %a=%U=%n token branchline.toml conf.d/50-stick.toml && cd /");
     assert!(modes.contains("600=branchline=token 640=root=branchline.toml 640=root=conf.d/50-stick.toml"), "{modes}");
@@ -220,7 +243,7 @@ fn a_box_is_set_up_by_a_stick() {
     it.put("token", TOKEN);
     it.sign("head-office");
     it.start(&it.file("branchline"));
-    it.board.wait_for("/media/stick/branchline: taken over, for branch t-1");
+    it.board.wait_for("/sda1/branchline: taken over, for branch t-1");
     it.works();
     assert!(it.board.ask("ls /etc/branchline/conf.d").contains("60-more.toml"));
     it.board.stop();
