@@ -20,6 +20,7 @@ use crate::door::led::{self, Panel, Sign};
 use crate::door::stick::{self, Refusal, Stick};
 use clap::Args;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
@@ -45,14 +46,14 @@ pub struct FromStick {
 pub(super) fn run(file: &Path, board: Option<&str>, from: FromStick, out: &mut dyn Write) -> Result<(), Failure> {
     recover(file)?;
     let places = if from.from.is_empty() { stick::mounted() } else { from.from };
-    let before = file.exists().then(|| config::load(file, board, &app::environment()));
+    let before = is_set_up(file).map(|yes| yes.then(|| config::load(file, board, &app::environment()).ok()));
     let mut found = None;
     for place in &places {
         match Stick::find(place) {
             None => continue,
             // A power cut came before it was wiped, or it cannot be written to. Another one may lie beside it.
             Some(Ok(stick)) if is_taken(&stick, file) => {
-                if let Some(Ok(before)) = &before {
+                if let Ok(Some(Some(before))) = &before {
                     clear(&stick, &before.config.rooms.branch);
                 }
                 say(out, &format!("{}: it was taken over before\n", stick.folder().display()))?;
@@ -73,7 +74,7 @@ pub(super) fn run(file: &Path, board: Option<&str>, from: FromStick, out: &mut d
     let (folder, ended) = match found {
         Err((folder, why)) => (folder, Err(why.to_string())),
         Ok(stick) => {
-            let ended = import(&stick, file, board, before.as_ref().map(|loaded| loaded.as_ref().ok()));
+            let ended = before.and_then(|before| import(&stick, file, board, before.as_ref().map(Option::as_ref)));
             (stick.folder().to_owned(), ended)
         }
     };
@@ -97,6 +98,28 @@ pub(super) fn run(file: &Path, board: Option<&str>, from: FromStick, out: &mut d
 
 fn say(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))
+}
+
+/// Whether there is a configuration, sound or not: then head office's signature counts. What it leads to may be gone, or its disk not
+/// be there today: that makes no new box of it.
+///
+/// # Errors
+/// It cannot be found out, for people.
+fn is_set_up(file: &Path) -> Result<bool, String> {
+    let here = folder_of(file);
+    let unknown = |path: &Path, error: io::Error| {
+        format!(
+            "whether this box is set up is not known, for {} cannot be looked at ({error}): no stick is read before that is put right",
+            path.display()
+        )
+    };
+    let above = here.parent().unwrap_or(Path::new("/"));
+    fs::metadata(above).map_err(|error| unknown(above, error))?;
+    match fs::symlink_metadata(file) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(unknown(file, error)),
+    }
 }
 
 fn is_taken(stick: &Stick, file: &Path) -> bool {
@@ -123,8 +146,11 @@ fn shine(panel: &mut Option<Panel>, sign: Sign, time: Duration) {
 /// `None` where the box is not set up.
 fn import(stick: &Stick, file: &Path, board: Option<&str>, before: Option<Option<&Loaded>>) -> Result<String, String> {
     if let Some(before) = before {
-        let key = before.and_then(|loaded| loaded.config.stick.as_ref());
-        stick.verify(key).map_err(|why: Refusal| why.to_string())?;
+        let before = before.ok_or(
+            "this box is set up, and what is wrong with its configuration (branchline check says it) hides whose signature counts: \
+             put that right by hand",
+        )?;
+        stick.verify(before.config.stick.as_ref()).map_err(|why: Refusal| why.to_string())?;
     }
     let here = folder_of(file);
     let mut staging = Staging::new(&here).map_err(|error| format!("{} cannot be copied: {error}", here.display()))?;
@@ -179,12 +205,13 @@ fn beside(folder: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// What a power cut left: the folder that was in force is back before anything else is looked at.
+/// What a power cut left: the folder that was in force is back before anything else is looked at. It can be gone where the file system
+/// exchanges nothing in one step (`in_two_steps`).
 fn recover(file: &Path) -> Result<(), Failure> {
     let here = folder_of(file);
     let (staging, before) = (beside(&here, ".stick"), beside(&here, ".before"));
     let failed = |error: io::Error| Failure::new(Exit::Config, format!("{} cannot be mended: {error}", here.display()));
-    if !here.exists() && before.exists() {
+    if !here.try_exists().map_err(failed)? && before.try_exists().map_err(failed)? {
         fs::rename(&before, &here).map_err(failed)?;
     }
     match fs::remove_dir_all(staging) {
@@ -204,7 +231,7 @@ impl Staging {
     /// A copy of the configuration in force.
     fn new(here: &Path) -> io::Result<Staging> {
         let mut staging = Staging { folder: beside(here, ".stick"), made: Vec::new() };
-        if here.exists() {
+        if here.try_exists()? {
             fs::create_dir_all(&staging.folder)?;
             copy(here, &staging.folder)?;
         } else {
@@ -261,17 +288,32 @@ impl Staging {
     fn take_over(&self, here: &Path) -> io::Result<()> {
         // All of it, also what was copied from the old one: the power may go right behind the exchange.
         rustix::fs::syncfs(fs::File::open(&self.folder)?)?;
-        if here.exists() {
-            renameat_with(CWD, &self.folder, CWD, here, RenameFlags::EXCHANGE)?;
-            // It is in force now, whatever becomes of the one before.
-            let before = beside(here, ".before");
-            let _ = fs::remove_dir_all(&before);
-            let _ = fs::rename(&self.folder, &before);
+        let before = beside(here, ".before");
+        if here.try_exists()? {
+            match renameat_with(CWD, &self.folder, CWD, here, RenameFlags::EXCHANGE) {
+                // It is in force now, whatever becomes of the one before.
+                Ok(()) => {
+                    let _ = fs::remove_dir_all(&before);
+                    let _ = fs::rename(&self.folder, &before);
+                }
+                Err(Errno::INVAL) => self.in_two_steps(here, &before)?,
+                Err(error) => return Err(error.into()),
+            }
         } else {
             fs::rename(&self.folder, here)?;
         }
         let _ = fs::File::open(here.parent().unwrap_or(Path::new("/"))).and_then(|folder| folder.sync_all());
         Ok(())
+    }
+
+    /// For file systems that exchange nothing, jffs2 on the flash of routers: between the two there is nothing in force, which the next
+    /// start mends (`recover`).
+    fn in_two_steps(&self, here: &Path, before: &Path) -> io::Result<()> {
+        if before.try_exists()? {
+            fs::remove_dir_all(before)?;
+        }
+        fs::rename(here, before)?;
+        fs::rename(&self.folder, here).or_else(|error| fs::rename(before, here).and(Err(error)))
     }
 }
 
@@ -302,4 +344,30 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A power cut between the two steps is tried by `tests/branch/trials/stick.rs`.
+    #[test]
+    fn what_cannot_be_exchanged_is_put_into_place_in_two_steps() {
+        let root = tempfile::tempdir().unwrap();
+        let (here, before) = (root.path().join("etc"), root.path().join("etc.before"));
+        let put = |folder: &Path, text: &str| {
+            fs::create_dir_all(folder).unwrap();
+            fs::write(folder.join("branchline.toml"), text).unwrap();
+        };
+        let there = |folder: &Path| fs::read_to_string(folder.join("branchline.toml")).unwrap_or_default();
+        put(&before, "oldest");
+        put(&here, "old");
+        let staging = Staging { folder: beside(&here, ".stick"), made: Vec::new() };
+        put(&staging.folder, "new");
+        staging.in_two_steps(&here, &before).unwrap();
+        assert_eq!((there(&here).as_str(), there(&before).as_str()), ("new", "old"));
+        // The second step fails: what was in force is.
+        assert!(staging.in_two_steps(&here, &before).is_err());
+        assert_eq!((there(&here).as_str(), before.exists()), ("new", false));
+    }
 }

@@ -228,6 +228,45 @@ fn a_linked_conf_d_is_not_written_through() {
     assert!(!it.path("elsewhere/60-more.toml").exists());
 }
 
+/// What `file.exists()` does not find is not always a new box: an unsigned stick would have set up one that somebody else's disk, or a
+/// damaged one, hides the configuration of.
+#[test]
+fn a_configuration_that_cannot_be_read_makes_no_new_box() {
+    let it = Box::new();
+    it.set_up_by_head_office();
+    it.put("conf.d/60-more.toml", "[uplink]\npause = true\n");
+    it.put("token", TOKEN);
+    let file = it.path("etc/branchline.toml");
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("gone.toml", &file).unwrap();
+    it.refused("hides whose signature counts");
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "[branch").unwrap();
+    it.refused("hides whose signature counts");
+    // A file in the place of the folder, and a disk that is not mounted.
+    fs::rename(it.path("etc"), it.path("etc.away")).unwrap();
+    fs::write(it.path("etc"), "").unwrap();
+    it.refused("whether this box is set up is not known");
+    fs::remove_file(it.path("etc")).unwrap();
+    std::os::unix::fs::symlink("disk/etc", it.path("etc")).unwrap();
+    it.refused("whether this box is set up is not known");
+    assert!(!it.path("disk").exists());
+    assert_eq!(it.on_stick("token").as_deref(), Some(TOKEN));
+}
+
+/// Where a file system exchanges nothing in one step, the power can go while nothing is in force: the box is no new one.
+#[test]
+fn a_configuration_that_a_power_cut_left_aside_is_back_before_a_stick_is_read() {
+    let it = Box::new();
+    it.set_up_by_head_office();
+    it.put("conf.d/60-more.toml", "[uplink]\npause = true\n");
+    fs::rename(it.path("etc"), it.path("etc.before")).unwrap();
+    fs::create_dir(it.path("etc.stick")).unwrap();
+    it.refused("MANIFEST is missing");
+    assert_eq!(it.in_force("token").as_deref(), Some(TOKEN));
+    assert!(!it.path("etc.stick").exists() && !it.path("etc.before").exists());
+}
+
 /// The system of many boxes is read-only, and what changes lies elsewhere.
 #[test]
 fn a_linked_folder_is_set_up_where_it_leads() {
