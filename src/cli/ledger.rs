@@ -4,8 +4,7 @@
 
 use super::Setting;
 use super::failure::{Exit, Failure};
-use crate::message::Number;
-use crate::message::START_WORD;
+use crate::message::{Number, START_WORD, is_user_id};
 use crate::operate::{ImportReport, LedgerLine, LedgerRow, LineProblem, moment};
 use crate::time::Wall;
 use std::io::Write;
@@ -171,8 +170,10 @@ fn shown(cell: &str) -> &str {
     if digits < 5 { cell } else { "(a cell with many digits)" }
 }
 
+/// A number, or the platform's id of who has none here.
 fn check_number(number: &str, setting: &Setting) -> Result<(), String> {
     match setting.country {
+        _ if is_user_id(number) => Ok(()),
         Some(country) => Number::read(number, country).map(drop).map_err(|problem| problem.to_string()),
         None if number.chars().any(|c| c.is_ascii_digit()) => Ok(()),
         None => Err("holds no digit".into()),

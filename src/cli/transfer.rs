@@ -18,7 +18,10 @@ const STATED: &str = "configuration";
 /// A row of `ledger`.
 #[derive(Deserialize)]
 struct Entry {
+    #[serde(default)]
     number: String,
+    #[serde(default)]
+    user_ids: Vec<String>,
     purpose: String,
     action: String,
     source: String,
@@ -33,7 +36,11 @@ impl Entry {
         let instant = |at: Option<i64>| at.map_or(String::new(), |at| Wall(at).rfc3339());
         LedgerLine {
             line,
-            number: self.number,
+            number: if self.number.is_empty() {
+                self.user_ids.into_iter().next().unwrap_or_default()
+            } else {
+                self.number
+            },
             purpose: self.purpose,
             action: self.action,
             at: instant(self.at_wall),
@@ -50,7 +57,7 @@ struct Rows {
     ledger: Vec<LedgerLine>,
     limits: Vec<LimitRow>,
     messages: u64,
-    /// Rows of people without a number: nothing can be taken over for them.
+    /// Rows of people of whom no name is known: nothing can be taken over for them.
     nameless: u64,
 }
 
@@ -88,7 +95,7 @@ impl<W: Write> Session<'_, W> {
             told.push_str(&format!("left out, for they stay with the other box: messages, {}\n", rows.messages));
         }
         if rows.nameless > 0 {
-            told.push_str(&format!("left out, for nobody's number is known: rows, {}\n", rows.nameless));
+            told.push_str(&format!("left out, for nobody knows whose they are: rows, {}\n", rows.nameless));
         }
         print(self.out, &told)
     }
@@ -105,7 +112,8 @@ fn rows(text: &str) -> Result<Rows, Failure> {
             Failure::new(Exit::No, text)
         };
         let value: Value = serde_json::from_str(line).map_err(|_| wrong())?;
-        let nameless = value["number"].as_str().is_none_or(str::is_empty);
+        let nameless = value["number"].as_str().is_none_or(str::is_empty)
+            && value["user_ids"].as_array().is_none_or(Vec::is_empty);
         match value["table"].as_str() {
             Some("ledger" | "limits") if nameless => rows.nameless += 1,
             Some("ledger") => {

@@ -14,7 +14,7 @@ use super::hold::{BY_OPERATOR, stopped_words};
 use super::limit::BRAKE;
 use super::soft::UNTIL;
 use super::{Action, Engine};
-use crate::message::{Act, Acted, Number, Outcome, PersonId, Priority, Reason};
+use crate::message::{Act, Acted, Name, Number, NumberProblem, Outcome, PersonId, Priority, Reason};
 use crate::operate::{OutboxDetail, OutboxPage, PauseReport, Reply, Request, Target, Wait};
 use crate::outbox::{self, Looked, StoreError};
 use crate::pace;
@@ -262,12 +262,16 @@ impl Engine {
     }
 
     fn read_number(&self, text: &str) -> Result<Number, String> {
-        Number::read(text, self.country).map_err(|why| {
-            format!(
-                "the number {why}: write it with + and the country code, or as it is dialled in {}",
-                self.country.code()
-            )
-        })
+        Number::read(text, self.country).map_err(|why| self.no_number(&why))
+    }
+
+    fn read_name(&self, text: &str) -> Result<Name, String> {
+        Name::read(text, self.country).map_err(|why| self.no_number(&why))
+    }
+
+    fn no_number(&self, why: &NumberProblem) -> String {
+        let country = self.country.code();
+        format!("the number {why}: write it with + and the country code, or as it is dialled in {country}")
     }
 }
 

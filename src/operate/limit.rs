@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitRow {
-    /// The person's number, whole.
+    /// The person's number, whole; empty where only `user_ids` are known.
     pub number: String,
+    /// The platform's ids of the person.
+    pub user_ids: Vec<String>,
     /// When the row was exported.
     pub exported: i64,
     /// The pair limit's account: when the burst began, its latest message, how many, and refusals in a row.

@@ -3,6 +3,7 @@
 //! Floor: rooms. Numbers are masked and no text or id of the platform leaves, but in `ledger` and `limits`, which are about
 //! people: there numbers are whole.
 
+use super::person::USER;
 use super::rows::{Read, Table};
 use super::tables;
 use crate::message::{Number, hex};
@@ -108,7 +109,20 @@ fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> (Value,
     if let Some(number) = number.and_then(|digits| Number::of_digits(&digits).ok()) {
         row.insert("number".to_owned(), json!(if whole { number.e164() } else { number.to_string() }));
     }
+    // The platform's ids: news may name a person by them alone, and of some nothing else is known.
+    let users = person.filter(|_| whole).map(|person| users_of(db, person)).unwrap_or_default();
+    if !users.is_empty() {
+        row.insert("user_ids".to_owned(), json!(users));
+    }
     (Value::Object(row), is_known)
+}
+
+fn users_of(db: &Connection, person: i64) -> Vec<String> {
+    let read = |by: &str| -> rusqlite::Result<Vec<String>> {
+        let sql = format!("SELECT named_as('alias', value) FROM alias {by} WHERE person = ?1 AND kind = {USER}");
+        db.prepare_cached(&sql)?.query_map([person], |row| row.get(0))?.collect()
+    };
+    read("INDEXED BY alias_person").or_else(|_| read("NOT INDEXED")).unwrap_or_default()
 }
 
 /// A person's number, from wherever it can be read; and whether that there is none is true, as of who is known by the platform's

@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub struct LedgerRow {
     /// Its place.
     pub row: i64,
-    /// Whose it is, as the person's first number.
-    pub digits: String,
+    /// Whose it is: the person's first number with its +, or the platform's id of who has none.
+    pub name: String,
     /// What it says.
     pub entry: LedgerEntry,
     /// When it was given, if the clock was trusted then.
@@ -175,20 +175,22 @@ impl Outbox {
 
     /// At most 500 lines after `after`, oldest first.
     pub fn consent_page(&self, after: i64) -> Result<Vec<LedgerRow>, StoreError> {
-        let which = "ledger.sender = ?1 AND ledger.id > ?2 AND opened('person', person.id, number) <> ''";
+        // Of who was erased nobody knows a name.
+        let which = "ledger.sender = ?1 AND ledger.id > ?2 AND name IS NOT NULL";
         self.ledger_rows(which, self.sender.0, after, 500)
     }
 
     fn ledger_rows(&self, which: &str, key: i64, after: i64, limit: i64) -> Result<Vec<LedgerRow>, StoreError> {
         let mut query = self.db.prepare_cached(&format!(
-            "SELECT ledger.id, opened('person', person.id, number), purpose, action, source, wording, named_as('event', event),
+            "SELECT ledger.id, coalesce('+' || nullif(opened('person', person.id, number), ''),
+                     (SELECT min(named_as('alias', value)) FROM alias WHERE alias.person = person.id AND kind = 1)) AS name, purpose, action, source, wording, named_as('event', event),
                  at_wall, expires_wall FROM ledger JOIN person ON person.id = ledger.person WHERE {which} ORDER BY ledger.id LIMIT ?3"
         ))?;
         let rows = query.query_map(params![key, after, limit], |row| {
             let action = LedgerAction::of_code(row.get_ref(3)?.as_str().unwrap_or_default());
             Ok(LedgerRow {
                 row: row.get(0)?,
-                digits: row.get(1)?,
+                name: row.get(1)?,
                 entry: LedgerEntry {
                     purpose: row.get(2)?,
                     action: action.unwrap_or(LedgerAction::Revoke),

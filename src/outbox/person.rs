@@ -4,7 +4,7 @@
 
 use super::stops::Print;
 use super::{Outbox, StoreError, retain, stopped};
-use crate::message::{ALL, Act, Acted, Number, PersonId, STOP_WORD, Source, hex};
+use crate::message::{ALL, Act, Acted, Name, Number, PersonId, STOP_WORD, Source, hex};
 use crate::time::{BoxTime, millis};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
@@ -50,6 +50,23 @@ impl Outbox {
         };
         self.add_alias(&digits, DIGITS, person)?;
         Ok(person)
+    }
+
+    /// The person of a name, if there is one.
+    pub fn find_named(&self, name: &Name) -> Result<Option<PersonId>, StoreError> {
+        match name {
+            Name::Number(number) => self.find_person(number),
+            Name::User(user) => self.find_user(user),
+        }
+    }
+
+    /// The person of a name; a new one where nobody has it.
+    pub fn person_named(&mut self, name: &Name) -> Result<PersonId, StoreError> {
+        match (name, self.find_named(name)?) {
+            (_, Some(known)) => Ok(known),
+            (Name::Number(number), None) => self.person(number),
+            (Name::User(user), None) => self.person_of_user(user),
+        }
     }
 
     fn new_person(&mut self, digits: &str) -> Result<PersonId, StoreError> {

@@ -5,7 +5,7 @@
 use super::person::{DIGITS, USER};
 use super::stops::{Kind, Stops};
 use super::{Lane, Outbox, StoreError, schema::state};
-use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, STOP_WORD, Standing, Stored};
+use crate::message::{ALL, LedgerAction, LedgerEntry, Name, Number, PersonId, STOP_WORD, Standing, Stored};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,9 +32,12 @@ impl Outbox {
     }
 
     /// Where somebody stands of whom the store has no row: as the list says.
-    pub fn standing_of_stranger(&self, number: &Number, purpose: &str) -> Standing {
+    pub fn standing_of_stranger(&self, name: &Name, purpose: &str) -> Standing {
         let mut standing = Standing::default();
-        self.stop_number(&mut standing, number, purpose);
+        match name {
+            Name::Number(number) => self.stop_number(&mut standing, number, purpose),
+            Name::User(user) => self.stop_name(&mut standing, user, purpose),
+        }
         standing
     }
 

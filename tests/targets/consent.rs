@@ -1,7 +1,7 @@
 //! Any bytes as the file of `branchline consent import`: recorded whole, or not begun and each problem told without a number.
 
 use branchline::cli::{Exit, Failure, Setting, ledger};
-use branchline::message::Number;
+use branchline::message::Name;
 use branchline::operate::{LedgerLine, LedgerRow};
 use branchline::time::Wall;
 
@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
 
 fn sound(line: &LedgerLine) {
     let rules = &super::branch().rooms.rules;
-    assert!(Number::read(&line.number, rules.country).is_ok());
+    assert!(Name::read(&line.number, rules.country).is_ok());
     let known = rules.purposes.contains(&line.purpose) || line.purpose == "staff";
     match line.action.as_str() {
         "grant" if line.purpose == "all" => assert!(line.source == "start word"),

@@ -4,7 +4,7 @@
 
 use super::Answered;
 use crate::engine::Engine;
-use crate::message::{ALL, LedgerAction, LedgerEntry, Number, PersonId, START_WORD, Standing};
+use crate::message::{ALL, LedgerAction, LedgerEntry, Name, Number, PersonId, START_WORD, Standing};
 use crate::operate::{
     ConsentNow, ConsentReport, Grant, ImportReport, LedgerLine, LedgerPage, LedgerRow, LineProblem, Reply,
 };
@@ -49,11 +49,15 @@ impl Engine {
         }
     }
 
-    /// Of somebody unknown the list of stops may know all the same: whom the ledger has lost, or who was erased.
     pub(in crate::engine) fn standing_of(&self, number: &Number, purpose: &str) -> Result<Standing, StoreError> {
-        match self.outbox.find_person(number)? {
+        self.standing_named(&Name::Number(number.clone()), purpose)
+    }
+
+    /// Of somebody unknown the list of stops may know all the same: whom the ledger has lost, or who was erased.
+    fn standing_named(&self, name: &Name, purpose: &str) -> Result<Standing, StoreError> {
+        match self.outbox.find_named(name)? {
             Some(person) => self.outbox.standing(person, purpose),
-            None => Ok(self.outbox.standing_of_stranger(number, purpose)),
+            None => Ok(self.outbox.standing_of_stranger(name, purpose)),
         }
     }
 
@@ -92,7 +96,7 @@ impl Engine {
         for line in lines {
             match self
                 .import_line(line)
-                .and_then(|(number, entry, at)| self.lifts_nothing(&number, &entry, at).map(|()| (number, entry, at)))
+                .and_then(|(name, entry, at)| self.lifts_nothing(&name, &entry, at).map(|()| (name, entry, at)))
             {
                 Ok(entry) => read.push(entry),
                 Err(problem) => report.problems.push(LineProblem { line: line.line, problem }),
@@ -101,8 +105,8 @@ impl Engine {
         if !report.problems.is_empty() {
             return Ok(Reply::data(&report));
         }
-        for (number, entry, at) in read {
-            let person = self.outbox.person(&number)?;
+        for (name, entry, at) in read {
+            let person = self.outbox.person_named(&name)?;
             let unlisted =
                 entry.action == LedgerAction::Revoke || !self.outbox.stopped_by_list_alone(person, &entry.purpose)?;
             if !unlisted || self.adds_nothing(person, &entry, at)? {
@@ -121,8 +125,8 @@ impl Engine {
         Ok(Reply::data(&report))
     }
 
-    fn import_line(&self, line: &LedgerLine) -> Result<(Number, LedgerEntry, Option<Wall>), String> {
-        let number = self.read_number(&line.number)?;
+    fn import_line(&self, line: &LedgerLine) -> Result<(Name, LedgerEntry, Option<Wall>), String> {
+        let name = self.read_name(&line.number)?;
         let action = LedgerAction::of_code(&line.action)
             .ok_or_else(|| format!("action is \"{}\": write grant or revoke", line.action))?;
         let at = instant(&line.at, "at")?;
@@ -145,17 +149,17 @@ impl Engine {
                 policy::grant(&self.policy, &Standing::default(), &grant, then)
             }
         };
-        Ok((number, entry.map_err(|refusal| refusal.to_string())?, at))
+        Ok((name, entry.map_err(|refusal| refusal.to_string())?, at))
     }
 
     /// A file lifts a revocation only where it says that the person agreed later than that, and not in the future.
-    fn lifts_nothing(&self, number: &Number, entry: &LedgerEntry, at: Option<Wall>) -> Result<(), String> {
+    fn lifts_nothing(&self, name: &Name, entry: &LedgerEntry, at: Option<Wall>) -> Result<(), String> {
         if let (Some(at), Some(now)) = (at, self.moment.wall.trusted())
             && at > now
         {
             return Err("at lies in the future".to_owned());
         }
-        let standing = self.standing_of(number, &entry.purpose).map_err(|error| error.to_string())?;
+        let standing = self.standing_named(name, &entry.purpose).map_err(|error| error.to_string())?;
         let revoked = standing.revoked.is_some_and(|seq| standing.grant.is_none_or(|grant| grant.seq < seq));
         if entry.action == LedgerAction::Grant && revoked && at.is_none() {
             return Err("this person took the consent back: say in at when it was given again".to_owned());
@@ -193,7 +197,7 @@ pub(super) fn consent_now(purpose: &str, standing: &Standing, now: Moment) -> Co
 fn ledger_row(row: outbox::LedgerRow, with_number: bool) -> LedgerRow {
     LedgerRow {
         row: row.row,
-        number: if with_number { format!("+{}", row.digits) } else { String::new() },
+        number: if with_number { row.name } else { String::new() },
         purpose: row.entry.purpose,
         action: row.entry.action.code().to_owned(),
         at: row.at,

@@ -6,43 +6,17 @@
 use super::Answered;
 use crate::audit::{Key, Verifier};
 use crate::engine::Engine;
-use crate::message::{Act, Acted, MessageId, Number, Outcome, PersonId, Reason, hex};
+use crate::message::{Act, Acted, MessageId, Name, Outcome, PersonId, Reason, hex};
 use crate::operate::{AuditPage, AuditPiece, CONTACT_PARTS, ContactPage, Erased, ErasureReport, Reply};
 use crate::outbox::{Settling, Spent, StoreError};
 use crate::status::show;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
 /// Bytes of the audit record in one answer: twice that as hexadecimal digits.
 const PAGE: usize = 256 * 1024;
 /// Between two tries to write the files anew.
 const SCRUB_RETRY: Duration = Duration::from_secs(60);
-
-/// As an operator names a person.
-enum Name {
-    Number(Number),
-    /// The platform's business-scoped user id: there are people of whom nothing else is known.
-    User(String),
-}
-
-impl fmt::Display for Name {
-    /// Masked.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Name::Number(number) => number.fmt(f),
-            Name::User(user) => write!(f, "{}…{}", &user[..3], &user[user.len() - 2..]),
-        }
-    }
-}
-
-/// `BR.13491208655302741918`: the letters of a country, a dot, and what tells people apart (facts 0). No number is written so.
-fn is_user_id(text: &str) -> bool {
-    let Some((country, rest)) = text.split_once('.') else { return false };
-    let is_rest = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
-    let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
-    is_country && (2..=125).contains(&rest.len()) && rest.bytes().all(is_rest)
-}
 
 impl Engine {
     pub(super) fn audit_page(&self, after: u64) -> Answered {
@@ -99,18 +73,11 @@ impl Engine {
         Ok(ContactPage { rows, next })
     }
 
-    fn read_name(&self, text: &str) -> Result<Name, String> {
-        if is_user_id(text) {
-            return Ok(Name::User(text.to_owned()));
-        }
-        self.read_number(text).map(Name::Number)
-    }
-
     /// Everybody who has the name.
     fn people_named(&self, name: &Name) -> Result<Vec<PersonId>, StoreError> {
         match name {
             Name::Number(number) => self.outbox.people_of(number),
-            Name::User(user) => Ok(self.outbox.find_user(user)?.into_iter().collect()),
+            Name::User(_) => Ok(self.outbox.find_named(name)?.into_iter().collect()),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::Answered;
 use crate::engine::Engine;
-use crate::message::{Number, unhex};
+use crate::message::{Name, is_user_id, unhex};
 use crate::operate::{ImportReport, LimitRow, LineProblem, Reply};
 use crate::pace::Recent;
 use crate::time::{BoxTime, Wall};
@@ -21,35 +21,36 @@ impl Engine {
         let mut report = ImportReport::default();
         let mut read = Vec::new();
         for (place, row) in rows.iter().enumerate() {
-            match (Number::read(&row.number, self.country), unhex(&row.recent)) {
-                (Ok(number), Some(recent)) => read.push((number, Recent::of_bytes(&recent), row)),
-                (Err(why), _) => report.problems.push(LineProblem { line: place as u64 + 1, problem: why.to_string() }),
-                (_, None) => report
-                    .problems
-                    .push(LineProblem { line: place as u64 + 1, problem: "recent cannot be read".to_owned() }),
+            let first = row.user_ids.first().filter(|_| row.number.is_empty()).unwrap_or(&row.number);
+            let wrong = |problem: String| LineProblem { line: place as u64 + 1, problem };
+            match (Name::read(first, self.country), unhex(&row.recent)) {
+                (Ok(_), _) if !row.user_ids.iter().all(|user| is_user_id(user)) => {
+                    report.problems.push(wrong("user_ids holds what is no id of the platform".to_owned()));
+                }
+                (Ok(name), Some(recent)) => read.push((name, Recent::of_bytes(&recent), row)),
+                (Err(why), _) => report.problems.push(wrong(why.to_string())),
+                (_, None) => report.problems.push(wrong("recent cannot be read".to_owned())),
             }
         }
         if !report.problems.is_empty() {
             return Ok(Reply::data(&report));
         }
-        for (number, recent, row) in read {
-            if self.take_over(&number, &recent, row)? { report.recorded += 1 } else { report.unchanged += 1 }
+        for (name, recent, row) in read {
+            if self.take_over(&name, &recent, row)? { report.recorded += 1 } else { report.unchanged += 1 }
         }
         Ok(Reply::data(&report))
     }
 
-    fn take_over(
-        &mut self,
-        number: &Number,
-        recent: &Recent,
-        row: &LimitRow,
-    ) -> Result<bool, crate::outbox::StoreError> {
+    fn take_over(&mut self, name: &Name, recent: &Recent, row: &LimitRow) -> Result<bool, crate::outbox::StoreError> {
         let now = self.moment.boxed;
         let by = now.0.saturating_sub(row.exported);
         // Nothing lies ahead of what was exported, but for what is held until then.
         let past = |at: i64| BoxTime(at.min(row.exported).saturating_add(by).max(0));
         let until = |at: i64| Some(BoxTime(at.saturating_add(by))).filter(|at| *at > now);
-        let person = self.outbox.person(number)?;
+        let mut person = self.outbox.person_named(name)?;
+        for user in &row.user_ids {
+            person = self.outbox.learn(person, None, Some(user))?.0;
+        }
         let mut lane = self.outbox.lane(person)?;
         let known = lane.pair.last.0 > 0 || !lane.recent.is_empty() || lane.reached.is_some();
         let stops = row.marketing_stopped != 0 && !lane.marketing_stopped;

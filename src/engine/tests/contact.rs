@@ -3,8 +3,10 @@
 use super::kit::*;
 use crate::engine::{Input, Link};
 use crate::message::{Inbound, NotSent, Notice, Outcome, Progress, Reason, Who};
-use crate::operate::{ErasureReport, Grant, Reply, Request, Target};
+use crate::operate::{ErasureReport, Grant, LedgerLine, LedgerPage, LedgerRow, LimitRow, Reply, Request, Target};
 use crate::outbox::power;
+use crate::time::Wall;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -322,17 +324,9 @@ fn who_is_known_by_a_user_id_alone_is_exported_and_erased() {
         kit.key = key;
         kit.extra = "\n[inbound]\nnumbers = \"full\"\n".into();
         kit.start();
-        let says = |kit: &mut Kit, text: &str| {
-            let at = MONDAY + kit.now as i64;
-            let Notice::Inbound(wrote) = wrote("nobody", at, text) else { panic!() };
-            let wamid = format!("wamid.{USER}.{at}");
-            let who = Who { digits: None, user: Some(USER.into()) };
-            kit.hear(vec![Notice::Inbound(Inbound { who, wamid, ..wrote })]);
-            kit.run(1_000);
-        };
         let hers = [USER.to_owned(), NAME.to_owned()];
-        says(&mut kit, &format!("Oi, {NAME}"));
-        says(&mut kit, "parar");
+        user_says(&mut kit, USER, &format!("Oi, {NAME}"));
+        user_says(&mut kit, USER, "parar");
         assert_eq!(found(&kit, &hers).is_empty(), key.is_some());
         let held = export(&mut kit, USER, "person").remove(0);
         assert_eq!((&held["known"], &held["alias"][0]["value"]), (&true.into(), &USER.into()), "{held}");
@@ -351,12 +345,7 @@ fn who_is_known_by_a_user_id_alone_is_exported_and_erased() {
         assert_eq!(export(&mut kit, USER, "person")[0]["known"], false);
         // The no is kept: as soon as the number is known, it holds there too.
         kit.order("pos/1/ready", BIA, "1");
-        let known = format!(
-            r#"{{"contacts": [{{"wa_id": "{}", "user_id": "{USER}"}}], "messages": [{{"id": "w"}}]}}"#,
-            &BIA[1..]
-        );
-        kit.answer_last(http(200, &known));
-        kit.run(60_000);
+        taken_and_known_as(&mut kit, BIA, USER);
         kit.order("pos/1/ready", BIA, "2");
         assert_eq!(kit.told_times(Outcome::Withheld, Reason::ConsentRevoked), 1);
         // One person with two names: each leads to all of it, and erases all of it.
@@ -370,6 +359,91 @@ fn who_is_known_by_a_user_id_alone_is_exported_and_erased() {
     for (name, known) in [("BR.1a", true), ("br.1a", false), ("BRA.1a", false), ("BR.1 a", false), ("BR.", false)] {
         let reply = kit.ask(Request::ContactExport { number: name.into(), part: "person".into(), after: -1 });
         assert_eq!(matches!(reply, Reply::Data(_)), known, "{name}: {reply:?}");
+    }
+}
+
+/// Told without a number.
+fn user_says(kit: &mut Kit, user: &str, text: &str) {
+    let at = MONDAY + kit.now as i64;
+    let Notice::Inbound(wrote) = wrote("nobody", at, text) else { panic!() };
+    let who = Who { digits: None, user: Some(user.into()) };
+    kit.hear(vec![Notice::Inbound(Inbound { who, wamid: format!("wamid.{user}.{at}"), ..wrote })]);
+    kit.run(1_000);
+}
+
+/// The platform took the last message, and told by which id it knows the number.
+fn taken_and_known_as(kit: &mut Kit, to: &str, user: &str) {
+    let known = format!(
+        r#"{{"contacts": [{{"wa_id": "{}", "user_id": "{user}"}}], "messages": [{{"id": "w{user}"}}]}}"#,
+        &to[1..]
+    );
+    kit.answer_last(http(200, &known));
+    kit.run(60_000);
+}
+
+/// Found by hand: `consent export` and `outbox export --all` left out who is known by a user id alone, and whom it means, so that on the
+/// box that came after nobody remembered the no.
+#[test]
+fn what_is_known_by_a_user_id_goes_along_to_the_next_box() {
+    const HIDDEN: &str = "BR.13491208655302741918";
+    const CAIOS: &str = "BR.9f";
+    let start = |key| {
+        let mut kit = Kit::cold("64 MiB", "hold");
+        kit.key = key;
+        kit.extra = "\n[inbound]\nnumbers = \"full\"\n".into();
+        kit.start();
+        kit
+    };
+    for key in KEYS {
+        let mut old = start(key);
+        user_says(&mut old, HIDDEN, "parar");
+        old.order("pos/1/ready", CAIO, "1");
+        taken_and_known_as(&mut old, CAIO, CAIOS);
+        let mut table = |name: &str| -> Vec<Value> {
+            let reply = old.ask(Request::OutboxExport { table: name.into(), after: 0 });
+            let Reply::Data(page) = reply else { panic!("{reply:?}") };
+            page["rows"].as_array().unwrap().clone()
+        };
+        let rows: Vec<LimitRow> = table("limits").iter().map(|row| LimitRow::deserialize(row).unwrap()).collect();
+        let users = |number: &str| -> Vec<String> {
+            rows.iter().filter(|row| row.number == number).flat_map(|row| row.user_ids.clone()).collect()
+        };
+        assert_eq!((users(""), users(CAIO)), (vec![HIDDEN.to_owned()], vec![CAIOS.to_owned()]));
+        assert!(table("ledger").iter().any(|row| row["user_ids"][0] == HIDDEN && row["action"] == "revoke"));
+        let Reply::Data(page) = old.ask(Request::ConsentExport { after: 0 }) else { panic!() };
+        let page: LedgerPage = serde_json::from_value(page).unwrap();
+        assert!(page.rows.iter().any(|row| row.number == CAIO));
+        let line = |row: &LedgerRow| LedgerLine {
+            line: 2,
+            number: row.number.clone(),
+            purpose: row.purpose.clone(),
+            action: row.action.clone(),
+            at: row.at.map(Wall::rfc3339).unwrap_or_default(),
+            source: row.source.clone(),
+            wording: row.wording.clone(),
+            expires: String::new(),
+        };
+        let lines: Vec<LedgerLine> = page.rows.iter().filter(|row| row.number == HIDDEN).map(line).collect();
+        assert_eq!(lines.len(), 1, "{page:?}");
+
+        let mut new = start(key);
+        let recorded = |reply: Reply| match reply {
+            Reply::Data(report) => (report["recorded"].as_u64().unwrap(), report["problems"].as_array().unwrap().len()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(recorded(new.ask(Request::LimitsImport { rows: rows.clone() })), (rows.len() as u64, 0));
+        let import = || Request::ConsentImport { rows: lines.clone(), more: false, releases: false };
+        assert_eq!(recorded(new.ask(import())), (1, 0));
+        assert_eq!(recorded(new.ask(import())), (0, 0), "the same again");
+        // Whose id it is comes out here: the no of the old box holds.
+        new.order("pos/1/ready", BIA, "1");
+        taken_and_known_as(&mut new, BIA, HIDDEN);
+        new.order("pos/1/ready", BIA, "2");
+        assert_eq!(new.told_times(Outcome::Withheld, Reason::ConsentRevoked), 1);
+        // Who says no by the id that the old box knew.
+        user_says(&mut new, CAIOS, "parar");
+        new.order("pos/1/ready", CAIO, "2");
+        assert_eq!(new.told_times(Outcome::Withheld, Reason::ConsentRevoked), 2);
     }
 }
 
