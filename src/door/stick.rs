@@ -240,6 +240,15 @@ fn is_signature(name: &str) -> bool {
     [MANIFEST, SIGNATURE].contains(&name)
 }
 
+/// Whether a file of the box, in another place, would be no secret on a stick.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_public(path: &Path) -> io::Result<bool> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(!is_secret(&name, &read_bounded(path)?))
+}
+
 /// Whatever is not plainly public. A certificate may have its key in the same file.
 fn is_secret(name: &str, content: &[u8]) -> bool {
     let public = [".toml", ".json", ".crt", ".pub", ".pem"].iter().any(|ending| name.ends_with(ending));

@@ -4,10 +4,11 @@
 //! changes nothing and is not written to.
 //!
 //! ```text
-//! find ─► signed? (a box that is set up) ─► beside the configuration: a copy of it, and the stick's files over that
-//!      ─► check, check --online ─► both folders change places ─► secrets wiped from the stick, RESULT.txt
+//! find ─► signed? (a box that is set up) ─► names ─► beside the configuration: a copy of it, and the stick's files over that
+//!      ─► check, as the daemon's user too, check --online ─► both folders change places ─► secrets wiped from the stick, RESULT.txt
 //! ```
 
+mod names;
 mod words;
 
 use super::check;
@@ -24,7 +25,9 @@ use rustix::io::Errno;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// For so long the lights say that a stick was refused, before the daemon takes them.
@@ -153,6 +156,9 @@ fn import(stick: &Stick, file: &Path, board: Option<&str>, before: Option<Option
         stick.verify(before.config.stick.as_ref()).map_err(|why: Refusal| why.to_string())?;
     }
     let here = folder_of(file);
+    let environment = app::environment();
+    let credentials = environment.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY");
+    names::judge(stick, &here, credentials.map(|(_, folder)| Path::new(folder)))?;
     let mut staging = Staging::new(&here).map_err(|error| format!("{} cannot be copied: {error}", here.display()))?;
     let io = |error: io::Error| format!("the stick's files cannot be copied beside {}: {error}", here.display());
     let own = Path::new(file.file_name().unwrap_or_default());
@@ -166,7 +172,7 @@ fn import(stick: &Stick, file: &Path, board: Option<&str>, before: Option<Option
         let lines: Vec<String> = problems.iter().map(|problem| short(&problem.to_string(), &staging.folder)).collect();
         lines.join("\n")
     };
-    let loaded = config::load(&staged, board, &app::environment()).map_err(problems)?;
+    let loaded = config::load(&staged, board, &environment).map_err(problems)?;
     let branch = loaded.config.rooms.branch.clone();
     if let Some(Some(before)) = before
         && before.config.rooms.branch != branch
@@ -174,7 +180,9 @@ fn import(stick: &Stick, file: &Path, board: Option<&str>, before: Option<Option
         return Err(format!("it is for branch {branch}, and this box is branch {}", before.config.rooms.branch));
     }
     let store = loaded.config.rooms.outbox.path.clone();
-    staging.belongs_to(&store).map_err(io)?;
+    if let Some(daemon) = staging.belongs_to(&store).map_err(io)? {
+        try_as(&daemon, &staged, board).map_err(|why| short(&why, &staging.folder))?;
+    }
     let mut lines = Vec::new();
     let runtime = runtime().map_err(|failure| failure.text)?;
     let tried = runtime.block_on(check::online(&Ok(loaded), false, &mut lines));
@@ -183,6 +191,23 @@ fn import(stick: &Stick, file: &Path, board: Option<&str>, before: Option<Option
     staging.take_over(&here).map_err(|error| format!("{} cannot be put into its place: {error}", here.display()))?;
     clear(stick, &branch);
     Ok(branch)
+}
+
+/// What root reads, the daemon may not: a folder above it, or a file that was there before. Tried by `branchline check` as that user.
+fn try_as(daemon: &fs::Metadata, staged: &Path, board: Option<&str>) -> Result<(), String> {
+    if daemon.uid() == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    // By no path, for what leads to the program may be closed to that user too.
+    let mut check = Command::new("/proc/self/exe");
+    check.uid(daemon.uid()).gid(daemon.gid()).arg("check").arg("--config").arg(staged);
+    check.args(board.iter().flat_map(|board| ["--board", board]));
+    let who = format!("the daemon's user (number {}, whose the store's folder is)", daemon.uid());
+    let output = check.output().map_err(|error| format!("it cannot be checked as {who}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{who} cannot use it:\n{}", String::from_utf8_lossy(&output.stdout)))
 }
 
 /// Without the folder that nobody knows.
@@ -272,16 +297,16 @@ impl Staging {
     }
 
     /// What was put into it becomes readable to the user whose the store's folder is: the daemon's. Who is not root has made it as
-    /// that user.
-    fn belongs_to(&self, store: &Path) -> io::Result<()> {
-        let Ok(owner) = fs::metadata(store.parent().unwrap_or(Path::new("/"))) else { return Ok(()) };
+    /// that user. Without that folder there is none, and the check says so.
+    fn belongs_to(&self, store: &Path) -> io::Result<Option<fs::Metadata>> {
+        let Ok(owner) = fs::metadata(store.parent().unwrap_or(Path::new("/"))) else { return Ok(None) };
         for (path, secret) in &self.made {
             if fs::metadata(path)?.uid() != owner.uid() {
                 // What only its owner may read must be the daemon's own; the rest it need not be able to change.
                 chown(path, secret.then_some(owner.uid()), Some(owner.gid()))?;
             }
         }
-        Ok(())
+        Ok(Some(owner))
     }
 
     /// In one step: a power cut leaves the one or the other. What was in force stays beside it, `.before`.

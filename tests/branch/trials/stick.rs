@@ -38,6 +38,11 @@ impl Box {
         fs::write(path, text).unwrap();
     }
 
+    /// To other users, or closed to them.
+    fn open(&self, mode: u32) {
+        fs::set_permissions(self.house.path(), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
     fn on_stick(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.path("stick/branchline").join(name)).ok()
     }
@@ -281,6 +286,84 @@ fn a_linked_folder_is_set_up_where_it_leads() {
     assert!(it.path("disk/etc/conf.d/60-more.toml").exists() && it.path("disk/etc.before").exists());
 }
 
+/// It was taken over, its token wiped, and the daemon looked for that on the stick; or the check tried the token of before.
+#[test]
+fn secrets_that_are_named_by_a_path_are_refused_with_what_to_write() {
+    let it = Box::new();
+    let text = it.on_stick("branchline.toml").unwrap();
+    let names = |path: &Path| it.put("branchline.toml", &text.replace("\"token\"", &format!("{path:?}")));
+    fs::write(it.path("outside"), TOKEN).unwrap();
+    for (path, write) in [
+        (it.path("stick/branchline/token"), "write token_file = \"token\""),
+        (it.path("etc/token"), "write token_file = \"token\""),
+        (it.path("outside"), "put the file beside branchline.toml, and write its name alone, token_file = \"NAME\""),
+        ("../outside".into(), "put the file beside branchline.toml"),
+    ] {
+        names(&path);
+        it.refused("branchline.toml: uplink.token_file leads away from the stick's folder");
+        it.refused(write);
+        assert!(!it.path("etc").exists() && it.on_stick("token").is_some(), "{path:?}");
+    }
+    // The token in force would have been tried, and another one taken.
+    it.put("branchline.toml", &text);
+    it.set_up_by_head_office();
+    names(&it.path("etc/token"));
+    it.put("token", "EAAG-of-somebody-else");
+    it.sign();
+    it.refused("write token_file = \"token\"");
+    assert_eq!(it.in_force("token").as_deref(), Some(TOKEN));
+}
+
+/// What everybody may read, and the box has in another place, is no secret: the list of those whom its system trusts.
+#[test]
+fn a_certificate_of_the_box_may_be_named_by_its_path() {
+    let it = Box::new();
+    let text = it.on_stick("branchline.toml").unwrap();
+    let ca = it.path("api-ca.pem");
+    it.put("branchline.toml", &text.replace("\"api-ca.pem\"", &format!("{ca:?}")));
+    fs::remove_file(it.path("stick/branchline/api-ca.pem")).unwrap();
+    assert!(it.taken().contains("taken over"));
+}
+
+/// Windows shows `token` where the file is called `token.txt`.
+#[test]
+fn a_secret_under_another_name_is_refused_with_the_right_one() {
+    let it = Box::new();
+    it.set_up_by_head_office();
+    for name in ["token.txt", "Token"] {
+        it.put(name, "EAAG-of-somebody-else");
+        it.sign();
+        it.refused(&format!(
+            "uplink.token_file names token, and the stick has {name} instead: rename that file to token exactly"
+        ));
+        assert_eq!((it.in_force(name), it.in_force("token").as_deref()), (None, Some(TOKEN)));
+        fs::remove_file(it.path("stick/branchline").join(name)).unwrap();
+    }
+    // The box would have gone on by the other one.
+    it.put("token", "EAAG-of-somebody-else");
+    it.sign();
+    fs::create_dir(it.path("credentials")).unwrap();
+    fs::write(it.path("credentials/token"), TOKEN).unwrap();
+    let output =
+        it.command().env("CREDENTIALS_DIRECTORY", it.path("credentials")).arg("--from").arg(it.path("stick")).output();
+    let said = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(said.contains("uplink.token_file is taken from the box's own credentials"), "{said}");
+}
+
+/// Root could read it, so the check was content, and the daemon did not start.
+#[test]
+fn what_the_daemon_may_not_read_is_refused() {
+    let it = Box::new();
+    if chown(it.path("store"), Some(1234), Some(1234)).is_err() {
+        println!("not run: only root can give files away");
+        return;
+    }
+    it.open(0o700);
+    it.refused("the daemon's user (number 1234, whose the store's folder is) cannot use it");
+    it.open(0o755);
+    assert!(it.taken().contains("taken over"));
+}
+
 /// Only root can give files away.
 #[test]
 fn a_stick_gives_the_daemon_what_it_brought_and_nothing_else() {
@@ -289,6 +372,7 @@ fn a_stick_gives_the_daemon_what_it_brought_and_nothing_else() {
         println!("not run: only root can give files away");
         return;
     }
+    it.open(0o755);
     fs::create_dir(it.path("etc")).unwrap();
     chown(it.path("etc"), Some(0), Some(1234)).unwrap();
     fs::write(it.path("etc/somebodys-key"), "x").unwrap();
