@@ -272,7 +272,7 @@ impl Trial {
         }
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
         let mut command = Command::new("sh");
-        command.args(["boards/trial", word]).env("PATH", path).env("BRANCHLINE_ROOT", self.root.path());
+        command.arg("boards/trial").args(word.split(' ')).env("PATH", path).env("BRANCHLINE_ROOT", self.root.path());
         command
     }
 

@@ -204,7 +204,9 @@ impl Reader<'_, '_> {
             Ok(_) => (format!("the file {} is empty", path.display()), "Fill it, or remove this key."),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (
                 format!("there is no file {}", path.display()),
-                "A bare name is looked for in $CREDENTIALS_DIRECTORY, then in the folder of the configuration file.",
+                "A bare name is looked for in $CREDENTIALS_DIRECTORY, then in the folder of the configuration file. \
+                 Secrets in /etc/credstore are for the service, and for commands run so: \
+                 sudo /usr/lib/branchline/trial as branchline check",
             ),
             Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => (
                 format!("the file {} is not read: {error}", path.display()),
