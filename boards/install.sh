@@ -11,9 +11,11 @@ Installs the program that lies beside this script (or FILE), or a newer one over
 installs with it: branchline.sha256, branchline.service, 60-branchline.rules, branchline.init, trial, board, boards/*.toml. In a
 clone of the repository it finds them, and the program that boards/build made for this processor.
 
-It checks the machine first (processor, kernel, space, who manages services), verifies the program's SHA-256, and tries it. An
-upgrade is tried with a copy of the store (branchline self-test). What fails leaves the box as it was. Then it makes the user
-branchline, installs, enables, and where there is a configuration it starts the service and runs  branchline check --online.
+It checks the machine first (processor, kernel, space, who manages services), verifies the program's SHA-256, and tries it. Then it
+makes the user branchline, installs, tries an upgrade with a copy of the store (branchline self-test), enables, and where there is a
+configuration starts the service. What fails up to here leaves the box as it was, but for that user: every file that was there
+comes back, what was not goes, and a service that ran runs again. So does what a power cut left half done, when this runs again.
+Then it runs  branchline check --online : what that finds (no network yet) it tells, and the installation stays.
 
 --board     which board this is, a file of boards/; without, it is recognised by its device tree where there is one
 --no-check  does not start the service, nor ask broker and platform; an image for many boxes is made so
@@ -22,7 +24,8 @@ branchline, installs, enables, and where there is a configuration it starts the 
 
 BRANCHLINE_ROOT=DIR installs below DIR, as for an image; services are then neither enabled nor started.
 
-Exit code: 0 done; 1 check --online says no, or the program is not sound; 64 usage; 69 this machine cannot run it.
+Exit code: 0 done; 1 the program is not sound, the service does not start, or check --online says no; 64 usage; 69 this machine
+cannot run it.
 HELP
 }
 
@@ -33,6 +36,11 @@ state=$root/var/lib/branchline-upgrade
 [ ! -e "$root/etc/openwrt_release" ] || state=$root/srv/branchline-upgrade
 # What this script installs, so that --undo takes away that and nothing else.
 list=$state/installed
+# What the installation on its way has changed of this box: files/, as they were; added, the files that were not there; folders that
+# it made; and as empty files what is so: the older program is kept, the service was enabled, it ran, it was touched.
+# What an upgrade changed is kept afterwards, for --undo.
+doing=$state/installing
+upgraded=$state/upgraded
 board= program= check=yes undo=no
 
 say() { printf '%s\n' "$*"; }
@@ -66,34 +74,125 @@ MANAGER=$(manager)
 service() {
     [ -z "$root" ] || return 0
     case "$MANAGER-$1" in
-    systemd-enable) systemctl daemon-reload && systemctl enable --quiet branchline.service ;;
+    systemd-enabled) systemctl is-enabled --quiet branchline.service 2>/dev/null ;;
+    # Activating is also one that ended and waits to be started again.
+    systemd-running) case "$(systemctl is-active branchline.service)" in active | activating | reloading) ;; *) return 1 ;; esac ;;
+    systemd-reload)
+        systemctl daemon-reload
+        if command -v udevadm >/dev/null; then
+            udevadm control --reload && udevadm trigger --subsystem-match=leds --subsystem-match=watchdog || true
+        fi
+        ;;
+    systemd-enable) systemctl enable --quiet branchline.service ;;
+    systemd-disable) systemctl disable --quiet branchline.service 2>/dev/null || true ;;
+    # Until it says that it is ready, or fails.
     systemd-start) systemctl restart branchline.service ;;
-    systemd-stop) systemctl disable --quiet --now branchline.service 2>/dev/null || true ;;
+    systemd-stop) systemctl stop branchline.service 2>/dev/null || true ;;
+    systemd-log) journalctl --no-pager --quiet --lines=20 --unit=branchline.service || true ;;
+    procd-enabled) /etc/init.d/branchline enabled 2>/dev/null ;;
+    procd-running) /etc/init.d/branchline running 2>/dev/null ;;
     procd-enable) /etc/init.d/branchline enable ;;
-    procd-start) /etc/init.d/branchline restart ;;
-    procd-stop) /etc/init.d/branchline stop 2>/dev/null; /etc/init.d/branchline disable 2>/dev/null || true ;;
+    procd-disable) /etc/init.d/branchline disable 2>/dev/null || true ;;
+    procd-start)
+        /etc/init.d/branchline restart
+        # procd tells nobody when a service is ready, but it waits five seconds before it starts one again that ended.
+        for _ in 1 2 3 4 5 6 7 8 9 10; do
+            sleep 1
+            service running || return 1
+        done
+        ;;
+    procd-stop) /etc/init.d/branchline stop 2>/dev/null || true ;;
+    procd-log) logread -e branchline 2>/dev/null | tail -n 20 ;;
     esac
 }
 
+# Before PLACE is changed: as it was, it can be put back, after a power cut too.
+remember() { # PLACE
+    if [ -e "$doing/files$1" ] || grep -qxF "$1" "$doing/added" 2>/dev/null; then return; fi
+    if [ -e "$root$1" ]; then
+        mkdir -p "$doing/files$(dirname "$1")"
+        cp -p "$root$1" "$doing/files$1"
+    else
+        echo "$1" >>"$doing/added"
+    fi
+    sync
+}
+
+folder() { # PLACE
+    if [ ! -d "$root$1" ]; then
+        echo "$1" >>"$doing/folders"
+        mkdir -p "$root$1"
+    fi
+}
+
+# The box as it was before the installation that left this folder. What cannot be put back holds up nothing else.
+restore() { # FOLDER
+    restored=yes
+    if [ -e "$1/program" ]; then BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/trial" back || restored=no; fi
+    if [ -d "$1/files" ]; then
+        (cd "$1/files" && find . -type f) >"$1/back"
+        while read -r file; do
+            file=${file#.}
+            cp -p "$1/files$file" "$root$file.new" && mv "$root$file.new" "$root$file" || restored=no
+        done <"$1/back"
+    fi
+    # A service without a unit is stopped and disabled before it loses that.
+    if [ -e "$1/added" ]; then
+        if grep -qx '/etc/systemd/system/branchline.service\|/etc/init.d/branchline' "$1/added"; then service stop; service disable; fi
+        while read -r file; do rm -f "$root$file"; done <"$1/added"
+    fi
+    if [ -e "$1/folders" ]; then
+        while read -r made; do rmdir "$root$made" 2>/dev/null || true; done <"$1/folders"
+    fi
+    service reload
+    sync
+    [ "$restored" = yes ]
+}
+
+# What `put` makes of folders on its way.
+empty_folders() {
+    for made in /usr/lib/branchline /usr/share/branchline/boards /usr/share/branchline /etc/systemd/system/branchline.service.d; do
+        rmdir "$root$made" 2>/dev/null || true
+    done
+}
+
+# An installation that failed, or that a power cut ended.
 take_back() {
-    if [ "${exchanged:-$undo}" = yes ] && [ -e "$state/upgraded" ]; then
-        BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/trial" back
-        rm -f "$state/upgraded"
-        [ "$undo" = no ] || [ "$check" = no ] || service start
-        say "The older program is back."
-    elif [ "$undo" = no ] && [ "${fresh:-yes}" = no ]; then
-        # It failed without an exchange of programs: what was here works on.
-        say "The program that was installed was not touched."
+    if [ -e "$doing/touched" ]; then service stop; fi
+    if ! restore "$doing"; then
+        say "Not all of it could be put back: see above. What was there lies in $doing/files."
+        return 1
+    fi
+    if [ -e "$root/usr/bin/branchline" ]; then
+        [ -e "$doing/enabled" ] || service disable
+        if [ -e "$doing/touched" ] && [ -e "$doing/running" ]; then
+            service start || say "The service does not start as it was before either."
+        fi
+        rm -rf "$doing"
+        empty_folders
+        say "What was installed before is in place as it was."
+    else
+        rm -rf "$state"
+        empty_folders
+        say "Nothing of it is left, but for the user branchline."
+    fi
+}
+
+take_back_the_last() {
+    if [ -d "$doing" ]; then
+        take_back
+    elif [ -d "$upgraded" ]; then
+        restore "$upgraded" || fail 1 "not all of it could be put back: see above. What was there lies in $upgraded/files."
+        rm -rf "$upgraded"
+        [ "$check" = no ] || [ ! -e "$root/etc/branchline/branchline.toml" ] || service start
+        say "The older program is back, with its service."
     else
         service stop
-        if [ -e "$list" ]; then
-            while read -r file; do rm -f "$root$file"; done <"$list"
-        fi
+        service disable
+        while read -r file; do rm -f "$root$file"; done <"$list"
         rm -rf "$state"
-        for folder in /usr/lib/branchline /usr/share/branchline/boards /usr/share/branchline /etc/systemd/system/branchline.service.d; do
-            rmdir "$root$folder" 2>/dev/null || true
-        done
-        [ "$MANAGER" != systemd ] || [ -n "$root" ] || systemctl daemon-reload
+        empty_folders
+        service reload
         say "All that was installed is gone. Configuration (/etc/branchline), store and the user branchline stay."
     fi
 }
@@ -101,8 +200,8 @@ take_back() {
 [ "$(id -u)" -eq 0 ] || fail 69 "only root can install: run it with sudo."
 
 if [ "$undo" = yes ]; then
-    [ -e "$list" ] || fail 1 "nothing is installed by this script ($list is missing). A Debian package goes by apt-get remove."
-    take_back
+    [ -e "$list" ] || [ -d "$doing" ] || fail 1 "nothing is installed by this script ($list is missing). A Debian package goes by apt-get remove."
+    take_back_the_last
     exit 0
 fi
 
@@ -160,22 +259,47 @@ say "$version, SHA-256 verified; $(uname -m), Linux $release, board ${board:-gen
 
 # --- installing; what fails from here on is taken back
 
-fresh=yes exchanged=no
+if [ -d "$doing" ]; then
+    say "An installation ended half-way here. First that is taken back."
+    take_back || exit 1
+fi
+fresh=yes
 [ ! -x "$root/usr/bin/branchline" ] || fresh=no
 # Run again once there is a configuration, say: no upgrade, and nothing to go back to.
 same=no
 ! cmp -s "$program" "$root/usr/bin/branchline" || same=yes
+mkdir -p "$doing"
+! service enabled || : >"$doing/enabled"
+! service running || : >"$doing/running"
+sync
 installing=yes
 trap '[ "$installing" = no ] || { say "It failed; taking back what was done." >&2; take_back >&2; }' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
-mkdir -p "$state"
+# Done: what an upgrade replaced is kept.
+installed() {
+    if [ "$same" = no ] && [ "$fresh" = no ]; then
+        rm -rf "$upgraded"
+        mv "$doing" "$upgraded"
+    else
+        rm -rf "$doing"
+    fi
+    sync
+    installing=no
+}
+
 put() { # MODE FILE PLACE
     [ -n "$2" ] || fail 69 "a file that belongs beside this script is missing, for $3."
+    grep -qxF "$3" "$list" 2>/dev/null || echo "$3" >>"$list"
+    ! cmp -s "$2" "$root$3" || return 0
+    # The older program is kept by trial.
+    [ "$3-$fresh" = /usr/bin/branchline-no ] || remember "$3"
     mkdir -p "$root$(dirname "$3")"
     cp "$2" "$root$3.new"
     chmod "$1" "$root$3.new"
     mv "$root$3.new" "$root$3"
-    grep -qxF "$3" "$list" 2>/dev/null || echo "$3" >>"$list"
 }
 
 if [ -z "$root" ] && ! grep -q '^branchline:' /etc/passwd; then
@@ -201,22 +325,23 @@ for file in "$here"/*.toml "$here"/boards/*.toml; do
 done
 if [ "$same" = no ] && [ "$fresh" = no ]; then
     BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/trial" keep
-    : >"$state/upgraded"
+    : >"$doing/program"
     # On the disk before the new one is: a power cut leaves something to go back to.
     sync
-    exchanged=yes
 fi
 [ "$same" = yes ] || put 755 "$program" /usr/bin/branchline
 
 # The store's folder: outbox.path of the board.
 store=$(sed -n 's/^path = "\(.*\)\/[^/"]*".*/\1/p' "$facts")
-mkdir -p "$root/etc/branchline" "$root${store:=/var/lib/branchline}"
+folder /etc/branchline
+folder "${store:=/var/lib/branchline}"
 if [ -z "$root" ]; then
     chown root:branchline /etc/branchline
     chown branchline:branchline "$store"
 fi
 chmod 750 "$root/etc/branchline" "$root$store"
 if [ ! -e "$root/etc/default/branchline" ]; then
+    remember /etc/default/branchline
     mkdir -p "$root/etc/default"
     {
         echo "# What the service's environment holds besides: BRANCHLINE_BOARD, BRANCHLINE_LOG."
@@ -227,36 +352,45 @@ case "$MANAGER" in
 systemd)
     put 644 "$(find_file branchline.service)" /etc/systemd/system/branchline.service
     if [ -n "$(find_file 60-branchline.rules)" ]; then put 644 "$(find_file 60-branchline.rules)" /etc/udev/rules.d/60-branchline.rules; fi
-    if [ -z "$root" ] && command -v udevadm >/dev/null; then
-        udevadm control --reload && udevadm trigger --subsystem-match=leds --subsystem-match=watchdog || true
-    fi
-    if [ -n "$board" ]; then
-        BRANCHLINE_BOARDS=$root/usr/share/branchline/boards BRANCHLINE_DROP_IN=$root/etc/systemd/system/branchline.service.d/board.conf \
-            "$root/usr/lib/branchline/board" apply "$board"
-        grep -qxF /etc/systemd/system/branchline.service.d/board.conf "$list" || echo /etc/systemd/system/branchline.service.d/board.conf >>"$list"
+    drop_in=/etc/systemd/system/branchline.service.d/board.conf
+    if [ -n "$board" ] && [ ! -e "$root$drop_in" ]; then
+        remember $drop_in
+        BRANCHLINE_BOARDS=$root/usr/share/branchline/boards BRANCHLINE_DROP_IN=$root$drop_in "$root/usr/lib/branchline/board" apply "$board"
+        echo $drop_in >>"$list"
     fi
     ;;
 procd) put 755 "$(find_file branchline.init)" /etc/init.d/branchline ;;
 esac
 
-if [ "$exchanged" = yes ]; then
+service reload
+
+if [ -e "$doing/program" ]; then
     BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/trial" judge ||
         fail 1 "the new version failed its self-test on a copy of the store, or refuses the configuration that the old one takes: see above."
     BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/trial" begin
 fi
 service enable
-sync
-installing=no
+
+ready=no
+if [ "$check" = yes ] && [ -z "$root" ] && [ -e /etc/branchline/branchline.toml ]; then ready=yes; fi
+if [ "$ready" = yes ] && [ "$MANAGER" != none ]; then
+    : >"$doing/touched"
+    service start || { service log >&2; fail 1 "the service does not start: see above."; }
+fi
+installed
 
 case "$MANAGER" in
 none) say "No systemd and no procd here: let the box's init run, and start again whatever ends it:  /usr/lib/branchline/trial run  (as root; the daemon runs as the user branchline)." ;;
 esac
 if [ ! -e "$root/etc/branchline/branchline.toml" ]; then
     say "Installed. There is no configuration yet. Next, as root:  branchline init${board:+ --board $board}  asks six questions, writes one, tries it and sends the first message (--language pt or es for other languages); or plug in a stick that is made for this box. Then run this again."
-    exit 0
+elif [ "$ready" = no ]; then
+    say "Installed${root:+ below $root}; not started."
+else
+    [ "$MANAGER" = none ] || say "Installed and started."
+    say "Asking broker and platform:"
+    /usr/lib/branchline/trial as branchline check --online || {
+        say "The installation stands. Once what says no above is mended, ask again:  /usr/lib/branchline/trial as branchline check --online"
+        exit 1
+    }
 fi
-[ "$check" = yes ] || { say "Installed; not started."; exit 0; }
-[ -z "$root" ] || { say "Installed below $root."; exit 0; }
-service start
-say "Installed and started. Asking broker and platform:"
-/usr/lib/branchline/trial as branchline check --online || exit 1
