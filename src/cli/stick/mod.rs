@@ -188,9 +188,20 @@ fn import(stick: &Stick, file: &Path, board: Option<&str>, before: Option<Option
     let tried = runtime.block_on(check::online(&Ok(loaded), false, &mut lines));
     runtime.shutdown_background();
     tried.map_err(|_| short(&String::from_utf8_lossy(&lines), &staging.folder))?;
-    staging.take_over(&here).map_err(|error| format!("{} cannot be put into its place: {error}", here.display()))?;
+    staging.take_over(&here).map_err(|error| unmoved(&here, &error))?;
     clear(stick, &branch);
     Ok(branch)
+}
+
+fn unmoved(here: &Path, error: &io::Error) -> String {
+    let fix = match error.kind() {
+        // An overlay whose lower layer has the folder; a mount of its own.
+        io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy => {
+            ". It is part of the system's image, or mounted by itself: make it a link to a folder on the disk that has the data"
+        }
+        _ => "",
+    };
+    format!("{} cannot be exchanged as a whole: {error}{fix}", here.display())
 }
 
 /// What root reads, the daemon may not: a folder above it, or a file that was there before. Tried by `branchline check` as that user.

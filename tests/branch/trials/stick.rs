@@ -52,8 +52,13 @@ impl Box {
     }
 
     fn command(&self) -> Command {
+        self.command_for("etc")
+    }
+
+    /// The configuration lies in that folder.
+    fn command_for(&self, folder: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_branchline"));
-        command.arg("stick").arg("--config").arg(self.path("etc/branchline.toml"));
+        command.arg("stick").arg("--config").arg(self.path(folder).join("branchline.toml"));
         command
     }
 
@@ -362,6 +367,28 @@ fn what_the_daemon_may_not_read_is_refused() {
     it.refused("the daemon's user (number 1234, whose the store's folder is) cannot use it");
     it.open(0o755);
     assert!(it.taken().contains("taken over"));
+}
+
+/// The folder of an image, below an overlay, can be moved by nobody: "Invalid cross-device link" is no word for a person.
+#[test]
+fn a_folder_that_cannot_be_exchanged_is_told_with_what_helps() {
+    let it = Box::new();
+    for folder in ["lower/etc", "upper", "work", "image"] {
+        fs::create_dir_all(it.path(folder)).unwrap();
+    }
+    let at = it.path("image");
+    let options = "lowerdir=lower,upperdir=upper,workdir=work";
+    let mut mount = Command::new("mount");
+    mount.current_dir(it.house.path()).args(["-t", "overlay", "-o", options, "overlay", "image"]);
+    if !mount.output().is_ok_and(|ended| ended.status.success()) {
+        println!("not run: no overlay can be mounted here");
+        return;
+    }
+    let output = it.command_for("image/etc").arg("--from").arg(it.path("stick")).output();
+    let unmounted = Command::new("umount").arg(&at).status();
+    let said = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(said.contains("make it a link to a folder on the disk that has the data"), "{said}");
+    assert!(unmounted.unwrap().success());
 }
 
 /// Only root can give files away.
