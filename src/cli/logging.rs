@@ -27,7 +27,7 @@ fn filter(level: Option<&str>) -> Result<Targets, Failure> {
     // A mistyped level would be taken for the name of a library, and the log be silent.
     let pairs = level.contains('=').then(|| level.parse().ok()).flatten();
     pairs.ok_or_else(|| {
-        let known = "error, warn, info, debug, trace, or info,h2=debug";
+        let known = "error, warn, info, debug, or info,h2=debug";
         Failure::new(Exit::Usage, format!("BRANCHLINE_LOG={level} is no level: say {known}"))
     })
 }
