@@ -246,6 +246,10 @@ fn address(r: &mut Reader<'_, '_>, key: &str, schemes: &[&str]) -> Option<Url> {
         r.tell(problem);
         None
     };
+    // The broker's client asks DNS for the name as it stands, and the uplink's has no tables of letters.
+    if !text.is_ascii() {
+        return refuse(r, "has letters beyond ASCII", "Write the host's name as DNS holds it, xn--….");
+    }
     let url = match Url::parse(&text) {
         Ok(url) if schemes.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()) => url,
         Ok(url) if text.contains("://") => {
