@@ -111,11 +111,14 @@ remember() { # PLACE
     if [ -e "$doing/files$1" ] || grep -qxF "$1" "$doing/added" 2>/dev/null; then return; fi
     if [ -e "$root$1" ]; then
         mkdir -p "$doing/files$(dirname "$1")"
-        cp -p "$root$1" "$doing/files$1"
+        # No half copy is ever put back.
+        cp -p "$root$1" "$doing/copy"
+        sync
+        mv "$doing/copy" "$doing/files$1"
     else
         echo "$1" >>"$doing/added"
+        sync
     fi
-    sync
 }
 
 folder() { # PLACE
@@ -159,15 +162,18 @@ empty_folders() {
 # An installation that failed, or that a power cut ended.
 take_back() {
     if [ -e "$doing/touched" ]; then service stop; fi
-    if ! restore "$doing"; then
-        say "Not all of it could be put back: see above. What was there lies in $doing/files."
-        return 1
-    fi
+    whole=yes
+    restore "$doing" || whole=no
     if [ -e "$root/usr/bin/branchline" ]; then
         [ -e "$doing/enabled" ] || service disable
         if [ -e "$doing/touched" ] && [ -e "$doing/running" ]; then
             service start || say "The service does not start as it was before either."
         fi
+    fi
+    if [ "$whole" = no ]; then
+        say "Not all of it could be put back: see above. What was there lies in $doing/files; run this again when that is mended."
+        return 1
+    elif [ -e "$root/usr/bin/branchline" ]; then
         rm -rf "$doing"
         empty_folders
         say "What was installed before is in place as it was."
@@ -268,10 +274,12 @@ fresh=yes
 # Run again once there is a configuration, say: no upgrade, and nothing to go back to.
 same=no
 ! cmp -s "$program" "$root/usr/bin/branchline" || same=yes
-mkdir -p "$doing"
-! service enabled || : >"$doing/enabled"
-! service running || : >"$doing/running"
+rm -rf "$doing.new"
+mkdir -p "$doing.new"
+! service enabled || : >"$doing.new/enabled"
+! service running || : >"$doing.new/running"
 sync
+mv "$doing.new" "$doing"
 installing=yes
 trap '[ "$installing" = no ] || { say "It failed; taking back what was done." >&2; take_back >&2; }' EXIT
 trap 'exit 129' HUP
