@@ -187,7 +187,7 @@ fn an_export_names_people_by_what_is_left_and_tells_whom_it_cannot_name() {
     let (code, out, why) = branchline(folder.path(), &export);
     assert!(code == 0 && out.contains(ANA), "by their alias: {why} {out}");
     damage(folder.path(), "alias");
-    damage(folder.path(), "alias_person");
+    damage(folder.path(), "alias_value");
     let (code, out, why) = branchline(folder.path(), &export);
     assert!(code == 1 && !out.contains(ANA) && out.contains("till 3"), "{out}");
     assert!(why.contains("ledger: of 2 rows nobody can say whose they are"), "{why}");

@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// By what a person, or else a message's, is known first: somebody without a number by the platform's id.
 const NAME: &str = "SELECT coalesce(nullif(opened('person', id, number), ''),
-         (SELECT min(named_as('alias', value)) FROM alias WHERE alias.person = person.id AND kind = 1))
+         (SELECT min(named_by('alias', value, rest)) FROM alias WHERE alias.person = person.id AND kind = 1))
      FROM person WHERE id = coalesce(?1, (SELECT person FROM message WHERE id = ?2))";
 
 /// Some rows of the record, one behind the other.

@@ -285,7 +285,7 @@ impl Outbox {
     pub(crate) fn break_rows(&self) -> rusqlite::Result<()> {
         self.db.execute_batch(
             "UPDATE lane SET pair_started = 'x', pair_last = x'00';
-             INSERT INTO alias SELECT '55' || value, 0, 'nobody' FROM alias LIMIT 1;
+             INSERT INTO alias SELECT '55' || value, 0, 'nobody', rest FROM alias LIMIT 1;
              UPDATE alias SET person = 'x';",
         )
     }

@@ -117,12 +117,16 @@ fn object(db: &Connection, name: &str, table: &Table, cells: &[Cell]) -> (Value,
     (Value::Object(row), is_known)
 }
 
+/// A name as the table tells it; and, should that be unreadable, its index, which holds the whole of it where there is no key.
+const NAMED: &str = "named_by('alias', value, rest) FROM alias NOT INDEXED";
+const INDEXED: &str = "named_by('alias', value, NULL) FROM alias INDEXED BY alias_value";
+
 fn users_of(db: &Connection, person: i64) -> Vec<String> {
-    let read = |by: &str| -> rusqlite::Result<Vec<String>> {
-        let sql = format!("SELECT named_as('alias', value) FROM alias {by} WHERE person = ?1 AND kind = {USER}");
+    let read = |from: &str| -> rusqlite::Result<Vec<String>> {
+        let sql = format!("SELECT {from} WHERE person = ?1 AND kind = {USER}");
         db.prepare_cached(&sql)?.query_map([person], |row| row.get(0))?.collect()
     };
-    read("INDEXED BY alias_person").or_else(|_| read("NOT INDEXED")).unwrap_or_default()
+    read(NAMED).or_else(|_| read(INDEXED)).unwrap_or_default()
 }
 
 /// A person's number, from wherever it can be read; and whether that there is none is true, as of who is known by the platform's
@@ -131,11 +135,8 @@ fn number_of(db: &Connection, person: i64) -> (Option<String>, bool) {
     let own = text(db, "SELECT opened('person', id, number) FROM person WHERE id = ?1", person);
     let has_none = own.as_deref() == Some("");
     let number = own.filter(|digits| Number::of_digits(digits).is_ok());
-    let alias = |by: &str| {
-        let sql = format!("SELECT named_as('alias', value) FROM alias {by} WHERE person = ?1 AND kind = 0");
-        text(db, &sql, person)
-    };
-    let number = number.or_else(|| alias("INDEXED BY alias_person")).or_else(|| alias("NOT INDEXED"));
+    let alias = |from: &str| text(db, &format!("SELECT {from} WHERE person = ?1 AND kind = 0"), person);
+    let number = number.or_else(|| alias(NAMED)).or_else(|| alias(INDEXED));
     let is_known = number.is_some() || has_none;
     (number, is_known)
 }

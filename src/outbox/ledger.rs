@@ -183,7 +183,7 @@ impl Outbox {
     fn ledger_rows(&self, which: &str, key: i64, after: i64, limit: i64) -> Result<Vec<LedgerRow>, StoreError> {
         let mut query = self.db.prepare_cached(&format!(
             "SELECT ledger.id, coalesce('+' || nullif(opened('person', person.id, number), ''),
-                     (SELECT min(named_as('alias', value)) FROM alias WHERE alias.person = person.id AND kind = 1)) AS name, purpose, action, source, wording, named_as('event', event),
+                     (SELECT min(named_by('alias', value, rest)) FROM alias WHERE alias.person = person.id AND kind = 1)) AS name, purpose, action, source, wording, named_as('event', event),
                  at_wall, expires_wall FROM ledger JOIN person ON person.id = ledger.person WHERE {which} ORDER BY ledger.id LIMIT ?3"
         ))?;
         let rows = query.query_map(params![key, after, limit], |row| {

@@ -192,14 +192,14 @@ impl Outbox {
     fn alias(&self, value: &str, kind: i64) -> Result<Option<PersonId>, StoreError> {
         Ok(self
             .db
-            .prepare_cached("SELECT person FROM alias WHERE value = named('alias', ?1) AND kind = ?2")?
+            .prepare_cached("SELECT person FROM alias WHERE value = found_by('alias', ?1) AND kind = ?2")?
             .query_row(params![value, kind], |row| row.get(0).map(PersonId))
             .optional()?)
     }
 
     fn add_alias(&mut self, value: &str, kind: i64, person: PersonId) -> Result<(), StoreError> {
         self.write()?
-            .prepare_cached("INSERT OR IGNORE INTO alias (value, kind, person) VALUES (named('alias', ?1), ?2, ?3)")?
+            .prepare_cached("INSERT OR IGNORE INTO alias (value, kind, person, rest) VALUES (found_by('alias', ?1), ?2, ?3, rest('alias', ?1))")?
             .execute(params![value, kind, person.0])?;
         Ok(())
     }

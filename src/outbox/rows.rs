@@ -33,6 +33,9 @@ pub(super) enum Is {
 enum Sealed {
     Value(&'static str),
     Name(&'static str),
+    /// A name in two columns: what it is found by, and its rest.
+    FoundBy(&'static str),
+    Rest(&'static str),
 }
 
 /// A table of the store, as it is read when nothing about it is certain.
@@ -74,15 +77,22 @@ impl Table {
 
     /// Its columns as SQL takes them, for a list: `key` is a word of its own there.
     pub fn names(&self) -> String {
-        self.listed(|column| format!("\"{column}\""))
+        self.listed(|column, _| format!("\"{column}\""))
     }
 
     /// Its columns as they are read, opened where they are sealed. `salvaged`: of a store of which nothing is certain.
     pub fn opened(&self, salvaged: bool) -> String {
-        let (value, name) = if salvaged { ("salvaged", "salvaged_name") } else { ("opened", "named_as") };
-        self.listed(|column| match self.sealed(column) {
+        let (value, name, by) =
+            if salvaged { ("salvaged", "salvaged_name", "salvaged_by") } else { ("opened", "named_as", "named_by") };
+        self.listed(|column, is| match self.sealed(column) {
+            // A word that does not open any more is no reason to lose the row that it stands in.
+            Some(Sealed::Name(place)) if salvaged && is == Is::Text => {
+                format!("coalesce({name}('{place}', {column}), '')")
+            }
             Some(Sealed::Value(place)) => format!("{value}('{place}', {}, {column})", self.columns[0].0),
             Some(Sealed::Name(place)) => format!("{name}('{place}', {column})"),
+            Some(Sealed::FoundBy(place)) => format!("{by}('{place}', {column}, rest)"),
+            Some(Sealed::Rest(_)) => "NULL".to_owned(),
             None => format!("\"{column}\""),
         })
     }
@@ -90,15 +100,17 @@ impl Table {
     /// `values` as they are written, sealed where they must be: one for each column, the first of them the id of the row.
     pub fn written(&self, value: impl Fn(&str) -> String) -> String {
         let row = value(self.columns[0].0);
-        self.listed(|column| match self.sealed(column) {
+        self.listed(|column, _| match self.sealed(column) {
             Some(Sealed::Value(place)) => format!("sealed('{place}', {row}, {})", value(column)),
             Some(Sealed::Name(place)) => format!("named('{place}', {})", value(column)),
+            Some(Sealed::FoundBy(place)) => format!("found_by('{place}', {})", value(column)),
+            Some(Sealed::Rest(place)) => format!("rest('{place}', {})", value("value")),
             None => value(column),
         })
     }
 
-    fn listed(&self, each: impl Fn(&str) -> String) -> String {
-        self.columns.iter().map(|(name, _)| each(name)).collect::<Vec<_>>().join(", ")
+    fn listed(&self, each: impl Fn(&str, Is) -> String) -> String {
+        self.columns.iter().map(|(name, is)| each(name, *is)).collect::<Vec<_>>().join(", ")
     }
 
     fn sealed(&self, column: &str) -> Option<Sealed> {
@@ -112,7 +124,8 @@ impl Table {
             ("message", "topic") => Some(Sealed::Name("topic")),
             ("message", "detail") => Some(Sealed::Name("detail")),
             ("message" | "ledger", "event") => Some(Sealed::Name("event")),
-            ("alias", "value") => Some(Sealed::Name("alias")),
+            ("alias", "value") => Some(Sealed::FoundBy("alias")),
+            ("alias", "rest") => Some(Sealed::Rest("alias")),
             _ => None,
         }
     }

@@ -48,9 +48,11 @@ CREATE TABLE sender (
 CREATE TABLE person (id INTEGER PRIMARY KEY, number TEXT NOT NULL);
 CREATE TABLE alias (                    -- every name a person is known by; kind 0: digits, 1: the platform's user id, 2: somebody
                                         -- who was erased, a hash of the digits for as long as what was sent is counted
-    value TEXT NOT NULL, kind INTEGER NOT NULL, person INTEGER NOT NULL, PRIMARY KEY (value, kind)
+                                        -- With a key `value` is what it is found by, and `rest` what makes a name of it (`seal`):
+                                        -- what is sealed lies in the order of arrival, and only the index of the former in none
+    value TEXT NOT NULL, kind INTEGER NOT NULL, person INTEGER NOT NULL, rest BLOB, PRIMARY KEY (person, kind, value)
 ) WITHOUT ROWID;
-CREATE INDEX alias_person ON alias (person);
+CREATE UNIQUE INDEX alias_value ON alias (value, kind);
 CREATE INDEX alias_spent ON alias (person) WHERE kind = 2;
 CREATE TABLE lane (                     -- what hangs on one (sender, person)
     sender INTEGER NOT NULL, person INTEGER NOT NULL,

@@ -9,6 +9,9 @@
 //! - `opened(place, row, value)`: the inverse. What does not open is damage, as a broken page is.
 //! - `named(place, value)`, `named_as(place, value)`: for what is looked up, and what is written before its row has an id. The nonce
 //!   is an HMAC of the value, so that equal ones are equal; it tells that two values are the same, or empty, and nothing else.
+//! - `found_by(place, value)`, `rest(place, value)`, `named_by(place, found_by, rest)`: a name in two columns, its nonce and what is
+//!   sealed. What is looked up lies in no order under a key: an index over the nonces alone has a third of the pages, each of which
+//!   is written for a few bytes of every message. Without a key the first is the value, and the rest null.
 //! - `salvaged…`: as the inverses, for a store of which nothing is certain: null instead of an error, and plain values as they are.
 //!
 //! What is sealed (`rows` says it column by column, for reading and writing whole tables):
@@ -16,7 +19,7 @@
 //! | column | how | because it holds |
 //! |---|---|---|
 //! | `person.number`, `content.number` | value | digits |
-//! | `alias.value` | name | digits, the platform's id of a user |
+//! | `alias.value`, `.rest` | name, in two | digits, the platform's id of a user |
 //! | `content.body` | value | what the person reads: names, amounts |
 //! | `receipt.payload` | value | what the person wrote |
 //! | `message.wamid` | value | the digits, in base64 |
@@ -30,7 +33,6 @@
 
 use super::open::{beside, leave_as_it_is, remove, suffixed, sync_folder};
 use super::{OpenError, StoreError, salvage, scrub};
-use crate::message::{hex, unhex};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{aead, hkdf, hmac};
 use rusqlite::Connection;
@@ -116,16 +118,14 @@ impl Seal {
             seal.put(c, 2, |keys, text| Some(Value::Blob(keys.seal(place(c)?, row(c)?, text)?)))
         })?;
         let seal = self.clone();
-        db.create_scalar_function("named", 2, fixed, move |c| {
-            seal.put(c, 1, |keys, text| Some(Value::Text(keys.name(place(c)?, text)?)))
-        })?;
+        db.create_scalar_function("named", 2, fixed, move |c| seal.put(c, 1, |keys, text| keys.name(place(c)?, text)))?;
         let seal = self.clone();
         db.create_scalar_function("opened", 3, fixed, move |c| {
             seal.get(c, 2, |keys, value| keys.open(place(c)?, row(c)?, value.as_blob().ok()?))
         })?;
         let seal = self.clone();
         db.create_scalar_function("named_as", 2, fixed, move |c| {
-            seal.get(c, 1, |keys, value| keys.name_of(place(c)?, value.as_str().ok()?))
+            seal.get(c, 1, |keys, value| keys.name_of(place(c)?, value))
         })?;
         let seal = self.clone();
         db.create_scalar_function("salvaged", 3, fixed, move |c| {
@@ -133,7 +133,29 @@ impl Seal {
         })?;
         let seal = self.clone();
         db.create_scalar_function("salvaged_name", 2, fixed, move |c| {
-            seal.find(c, 1, |keys, value| keys.name_of(place(c)?, value.as_str().ok()?))
+            seal.find(c, 1, |keys, value| keys.name_of(place(c)?, value))
+        })?;
+        let seal = self.clone();
+        db.create_scalar_function("found_by", 2, fixed, move |c| {
+            seal.put(c, 1, |keys, text| Some(Value::Blob(keys.nonce(place(c)?, text)?.to_vec())))
+        })?;
+        let seal = self.clone();
+        db.create_scalar_function("rest", 2, fixed, move |c| match seal.is_on() {
+            true => seal.put(c, 1, |keys, text| match keys.name(place(c)?, text)? {
+                Value::Blob(name) => Some(Value::Blob(name.get(NONCE..)?.to_vec())),
+                empty => Some(empty),
+            }),
+            false => Ok(ToSqlOutput::Owned(Value::Null)),
+        })?;
+        let whole = |c: &Context<'_>, keys: &Keys, found_by: ValueRef<'_>| {
+            let name = [found_by.as_blob().ok()?, c.get_raw(2).as_blob().ok()?].concat();
+            keys.name_of(place(c)?, ValueRef::Blob(&name))
+        };
+        let seal = self.clone();
+        db.create_scalar_function("named_by", 3, fixed, move |c| seal.get(c, 1, |keys, value| whole(c, keys, value)))?;
+        let seal = self.clone();
+        db.create_scalar_function("salvaged_by", 3, fixed, move |c| {
+            seal.find(c, 1, |keys, value| whole(c, keys, value))
         })
     }
 
@@ -229,24 +251,28 @@ impl Keys {
         String::from_utf8(text.to_vec()).ok()
     }
 
-    /// In hexadecimal: columns that are looked up hold text. Nothing stays nothing.
-    fn name(&self, place: &str, text: &str) -> Option<String> {
+    /// Nothing stays nothing.
+    fn name(&self, place: &str, text: &str) -> Option<Value> {
         if text.is_empty() {
-            return Some(String::new());
+            return Some(Value::Text(String::new()));
         }
+        self.seal_with(self.nonce(place, text)?, place.as_bytes(), text).map(Value::Blob)
+    }
+
+    /// The nonce of a name: whoever has the key, and nobody else, can tell it from the name.
+    fn nonce(&self, place: &str, text: &str) -> Option<[u8; NONCE]> {
         let mut context = hmac::Context::with_key(&self.names);
         for part in [place.as_bytes(), b"\0", text.as_bytes()] {
             context.update(part);
         }
-        let nonce: [u8; NONCE] = *context.sign().as_ref().first_chunk()?;
-        Some(hex(&self.seal_with(nonce, place.as_bytes(), text)?))
+        context.sign().as_ref().first_chunk().copied()
     }
 
-    fn name_of(&self, place: &str, name: &str) -> Option<String> {
-        if name.is_empty() {
-            return Some(String::new());
+    fn name_of(&self, place: &str, name: ValueRef<'_>) -> Option<String> {
+        match name {
+            ValueRef::Text(b"") => Some(String::new()),
+            name => self.open_with(place.as_bytes(), name.as_blob().ok()?),
         }
-        self.open_with(place.as_bytes(), &unhex(name)?)
     }
 }
 

@@ -260,8 +260,9 @@ impl Said {
 /// Every number of a person, with the forms under which the platform may know it (should the aliases be lost, any of them is asked
 /// for), and every user id.
 pub(super) fn names_of(db: &Connection, person: i64) -> Result<BTreeSet<String>, StoreError> {
-    let mut query =
-        db.prepare_cached("SELECT named_as('alias', value), kind FROM alias WHERE person = ?1 AND kind IN (?2, ?3)")?;
+    let mut query = db.prepare_cached(
+        "SELECT named_by('alias', value, rest), kind FROM alias WHERE person = ?1 AND kind IN (?2, ?3)",
+    )?;
     let mut rows = query.query([person, DIGITS, USER])?;
     let mut all = BTreeSet::new();
     while let Some(row) = rows.next()? {

@@ -39,13 +39,22 @@ pub(super) const SENDER: Table = Table {
 pub(super) const PERSON: Table =
     Table { name: "person", key: "id", from: "person WHERE", columns: &[("id", Number), ("number", Text)] };
 
-/// Its index holds all of it once more.
+/// Where there is no key its index holds all of it once more.
 pub(super) const ALIAS: [Table; 2] = [
-    Table { name: "alias", key: "person", from: "alias INDEXED BY alias_person WHERE", columns: ALIAS_COLUMNS },
+    Table {
+        name: "alias",
+        key: "person",
+        from: "alias NOT INDEXED WHERE",
+        columns: &[("value", Text), ("kind", Number), ("person", Number), ("rest", BlobOrNull)],
+    },
     // By its own key, a text, it can only be read up to the first gap.
-    Table { name: "alias", key: "length('')", from: "alias NOT INDEXED WHERE", columns: ALIAS_COLUMNS },
+    Table {
+        name: "alias_value",
+        key: "length('')",
+        from: "alias INDEXED BY alias_value WHERE",
+        columns: &[("value", Text), ("kind", Number), ("person", Number)],
+    },
 ];
-const ALIAS_COLUMNS: &[(&str, Is)] = &[("value", Text), ("kind", Number), ("person", Number)];
 
 pub(super) const LANE: Table = Table {
     name: "lane",

@@ -188,6 +188,9 @@ fn a_damaged_store_is_salvaged_with_its_key() {
     kit.crash();
     let path = kit.folder.path().join("outbox.db");
     let db = rusqlite::Connection::open(&path).unwrap();
+    // A bit of the topic of what waits: that does not open any more, and is no reason to lose the message.
+    db.execute_batch("UPDATE message SET topic = substr(topic, 1, 20) || x'00' || substr(topic, 22) WHERE id = 2")
+        .unwrap();
     // As a broken index: nothing of the rows is gone.
     db.execute_batch("PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'lane_due';").unwrap();
     drop(db);

@@ -171,21 +171,21 @@ impl Work<'_> {
         Ok(read.is_whole())
     }
 
-    /// Its index holds every alias once more: what either of them tells.
+    /// Without a key its index holds every alias once more: what either of them tells.
     fn aliases(&mut self) -> Result<(), StoreError> {
         if !self.extent.takes(&tables::ALIAS[0]) {
             return Ok(());
         }
         let mut insert = self
             .new
-            .prepare("INSERT OR IGNORE INTO alias (value, kind, person) VALUES (named('alias', ?1), ?2, ?3)")?;
+            .prepare("INSERT OR IGNORE INTO alias (value, kind, person, rest) VALUES (found_by('alias', ?1), ?2, ?3, rest('alias', ?1))")?;
         let mut reads = Vec::new();
         for table in &tables::ALIAS {
             reads.push(self.read(table, &mut |values| {
                 let (kind, person) = (int(&values[1]), int(&values[2]));
                 let good = person > 0 && (kind == 1 || kind == 2 || kind == 0 && is_number(&values[0]));
                 if good {
-                    insert.execute(rusqlite::params_from_iter(values))?;
+                    insert.execute(rusqlite::params_from_iter(&values[..3]))?;
                 }
                 Ok(good)
             })?);

@@ -14,13 +14,13 @@ impl Work<'_> {
         let db = self.new;
         // A person whose own row is lost is known by an alias, or by a message.
         db.execute_batch(
-            "INSERT OR IGNORE INTO person (id, number) SELECT person, sealed('person', person, min(named_as('alias', value)))
+            "INSERT OR IGNORE INTO person (id, number) SELECT person, sealed('person', person, min(named_by('alias', value, rest)))
                  FROM alias WHERE kind = 0 GROUP BY person;
              INSERT OR IGNORE INTO person (id, number)
                  SELECT person, sealed('person', person, min(opened('number', message.id, number))) FROM message
                  JOIN content ON content.message = message.id WHERE person > 0 GROUP BY person;
-             INSERT OR IGNORE INTO alias (value, kind, person) SELECT named('alias', opened('person', id, number)), 0, id
-                 FROM person WHERE opened('person', id, number) <> '';
+             INSERT OR IGNORE INTO alias (value, kind, person, rest) SELECT found_by('alias', digits), 0, id, rest('alias', digits)
+                 FROM (SELECT id, opened('person', id, number) AS digits FROM person) WHERE digits <> '';
              DELETE FROM alias WHERE person NOT IN (SELECT id FROM person);
              DELETE FROM person WHERE id NOT IN (SELECT person FROM alias);
              DELETE FROM lane WHERE person NOT IN (SELECT id FROM person);
@@ -49,7 +49,7 @@ impl Work<'_> {
     /// A message to a number that is not its person's would go past what that person said: its content is given up.
     fn numbers_belong(&self) -> Result<(), StoreError> {
         let db = self.new;
-        let mut find = db.prepare("SELECT person FROM alias WHERE value = named('alias', ?1) AND kind = 0")?;
+        let mut find = db.prepare("SELECT person FROM alias WHERE value = found_by('alias', ?1) AND kind = 0")?;
         let mut query = db.prepare(
             "SELECT message, opened('number', message, content.number), person FROM content
              JOIN message ON message.id = message WHERE person IS NOT NULL",
