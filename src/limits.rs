@@ -38,8 +38,8 @@ pub const OUTCOME: u64 = 8 * 1024;
 /// Bytes of the store without any message: its tables, and what is remembered of `REPEATS` arrivals.
 pub const EMPTY_STORE: u64 = 128 * 1024;
 /// Bytes that the write-ahead log keeps between checkpoints. A checkpoint writes each page once that was touched since the last one, and
-/// with it the 4 KiB of the file system's block: measured, 2 MiB instead of 1 take 1 KiB less of device a message, 4 another half,
-/// and what a start has to read, and a bad sector of the log can spoil, grows with it.
+/// with it the whole block of the file system: measured (on blocks of 1 KiB), 2 MiB instead of 1 take 1 KiB less of device a message,
+/// 4 another half, and what a start has to read, and a bad sector of the log can spoil, grows with it.
 pub const JOURNAL: u64 = 2 * 1024 * 1024;
 /// Bytes of an answer body that are read; the API's own are below 2 KiB.
 pub const ANSWER: usize = 64 * 1024;
