@@ -5,12 +5,14 @@
 use super::{Ask, BODY, Busy, PATH, guard, page};
 use crate::door::bounded::{self, Bounded};
 use crate::operate::{PATIENCE_MAX, Reply, Request, StatusReport};
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -64,16 +66,22 @@ pub async fn serve_page<A: Ask>(listener: TcpListener, ask: A) -> io::Result<()>
     bounded::serve(Bounded::new(listener, CONNECTIONS), router).await
 }
 
-async fn order<A: Ask>(State(ask): State<A>, Json(request): Json<Request>) -> Result<Json<Reply>, Unanswered> {
-    Ok(Json(ask.ask(request).await?))
+async fn order<A: Ask>(State(ask): State<A>, body: Bytes) -> Result<Response, Unanswered> {
+    let request = serde_json::from_slice(&body).map_err(|error| Unanswered::Unreadable(error.to_string()))?;
+    json(&ask.ask(request).await?)
+}
+
+fn json(value: &impl Serialize) -> Result<Response, Unanswered> {
+    let text = serde_json::to_vec(value).map_err(|error| Unanswered::Fault(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 async fn status_page<A: Ask>(State(ask): State<A>) -> Result<Html<String>, Unanswered> {
     Ok(Html(page::render(&report(ask).await?)?))
 }
 
-async fn status_json<A: Ask>(State(ask): State<A>) -> Result<Json<StatusReport>, Unanswered> {
-    Ok(Json(report(ask).await?))
+async fn status_json<A: Ask>(State(ask): State<A>) -> Result<Response, Unanswered> {
+    json(&report(ask).await?)
 }
 
 async fn metrics<A: Ask>(State(ask): State<A>) -> Result<Response, Unanswered> {
@@ -117,6 +125,8 @@ async fn sealed(mut response: Response) -> Response {
 enum Unanswered {
     Busy(Busy),
     Refused(String),
+    /// What was asked is no order.
+    Unreadable(String),
     /// Ours.
     Fault(String),
 }
@@ -138,6 +148,9 @@ impl IntoResponse for Unanswered {
         let (status, text) = match self {
             Unanswered::Busy(busy) => (StatusCode::SERVICE_UNAVAILABLE, busy.to_string()),
             Unanswered::Refused(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+            Unanswered::Unreadable(what) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, format!("no order of branchline: {what}"))
+            }
             Unanswered::Fault(what) => (StatusCode::INTERNAL_SERVER_ERROR, what),
         };
         (status, text + "\n").into_response()
