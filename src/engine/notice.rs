@@ -1,6 +1,6 @@
 //! What the platform reports by itself: how messages went on, what people write and wish, news of the account.
 //!
-//! Floor: engine. Read by `whatsapp`; a body is true as a whole or not at all, and may come more than once, in any order.
+//! Floor: engine. Read by `whatsapp`; a body may come more than once, in any order, and for what of it there was no room it comes again.
 //!
 //! ```text
 //!              sent, delivered, read                         failed
@@ -17,11 +17,11 @@
 use super::{Action, Engine, Tally};
 use crate::limits;
 use crate::message::{
-    MessageId, News, Notice, Notices, Number, Origin, Outcome, Priority, Progress, Reason, Status, Update,
+    Inbound, MessageId, News, Notice, Notices, Number, Origin, Outcome, Priority, Progress, Reason, Status, Update,
 };
 use crate::outbox::{Found, Known, Settling, Spent, State, StoreError, Tried, Try};
 use crate::pace;
-use crate::policy::Next;
+use crate::policy::{self, Next, Wish};
 use crate::whatsapp::{self, Fate, KnownAs, OnPerson};
 
 /// Stands for a report of failure without a code, while it waits for the answer.
@@ -30,13 +30,13 @@ const NO_CODE: i64 = -1;
 impl Engine {
     /// One body, whichever way it came.
     pub(super) fn heard(&mut self, ticket: u64, body: &Notices) -> Result<(), StoreError> {
-        // What cannot be kept is not acknowledged: the platform sends it again.
-        let rows = body.notices.len() as u64;
-        if !self.outbox.has_room(Priority::Critical, rows, || rows * limits::OUTCOME)? {
-            self.out.push(Action::Heard(ticket, false));
-            return Ok(());
-        }
+        let (mut taken, mut left_out) = (0, false);
         for Update { of, notice } in &body.notices {
+            if (left_out || !self.fits(notice, taken + 1)?) && !(self.takes_back(notice) && self.room_for_stop()?) {
+                left_out = true;
+                continue;
+            }
+            taken += 1;
             let kind = match notice {
                 // The limit of people is the whole portfolio's (facts 2.3), to which the other number may belong: the platform knows.
                 Notice::News(News::People(_)) if !self.is_ours(of) => {
@@ -55,12 +55,48 @@ impl Engine {
             };
             self.tally.push(Tally::Notice(kind, 1));
         }
+        if left_out {
+            // What cannot be kept is not acknowledged: the body comes again, and what was taken of it changes nothing then.
+            self.out.push(Action::Heard(ticket, false));
+            return Ok(());
+        }
         if body.skipped > 0 {
             self.tally.push(Tally::Notice("skipped", body.skipped));
         }
         self.tally.push(Tally::Heard(body.way));
         self.out.push(Action::Heard(ticket, true));
         Ok(())
+    }
+
+    /// Whether there is room for one more update, with `rows` of its body by then. Contents of what is settled go for it before their
+    /// time; no message gives way to it, for it comes again.
+    fn fits(&mut self, notice: &Notice, rows: u64) -> Result<bool, StoreError> {
+        let texts = match notice {
+            Notice::Inbound(said) => [&said.text, &said.payload].into_iter().flatten().map(String::len).sum(),
+            _ => 0,
+        };
+        while !self.outbox.has_room(Priority::Critical, rows, || limits::OUTCOME + texts as u64)? {
+            if self.outbox.forget_early()? == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether it takes messages back: that is kept as long as anything leaves, for every message until then would be against it.
+    fn takes_back(&self, notice: &Notice) -> bool {
+        let wish = |said: &Inbound| policy::wish(said.text.as_deref()?, said.by, &self.policy.stop_words);
+        match notice {
+            Notice::Marketing { stop, .. } => *stop,
+            Notice::Inbound(said) => matches!(wish(said), Some(Wish::Stop | Wish::StopMarketing)),
+            _ => false,
+        }
+    }
+
+    /// Room for one stop: messages give way to it, and where none may, it takes of what is kept for outcomes. When not even that is
+    /// left, nothing leaves either.
+    fn room_for_stop(&mut self) -> Result<bool, StoreError> {
+        Ok(self.make_room(Priority::Critical, 1, || limits::OUTCOME)? || self.spare_outcomes()? > 0)
     }
 
     /// Whether it is not known to be another account's or number's, whom the same app serves. As long as ours are not known either

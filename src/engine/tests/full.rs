@@ -3,7 +3,9 @@
 use super::drive::Loop;
 use super::kit::*;
 use crate::engine::Input;
-use crate::message::{By, Inbound, Lost, Notice, Notices, Outcome, Reason, ReceiptId, Who};
+use crate::message::{
+    By, Inbound, LedgerAction, Lost, Notice, Notices, Number, Outcome, Progress, Reason, ReceiptId, Status, Update, Who,
+};
 use crate::operate::{LedgerLine, Reply, Request, Target};
 use crate::time::Wall;
 
@@ -175,6 +177,83 @@ fn an_import_into_a_full_store_is_refused_and_a_revocation_is_not() {
     assert!(matches!(&reply, Reply::Refused(why) if why.contains("outbox.max_bytes")), "{reply:?}");
     let reply = kit.ask(Request::ConsentRevoke { number: customer(1), purpose: None });
     assert!(matches!(reply, Reply::Data(_)), "{reply:?}");
+}
+
+/// Whether their last word was a stop word.
+fn has_stopped(kit: &mut Kit, number: &str) -> bool {
+    let store = &kit.engine().outbox;
+    let person = store.find_person(&Number::of_digits(&number[1..]).unwrap()).unwrap().unwrap();
+    matches!(store.last_word(person).unwrap(), Some((LedgerAction::Revoke, _)))
+}
+
+/// A body of a thousand reports asked for more room than a small store has at all, and its stop was refused with it for days.
+#[test]
+fn a_stop_among_many_reports_is_kept_in_a_store_that_has_room_for_few() {
+    let mut kit = Kit::cold("1 MiB", "hold");
+    kit.start();
+    kit.ask(Request::Pause { target: Target::All, reason: "test".into() });
+    for n in 0.. {
+        kit.order("pos/1/ready", &customer(n), &format!("order {n}"));
+        if used(&mut kit) > 1024 * 1024 / 10 * 7 {
+            break;
+        }
+    }
+    let report = |n| {
+        Notice::Status(Status {
+            wamid: format!("wamid.{n}"),
+            progress: Progress::Delivered,
+            at: None,
+            who: Who::default(),
+            data: Some("sp-042/other-1/e".into()),
+        })
+    };
+    let stopped = customer(1);
+    let stop = wrote(&stopped[1..], MONDAY, "PARAR");
+    let notices = (0..500).map(report).chain([stop]).chain((500..999).map(report)).map(Update::from).collect();
+    kit.give(vec![Input::Notice(1, Notices { notices, ..Notices::default() })]);
+    assert_eq!(kit.heard, [(1, true)], "reports of strangers take no room");
+    assert_eq!(kit.told_times(Outcome::Displaced, Reason::GaveWay), 0, "and no message gave way to them");
+    assert!(has_stopped(&mut kit, &stopped));
+}
+
+/// Nothing may be forgotten or give way: what a person takes back is kept all the same, the rest of its body comes again.
+#[test]
+fn a_stop_is_kept_in_a_store_that_is_full_of_what_may_not_be_forgotten() {
+    let mut kit = filled_to_the_brim("");
+    for n in 0.. {
+        if !kit.engine().soft.held.is_empty() {
+            break;
+        }
+        kit.order("pos/1/urgent", &customer(n), &format!("more {n}"));
+    }
+    assert_eq!(kit.count("SELECT count(*) FROM message WHERE state IN (0, 3) AND rank > 0"), 0, "nothing gives way");
+    let notice = |kit: &mut Kit, notices: Vec<Notice>| {
+        let notices = notices.into_iter().map(Update::from).collect();
+        kit.give(vec![Input::Notice(1, Notices { notices, ..Notices::default() })]);
+        kit.heard.pop()
+    };
+    for n in 0.. {
+        let said = wrote(&customer(7_000 + n)[1..], MONDAY, &"a".repeat(2_000));
+        if notice(&mut kit, vec![said]) == Some((1, false)) {
+            break;
+        }
+    }
+    let (first, second) = (customer(1), customer(2));
+    let (chat, stop) = (wrote("5521970000001", MONDAY, "bom dia!"), wrote(&first[1..], MONDAY, "PARAR"));
+    let ads = Notice::Marketing {
+        who: Who { digits: Some(second[1..].into()), user: None },
+        stop: true,
+        at: Some(Wall(MONDAY)),
+    };
+    assert_eq!(notice(&mut kit, vec![chat, stop, ads]), Some((1, false)), "what was left out comes again");
+    assert_eq!(kit.count("SELECT count(*) FROM lane WHERE marketing_stopped"), 1);
+    assert!(has_stopped(&mut kit, &first));
+    kit.ask(Request::Resume { target: Target::All, reason: "test".into() });
+    let mut from = 0;
+    answer_all(&mut kit, &mut from, 400);
+    let to_first: Vec<&str> = kit.sent.iter().filter(|sent| sent.to == first).map(|sent| &*sent.text).collect();
+    assert!(to_first.iter().all(|text| text.starts_with("Pronto")), "but for the confirmation: {to_first:?}");
+    assert!(kit.sent.len() > to_first.len(), "others go on");
 }
 
 /// Whatever else finds no room, answers are committed alone.
