@@ -129,9 +129,14 @@ impl Engine {
                 Wait::For(long) => long,
                 Wait::BackOff(class) => pace::backoff(class, strikes, self.random.u64(..)),
             };
-            // Nor does one hold end another's.
-            holding.and_then(|known| known.until).unwrap_or(self.moment.boxed).max(self.moment.boxed + long)
+            self.moment.boxed + long
         });
+        // Nor does one hold end another's. The longer one says why, and stays told; only what must be told is told over what need not.
+        let longer = holding.and_then(|known| known.until).filter(|known| until.is_some_and(|until| *known > until));
+        if longer.is_some() && holding.is_some_and(|known| known.loud || !verdict.loud) {
+            return Ok(());
+        }
+        let until = longer.or(until);
         let hold = Hold {
             key,
             reason: verdict.reason,

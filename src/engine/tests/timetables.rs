@@ -677,6 +677,35 @@ fn a_rest_for_spam_is_shown_as_a_problem() {
     assert!(kit.published.iter().any(|publish| publish.retain && publish.payload.contains("spam-restricted")));
 }
 
+/// A back-off of another flight took the rest's place: six hours of silence were shown as a number that sent too fast.
+#[test]
+fn a_back_off_does_not_hide_a_longer_rest_for_spam() {
+    for later in [code(130429), code(131016), http(503, "")] {
+        for before in [false, true] {
+            let mut kit = Kit::new();
+            kit.order("pos/1/ready", ANA, "0");
+            kit.answer_last(taken());
+            for (person, n) in [(BIA, "1"), (CAIO, "2")] {
+                kit.order("pos/1/ready", person, n);
+            }
+            let (one, two) = (kit.sent[1].attempt, kit.sent[2].attempt);
+            let answers = [(one, code(131048)), (two, later.clone())];
+            let turns = if before { [1, 0] } else { [0, 1] };
+            for turn in turns {
+                let (attempt, answer) = answers[turn].clone();
+                kit.answer(attempt, answer);
+            }
+            let now = kit.engine().moment.boxed;
+            let hold = kit.engine().soft.hold("number", now).unwrap().clone();
+            assert_eq!((hold.reason, hold.loud), (Reason::SpamRestricted, true), "{later:?}, {before}");
+            let until = hold.until.unwrap();
+            assert!(until.since(now) >= std::time::Duration::from_secs(6 * 3600 - 1));
+            let state = kit.published.iter().rev().find(|publish| publish.retain).unwrap();
+            assert!(state.payload.contains("spam-restricted"), "{}", state.payload);
+        }
+    }
+}
+
 /// Found in review: a hold on a rule that was renamed could not be lifted.
 #[test]
 fn a_hold_on_what_is_gone_can_be_lifted() {
