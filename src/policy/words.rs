@@ -35,196 +35,115 @@ impl Wish {
     }
 }
 
-/// Portuguese, Spanish and English, as [`plain`] leaves them.
+/// Portuguese, Spanish and English, as [`plain`] leaves them: `|` between words of which one is said, `?` behind what may lack.
 const STOP: &[&str] = &[
     // Portuguese
-    "parar",
-    "pare",
-    "para",
-    "parem",
+    "parar|pare|para|parem",
     "quero parar",
-    "parar mensagem",
-    "parar mensagens",
-    "parar as mensagens",
-    "parar de receber",
-    "parar de receber mensagens",
-    "parar de mandar mensagem",
-    "parar de enviar mensagens",
-    "pare de mandar mensagem",
-    "pare de mandar mensagens",
-    "pare de me mandar mensagem",
-    "pare de me mandar mensagens",
-    "pare de enviar mensagens",
-    "pare de me enviar mensagens",
-    "pare as mensagens",
-    "parem de mandar mensagens",
-    "para de mandar mensagem",
-    "para de me mandar mensagem",
-    "para de mandar mensagens",
-    "para de me mandar mensagens",
-    "sair",
-    "quero sair",
-    "sair da lista",
-    "quero sair da lista",
-    "me tira da lista",
-    "me tire da lista",
-    "tira da lista",
-    "descadastrar",
-    "descadastre",
-    "me descadastre",
-    "quero me descadastrar",
-    "descadastrar me",
+    "parar|pare|parem as|essas|estas? mensagem|mensagens",
+    "parar|pare|parem|para de me? receber|mandar|enviar mais? mensagem|mensagens?",
+    "para as mensagens",
+    "quero? sair",
+    "quero? sair da|desta|dessa sua? lista",
+    "tira|tire da lista",
+    "me tira|tire|tirem|remova|remove|removam|retire|exclua da|desta|dessa sua? lista",
+    "tire|remova|retire|exclua me da|desta|dessa sua? lista",
+    "quero? me? descadastrar",
+    "descadastrar|descadastre me?",
+    "me descadastra|descadastre|descadastrem",
     "cancelar inscricao",
-    "cancelar mensagens",
-    "cancelar as mensagens",
-    "nao quero mensagens",
-    "nao quero mais mensagens",
-    "nao quero mais receber",
-    "nao quero receber",
-    "nao quero receber mais",
-    "nao quero receber mensagens",
-    "nao quero mais receber mensagens",
-    "nao quero receber mais mensagens",
-    "nao mande mais",
-    "nao mande mais mensagens",
-    "nao me mande mais",
-    "nao me mande mais mensagem",
-    "nao me mande mais mensagens",
-    "nao envie mais",
-    "nao envie mais mensagens",
-    "nao me envie mais mensagens",
-    "nao enviar mais",
-    "nao enviar mensagens",
+    "cancelar|cancele|cancelem as? mensagem|mensagens",
+    "nao quero|desejo mais? receber? mais? suas|essas|estas? mensagem|mensagens",
+    "nao quero|desejo mais? receber",
+    "nao quero|desejo receber mais",
+    "nao me? mande|mandem|manda|mandar|envie|enviem|envia|enviar mais? mensagem|mensagens",
+    "nao me? mande|mandem|manda|mandar|envie|enviem|envia|enviar mais",
+    "nao me escreva|escrevam mais?",
+    "chega de mensagem|mensagens",
     // Spanish
     "alto",
     "paren",
     "basta",
+    "detener|detengan|detengase|detenganse|detente",
+    "detener|detenga|detengan|parar|pare|paren los|sus|estos? mensaje|mensajes",
     "baja",
-    "dar de baja",
-    "darme de baja",
-    "dame de baja",
-    "denme de baja",
+    "dar|darme|dame|deme|denme de baja",
     "quiero darme de baja",
     "quiero la baja",
-    "salir",
-    "quiero salir",
-    "salir de la lista",
-    "parar mensajes",
-    "parar los mensajes",
+    "quiero? salir",
+    "quiero? salir de la|esta|su lista",
+    "quitame|quiteme|quitenme|sacame|saqueme|saquenme|borrame|borrenme|eliminame|eliminenme de la|esta|su lista",
     "cancelar suscripcion",
-    "cancelar mensajes",
-    "cancelar los mensajes",
-    "desuscribir",
-    "desuscribirme",
-    "no mas mensajes",
-    "no quiero mensajes",
-    "no quiero mas mensajes",
-    "no quiero recibir",
-    "no quiero recibir mas",
-    "no quiero recibir mensajes",
-    "no quiero recibir mas mensajes",
-    "no quiero mas sus mensajes",
-    "no me escriban",
-    "no me escriban mas",
-    "no me escriba mas",
-    "no me escribas mas",
-    "no enviar mas",
-    "no envien mas",
-    "no envien mas mensajes",
-    "no me envien mas mensajes",
-    "no me manden mas mensajes",
-    "no me mandes mas mensajes",
+    "cancelar|cancelen los? mensaje|mensajes",
+    "desuscribir|desuscribirme|desuscribeme|desuscribanme",
+    "no mas mensaje|mensajes",
+    "basta de mensajes",
+    "no quiero|deseo mas? recibir? mas? sus|estos|esos? mensaje|mensajes",
+    "no quiero|deseo mas? recibir",
+    "no quiero|deseo recibir mas",
+    "no me escriba|escriban|escribas mas?",
+    "no me? mande|manden|mandes|mandar|envie|envien|envies|enviar mas? mensaje|mensajes",
+    "no me? mande|manden|mandes|mandar|envie|envien|envies|enviar mas",
+    "deja|deje|dejen|dejar de escribirme",
+    "deja|deje|dejen|dejar de recibir|mandar|mandarme|enviar|enviarme mas? mensaje|mensajes",
     "dejar de recibir",
-    "dejar de recibir mensajes",
-    "dejen de escribirme",
-    "deje de escribirme",
-    "deja de escribirme",
-    "dejen de mandar mensajes",
-    "dejen de enviar mensajes",
     // English
     "stop",
     "stopall",
-    "stop all",
-    "stop it",
-    "stop this",
-    "stop messages",
-    "stop the messages",
-    "stop these messages",
-    "stop messaging me",
-    "stop texting me",
-    "stop texting",
-    "stop writing me",
-    "stop sending messages",
-    "stop sending me messages",
-    "unsubscribe",
-    "unsubscribe me",
-    "unsubscribe all",
-    "opt out",
+    "stop all|it|this",
+    "stop all? the|these|your? message|messages",
+    "stop messaging|texting|writing|contacting me?",
+    "stop sending me? the|these|any|more? message|messages|texts",
+    "unsubscribe me|all?",
+    "opt me? out",
     "optout",
-    "opt me out",
     "quit",
     "end",
     "remove me",
-    "remove me from the list",
-    "remove me from your list",
-    "take me off the list",
-    "take me off your list",
-    "no more messages",
-    "dont message me",
-    "do not message me",
-    "dont text me",
-    "do not text me",
-    "dont write me",
+    "remove|take me from|off the|this|your list",
+    "no more message|messages|texts",
+    "dont message|text|write|contact me anymore|again?",
+    "do not message|text|write|contact me anymore|again?",
+    "dont send me? any? more? message|messages|texts",
+    "do not send me? any? more? message|messages|texts",
+    "i dont want any? more? message|messages",
     "i want to stop",
     "cancel subscription",
-    "cancel messages",
+    "cancel the? message|messages",
 ];
 
 /// The button that the platform proposes for marketing templates, in its languages, and the same in other words.
 const STOP_MARKETING: &[&str] = &[
-    "parar promocoes",
-    "parar as promocoes",
+    "parar as? promocoes",
     "parar de receber promocoes",
-    "nao quero promocoes",
-    "nao quero mais promocoes",
-    "nao quero receber promocoes",
-    "nao quero mais receber promocoes",
+    "nao quero mais? receber? mais? promocao|promocoes",
+    "nao me? mande|mandem|envie|enviem mais? promocao|promocoes",
     "sem promocoes", //
-    "detener promociones",
-    "detener las promociones",
-    "parar promociones",
+    "detener|parar las? promociones",
     "dejar de recibir promociones",
-    "no quiero promociones",
-    "no quiero mas promociones",
-    "no quiero recibir promociones",
+    "no quiero mas? recibir? mas? promocion|promociones",
+    "no me? mande|manden|mandes|envie|envien|envies mas? promocion|promociones",
     "no mas promociones",
     "sin promociones", //
-    "stop promotions",
-    "stop promos",
-    "stop the promotions",
-    "stop marketing",
-    "stop marketing messages",
-    "no promotions",
-    "no more promotions",
+    "stop the? promotions|promos",
+    "stop marketing messages?",
+    "no more? promotions|promos",
 ];
 
+/// "Voltar" and "volver" are not among them, which lead back in a menu, nor "quero receber" and "quiero recibir", which answer
+/// whether an order is fetched or brought: messages are given back only to who asks for messages.
 const START: &[&str] = &[
-    "voltar",
     "retomar",
-    "quero voltar",
-    "quero receber",
+    "quero? voltar a receber mensagens?",
     "quero receber mensagens",
-    "quero voltar a receber",
     "quero receber de novo",
     "quero receber novamente",
     "inscrever",
     "comecar", //
     "alta",
-    "volver",
     "reanudar",
-    "quiero recibir",
     "quiero recibir mensajes",
-    "quiero volver a recibir",
+    "quiero? volver a recibir mensajes?",
     "empezar",
     "suscribir",
     "suscribirme", //
@@ -249,7 +168,7 @@ const COURTESY: &[&str] = &[
 /// Behind "para" these say when something is wanted.
 const NOW: [&str; 5] = ["ja", "ya", "agora", "ahora", "now"];
 
-/// A wish is short: longer texts are conversation, whatever words they hold. Characters; the longest above has 41.
+/// A wish is short: longer texts are conversation, whatever words they hold. Characters; the longest above has fewer than 70.
 const LONGEST: usize = 160;
 
 /// What the message asks for, if it asks for anything. `own` are `policy.opt_out.words`: stop words beside the built-in ones.
@@ -260,7 +179,7 @@ pub fn wish(text: &str, by: By, own: &[String]) -> Option<Wish> {
     let whole = plain(text);
     let bare = bare(&whole);
     let own = |said: &str| !said.is_empty() && own.iter().any(|word| plain(word) == said);
-    let says = |words: &[&str]| words.contains(&whole.as_str()) || words.contains(&bare);
+    let says = |forms: &[&str]| forms.iter().any(|form| fits(form, &whole) || fits(form, bare));
     if says(STOP) || own(&whole) || own(bare) {
         Some(Wish::Stop)
     } else if says(STOP_MARKETING) {
@@ -297,21 +216,31 @@ fn plain(text: &str) -> String {
     words.join(" ")
 }
 
-/// Without the courtesy before and behind it: between other words it belongs to what they say.
-fn bare(plain: &str) -> &str {
-    let (mut bare, mut hurried) = (plain, false);
-    loop {
-        let (first, last) = (bare.split_once(' '), bare.rsplit_once(' '));
-        bare = match (first, last) {
-            (Some((word, rest)), _) if COURTESY.contains(&word) => rest,
-            (_, Some((rest, word))) if COURTESY.contains(&word) => {
-                hurried |= NOW.contains(&word);
-                rest
-            }
-            _ => break,
-        };
+/// Whether a text says what a form of the tables says.
+fn fits(form: &str, said: &str) -> bool {
+    if form.is_empty() {
+        return said.is_empty();
     }
+    let (part, rest) = form.split_once(' ').unwrap_or((form, ""));
+    let (word, after) = said.split_once(' ').unwrap_or((said, ""));
+    match part.strip_suffix('?') {
+        Some(part) => fits(rest, said) || (part.split('|').any(|one| one == word) && fits(rest, after)),
+        None => part.split('|').any(|one| one == word) && fits(rest, after),
+    }
+}
+
+/// Without the courtesy before and behind it, and said once where it stands between the same said again: between other words it
+/// belongs to what they say.
+fn bare(plain: &str) -> &str {
+    let courtesy = |word: &str| COURTESY.contains(&word);
+    let words: Vec<&str> = plain.split(' ').collect();
+    let mut runs = words.split(|word| courtesy(word)).filter(|run| !run.is_empty());
+    let Some(first) = runs.next().filter(|first| runs.all(|run| run == *first)) else { return plain };
+    // The words of a run stand side by side in the text.
+    let from = words.iter().take_while(|word| courtesy(word)).map(|word| word.len() + 1).sum::<usize>();
+    let bare = &plain[from..from + first.join(" ").len()];
     // "Para agora, por favor": for now, and no order to stop.
+    let hurried = plain[from..].split(' ').any(|word| NOW.contains(&word));
     if bare == "para" && hurried { plain } else { bare }
 }
 
@@ -351,13 +280,55 @@ mod tests {
             "𝗦𝗧𝗢𝗣",
             "ParAr\n",
             "s\u{301}top",
+            "Detener",
+            "Detener mensajes",
+            "¡Deténganse!",
+            "Detengan los mensajes, por favor",
+            "Não quero receber mensagem",
+            "Não quero mais mensagem",
+            "Não desejo receber suas mensagens",
+            "Não me mande mensagem",
+            "Não me mande mensagens!",
+            "Não mande mensagem",
+            "nao mandem mais mensagens",
+            "Não envie mensagem",
+            "Me remova da lista",
+            "Remova-me da sua lista, por favor",
+            "me tirem dessa lista",
+            "Parem as mensagens",
+            "Pare de me enviar",
+            "Chega de mensagens",
+            "No me mande mensajes",
+            "no manden mensajes",
+            "No deseo recibir mensajes",
+            "Sáquenme de la lista",
+            "Dejen de enviarme mensajes",
+            "Stop sending these messages",
+            "Don't send me any more messages",
+            "do not contact me again",
+            "I don’t want any more messages",
+            "Stop your messages",
+            "Stop, please, stop",
+            "Stop! Please stop! Thank you",
+            "Parar, por favor, parar",
+            "Não quero mensagens, obrigado, não quero mensagens",
         ];
         for text in stop {
             assert_eq!(wish(text, By::Person, &[]), Some(Wish::Stop), "{text:?}");
             assert_eq!(wish(text, By::Button, &[]), Some(Wish::Stop), "a template's way out: {text:?}");
             assert_eq!(wish(text, By::Title, &[]), None, "nobody wrote it: {text:?}");
         }
-        let start = ["START", "Voltar", "quero receber, por favor", "Alta", "¡Empezar!", "Começar", "unstop"];
+        let start = [
+            "START",
+            "Quero voltar a receber",
+            "voltar a receber mensagens, por favor",
+            "quero receber mensagens",
+            "Alta",
+            "¡Empezar!",
+            "Quiero volver a recibir mensajes",
+            "Começar",
+            "unstop",
+        ];
         for text in start {
             assert_eq!(wish(text, By::Person, &[]), Some(Wish::Start), "{text:?}");
             assert_eq!(wish(text, By::Button, &[]), None, "these are our own words: {text:?}");
@@ -416,6 +387,25 @@ mod tests {
             "quero promoções",
             "promoções?",
             "por favor",
+            "Voltar",
+            "Quero voltar",
+            "Volver",
+            "quero receber",
+            "Quero receber, por favor",
+            "Quiero recibir",
+            "Para mensagens",
+            "Para as 18h",
+            "Para já, por favor, para já",
+            "Stop, please, wait",
+            "Não me mande",
+            "Não mande o azul",
+            "remova da lista",
+            "Não quero receber em casa",
+            "No quiero recibir en casa",
+            "detener el pedido",
+            "remove the onions",
+            "I don't want",
+            "do not send",
         ];
         for text in nothing {
             assert_eq!(wish(text, By::Person, &[]), None, "{text:?}");
@@ -435,13 +425,32 @@ mod tests {
         assert_eq!(wish("!!!", By::Person, &["...".to_owned()]), None, "a word of signs alone stops nobody");
     }
 
+    /// All that a form says.
+    fn said(form: &str) -> Vec<String> {
+        let mut said = vec![String::new()];
+        for part in form.split(' ') {
+            let (words, lacks) = part.strip_suffix('?').map_or((part, false), |words| (words, true));
+            let longer = said.iter().flat_map(|said| words.split('|').map(move |word| format!("{said} {word}")));
+            let longer: Vec<String> = longer.map(|said| said.trim().to_owned()).collect();
+            said = if lacks { [said, longer].concat() } else { longer };
+        }
+        said
+    }
+
     #[test]
     fn the_tables_are_written_as_they_are_compared() {
-        let all: Vec<&str> = [STOP, STOP_MARKETING, START].concat();
-        for (place, word) in all.iter().enumerate() {
-            assert_eq!(plain(word), **word);
-            assert!(!all[..place].contains(word), "{word} means one thing");
-            assert!(!COURTESY.contains(word));
+        for (place, words) in [STOP, STOP_MARKETING, START].into_iter().enumerate() {
+            for word in words.iter().flat_map(|form| form.split([' ', '|', '?'])) {
+                assert_eq!(plain(word), word);
+            }
+            // Nobody says a word twice in a row.
+            for text in words.iter().flat_map(|form| said(form)).map(|text| plain(&text)) {
+                assert_eq!(bare(&text), text, "courtesy is around a wish, not in it");
+                assert!(text.len() < 70);
+                let meant = [STOP, STOP_MARKETING, START].map(|words| words.iter().any(|form| fits(form, &text)));
+                assert_eq!(meant.iter().position(|meant| *meant), Some(place), "{text}");
+                assert_eq!(meant.iter().filter(|meant| **meant).count(), 1, "{text} means one thing");
+            }
         }
     }
 }

@@ -126,7 +126,7 @@ impl World {
         let word = waiting.filter(|report| matches!(report.follows, Follows::Word(..))).count() == 0;
         let (text, follows) = match self.random.u8(0..4) {
             0 if word => ("Parar, por favor", Follows::Word(from.clone(), false)),
-            1 if word => ("voltar", Follows::Word(from.clone(), true)),
+            1 if word => ("retomar", Follows::Word(from.clone(), true)),
             _ => ("oi, can you stop by at 5?", Follows::Nothing),
         };
         let inbound = Inbound {

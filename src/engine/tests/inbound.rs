@@ -141,7 +141,7 @@ fn a_start_word_lifts_what_a_stop_word_took_and_nothing_else() {
     kit.restart();
     kit.order("pos/1/ready", BIA, "stopped");
     kit.run(60_000);
-    says(&mut kit, BIA_DIGITS, "voltar");
+    says(&mut kit, BIA_DIGITS, "voltar a receber");
     kit.restart();
     kit.order("pos/1/ready", BIA, "3");
     kit.arrive("pos/1/offer", &format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "p", "n": "no offers"}}"#));
@@ -195,10 +195,12 @@ fn a_button_stops_and_starts_nothing_and_a_title_does_neither() {
     assert_eq!(kit.told_times(Outcome::Withheld, Reason::MarketingStopped), 1);
     by(&mut kit, By::Button, "Parar mensagens");
     assert!(!order(&mut kit, "5"));
-    by(&mut kit, By::Button, "Voltar");
-    by(&mut kit, By::Title, "Voltar");
-    assert!(!order(&mut kit, "6"), "\"Voltar\" on a button leads back in some menu");
+    by(&mut kit, By::Button, "Retomar");
+    by(&mut kit, By::Title, "Retomar");
+    assert!(!order(&mut kit, "6"), "\"Retomar\" on a button goes on in some menu");
     by(&mut kit, By::Person, "Voltar");
+    assert!(!order(&mut kit, "6"), "and \"voltar\" leads back in one, also by hand");
+    by(&mut kit, By::Person, "Retomar");
     assert!(order(&mut kit, "7") && offer(&mut kit, "8"), "one word gives back both");
 }
 
@@ -207,15 +209,15 @@ fn a_button_stops_and_starts_nothing_and_a_title_does_neither() {
 fn of_words_in_the_wrong_order_the_last_by_its_time_counts() {
     // What was written when, as it was heard, and whether messages go afterwards.
     let table: [(&[(i64, &str)], bool); 9] = [
-        (&[(2_000, "voltar"), (1_000, "parar")], true),
-        (&[(1_000, "parar"), (2_000, "voltar")], true),
-        (&[(1_000, "parar"), (3_000, "parar"), (2_000, "voltar")], false),
-        (&[(3_000, "parar"), (2_000, "voltar"), (1_000, "parar")], false),
-        (&[(2_000, "voltar"), (3_000, "parar"), (1_000, "parar")], false),
-        (&[(1_000, "parar"), (4_000, "voltar"), (3_000, "voltar"), (2_000, "parar")], true),
-        (&[(4_000, "voltar"), (1_000, "parar"), (5_000, "parar"), (3_000, "voltar")], false),
-        (&[(4_000, "voltar"), (4_000, "parar")], false),
-        (&[(4_000, "parar"), (4_000, "voltar")], false),
+        (&[(2_000, "retomar"), (1_000, "parar")], true),
+        (&[(1_000, "parar"), (2_000, "retomar")], true),
+        (&[(1_000, "parar"), (3_000, "parar"), (2_000, "retomar")], false),
+        (&[(3_000, "parar"), (2_000, "retomar"), (1_000, "parar")], false),
+        (&[(2_000, "retomar"), (3_000, "parar"), (1_000, "parar")], false),
+        (&[(1_000, "parar"), (4_000, "retomar"), (3_000, "retomar"), (2_000, "parar")], true),
+        (&[(4_000, "retomar"), (1_000, "parar"), (5_000, "parar"), (3_000, "retomar")], false),
+        (&[(4_000, "retomar"), (4_000, "parar")], false),
+        (&[(4_000, "parar"), (4_000, "retomar")], false),
     ];
     for (heard, go) in table {
         for restart in [false, true] {
@@ -242,7 +244,7 @@ fn words_count_in_the_order_of_their_times_and_each_once() {
     kit.order("pos/1/ready", BIA, "1");
     minutes(&mut kit, 1);
     let at = MONDAY + kit.now as i64;
-    let (stop, start) = (wrote(BIA_DIGITS, at, "parar"), wrote(BIA_DIGITS, at + 1_000, "voltar"));
+    let (stop, start) = (wrote(BIA_DIGITS, at, "parar"), wrote(BIA_DIGITS, at + 1_000, "retomar"));
     kit.run(5_000);
     let refused = |kit: &mut Kit| {
         let before = kit.told_times(Outcome::Withheld, Reason::ConsentRevoked);
@@ -257,9 +259,9 @@ fn words_count_in_the_order_of_their_times_and_each_once() {
     assert!(!refused(&mut kit), "the stop was heard before: it comes again and counts no more");
     kit.hear(vec![wrote(BIA_DIGITS, at - 5_000, "sair")]);
     assert!(!refused(&mut kit), "written before the start");
-    kit.hear(vec![wrote(BIA_DIGITS, at + 3_000, "parar"), wrote(BIA_DIGITS, at + 3_000, "voltar")]);
+    kit.hear(vec![wrote(BIA_DIGITS, at + 3_000, "parar"), wrote(BIA_DIGITS, at + 3_000, "retomar")]);
     assert!(refused(&mut kit), "of the same second the stop counts");
-    kit.hear(vec![wrote(BIA_DIGITS, at + 2_000, "quero voltar")]);
+    kit.hear(vec![wrote(BIA_DIGITS, at + 2_000, "quero voltar a receber")]);
     assert!(refused(&mut kit), "written before the stop");
     assert!(kit.texts().iter().filter(|text| text.contains("enviaremos")).count() <= 2);
 }
@@ -409,7 +411,7 @@ fn people_may_be_known_by_a_user_id_alone() {
     kit.order("pos/1/ready", BIA, "second");
     minutes(&mut kit, 2);
     assert_eq!(kit.texts(), ["first"]);
-    kit.hear(vec![by_user("voltar", 200_000)]);
+    kit.hear(vec![by_user("retomar", 200_000)]);
     kit.order("pos/1/ready", BIA, "third");
     minutes(&mut kit, 1);
     assert_eq!(kit.texts(), ["first", "third"]);
@@ -450,7 +452,7 @@ fn what_every_branch_hears_concerns_strangers_by_their_stops_alone() {
         assert_eq!(kit.heard.pop(), Some((1, true)));
     };
     hears(&mut kit, wrote("5521987650002", at, "oi"));
-    hears(&mut kit, wrote("5521987650002", at + 1, "voltar"));
+    hears(&mut kit, wrote("5521987650002", at + 1, "retomar"));
     hears(&mut kit, wrote("5521987650003", at, "parar"));
     assert_eq!(
         published(&kit).len(),
@@ -522,7 +524,7 @@ fn the_list_of_stops_follows_words() {
     says(&mut kit, BIA_DIGITS, "parar");
     says(&mut kit, "5521987650002", "parar");
     kit.run(1_000);
-    says(&mut kit, BIA_DIGITS, "voltar");
+    says(&mut kit, BIA_DIGITS, "voltar a receber");
     minutes(&mut kit, 1);
     // The ledger forgets; the list does not.
     kit.engine().outbox.raw().execute_batch("DELETE FROM ledger WHERE source IN ('stop word', 'start word')").unwrap();

@@ -113,7 +113,7 @@ fn of_events_without_an_id_an_erased_person_leaves_no_print_either() {
 fn with_a_lost_key_events_are_still_known_reports_still_find_their_message_and_a_stop_stands() {
     for gone in ["outbox.db.stops.key", "outbox.db.stops"] {
         let mut kit = conversation();
-        kit.hear(vec![wrote(&BIA[1..], AT + 1_000, "quero receber")]);
+        kit.hear(vec![wrote(&BIA[1..], AT + 1_000, "quero receber mensagens")]);
         kit.hear(vec![wrote(&BIA[1..], AT + 2_000, "parar")]);
         kit.crash();
         std::fs::remove_file(kit.folder.path().join(gone)).unwrap();
@@ -127,7 +127,7 @@ fn with_a_lost_key_events_are_still_known_reports_still_find_their_message_and_a
         kit.hear(vec![Notice::Status(status)]);
         assert_eq!(kit.stands(1).0, Outcome::Delivered, "{gone}");
         // What was heard before counts as new, and is older than the stop.
-        kit.hear(vec![wrote(&BIA[1..], AT + 1_000, "quero receber")]);
+        kit.hear(vec![wrote(&BIA[1..], AT + 1_000, "quero receber mensagens")]);
         kit.order("pos/1/ready", BIA, "second");
         assert_eq!(kit.told_times(Outcome::Withheld, Reason::ConsentRevoked), 1, "{gone}");
     }
