@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 /// How long the broker has for all notices of one body: the platform gives an answer some 20 s (facts 4.1).
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -83,6 +83,7 @@ struct Sums {
     notices: AtomicU64,
     refused: AtomicU64,
     foreign: AtomicU64,
+    unread: AtomicU64,
 }
 
 impl Sums {
@@ -93,6 +94,13 @@ impl Sums {
         let unsigned = take(unsigned);
         if updates + refused + foreign + unsigned > 0 {
             info!(updates, notices, refused, foreign, unsigned, "forwarded in the last minute");
+        }
+        let unread = take(&self.unread);
+        if unread > 0 {
+            warn!(
+                unread,
+                "parts of bodies had a shape that this version does not know: no box would read them, and they went nowhere"
+            );
         }
     }
 }
@@ -113,13 +121,14 @@ impl Hear for Hub {
             let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
             whatsapp::route(&body, limits::FORWARDED, &mut reached)
         };
-        let Ok(routed) = routed else {
+        let Ok(parted) = routed else {
             // Signed, and about something else: to refuse it would bring it back for seven days (facts 4.1).
             self.sums.foreign.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
         drop(body);
-        match tokio::time::timeout(PATIENCE, self.forward(routed)).await {
+        self.sums.unread.fetch_add(parted.unread as u64, Ordering::Relaxed);
+        match tokio::time::timeout(PATIENCE, self.forward(parted.bodies)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(why)) => Err(self.refuse(&why)),
             Err(_) => Err(self.refuse("the broker did not acknowledge in time")),
@@ -130,13 +139,14 @@ impl Hear for Hub {
 impl Hub {
     /// All at once, in order; done when the broker has all of them.
     async fn forward(&self, routed: Vec<whatsapp::Routed>) -> Result<(), String> {
-        let (mut under_way, mut updates) = (Vec::new(), 0);
+        let (mut under_way, mut updates, mut too_large) = (Vec::new(), 0, None);
         for part in routed {
             let topic = notice::topic(part.branch.as_deref());
             let payload = whatsapp::seal(self.key.reveal().as_bytes(), &part.body);
             if payload.len() + HEADER > limits::NOTICE_PACKET {
-                // No box would take it, today or in seven days.
-                error!(topic, bytes = payload.len(), "one update is larger than the boxes take: it is left out");
+                // Whatever it says, nobody may believe that it was heard: the others leave, and the body comes again.
+                too_large =
+                    Some(format!("one update for {topic} has {} bytes: more than the boxes take", payload.len()));
                 continue;
             }
             updates += part.updates as u64;
@@ -161,7 +171,7 @@ impl Hub {
         }
         self.sums.updates.fetch_add(updates, Ordering::Relaxed);
         self.sums.notices.fetch_add(notices, Ordering::Relaxed);
-        Ok(())
+        too_large.map_or(Ok(()), Err)
     }
 
     /// Told once a minute at most: the platform comes again and again.

@@ -24,7 +24,7 @@ pub use notice::{is_signature, notices, signed};
 pub use reached::Reached;
 pub use read::{failed, read};
 pub use request::{Request, request};
-pub use route::{Routed, route};
+pub use route::{Parted, Routed, route};
 pub use seal::{seal, unseal};
 pub use settings::*;
 pub use verdict::{BackOffClass, Circuit, Fate, KnownAs, Lift, OnAccount, OnNumber, OnPerson, OnTemplate, Verdict};

@@ -7,7 +7,6 @@ use super::reached::Reached;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 
 /// A body for one branch, or for all. Each is one as the platform sends them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +19,16 @@ pub struct Routed {
     pub updates: usize,
 }
 
+/// A body, taken apart.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Parted {
+    /// What goes to the boxes.
+    pub bodies: Vec<Routed>,
+    /// Parts that have no shape that is known. A box reads with the same eyes as this does, so no stop is lost with them; and whose
+    /// people they are about nobody knows, so they go nowhere.
+    pub unread: usize,
+}
+
 /// Takes a body apart: statuses go to the branch that their callback data names (`<branch>/<message>/<event>`), everything else
 /// (what people write and wish, news of account, number and templates) to all; what people write with the branch that answers it,
 /// where `reached` knows whose message it is about, or who wrote to the person last. The updates for one branch stay in their order;
@@ -27,59 +36,54 @@ pub struct Routed {
 ///
 /// # Errors
 /// It is not a body of the platform.
-pub fn route(body: &[u8], most: usize, reached: &mut Reached) -> Result<Vec<Routed>, Unreadable> {
+pub fn route(body: &[u8], most: usize, reached: &mut Reached) -> Result<Parted, Unreadable> {
     let entries = entries(body)?;
-    let mut bodies = Bodies { most, done: Vec::new(), open: Vec::new(), reached };
+    let mut bodies = Bodies { most, done: Vec::new(), open: Vec::new(), unread: 0, reached };
     for raw in entries {
-        match serde_json::from_str::<Entry<'_>>(raw.get()) {
-            Ok(entry) => entry.changes.iter().for_each(|change| bodies.change(&entry, change)),
-            // The boxes count what they do not understand.
-            Err(_) => bodies.put(None, raw.get().to_owned()),
-        }
+        let Some(entry) = bodies.part::<Entry<'_>>(raw) else { continue };
+        entry.changes.iter().for_each(|change| bodies.change(&entry, change));
     }
     Ok(bodies.end())
 }
 
+/// What a change about people holds: of each member what it is, for one that is odd says nothing about the others.
 #[derive(Deserialize)]
-struct Messages<'a> {
+struct People<'a> {
     #[serde(borrow)]
     messaging_product: Option<&'a RawValue>,
     #[serde(borrow)]
     metadata: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    contacts: Vec<&'a RawValue>,
-    #[serde(borrow, default)]
-    statuses: Vec<&'a RawValue>,
-    #[serde(borrow, default)]
-    messages: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    contacts: Option<&'a RawValue>,
+    #[serde(borrow)]
+    statuses: Option<&'a RawValue>,
+    #[serde(borrow)]
+    messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user_preferences: Option<&'a RawValue>,
 }
 
 /// What says where a status belongs, and whom an update is about.
 #[derive(Deserialize, Default)]
-struct Head<'a> {
-    #[serde(borrow, default)]
-    id: Option<Cow<'a, str>>,
+struct Head {
+    #[serde(default)]
+    id: Value,
     #[serde(default)]
     context: Value,
-    #[serde(borrow, default)]
-    biz_opaque_callback_data: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    recipient_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    recipient_user_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    from: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    from_user_id: Option<Cow<'a, str>>,
-}
-
-/// A person as `contacts` names them.
-#[derive(Deserialize, Default)]
-struct Contact<'a> {
-    #[serde(borrow, default)]
-    wa_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    user_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    biz_opaque_callback_data: Value,
+    #[serde(default)]
+    recipient_id: Value,
+    #[serde(default)]
+    recipient_user_id: Value,
+    #[serde(default)]
+    from: Value,
+    #[serde(default)]
+    from_user_id: Value,
+    #[serde(default)]
+    wa_id: Value,
+    #[serde(default)]
+    user_id: Value,
 }
 
 struct Bodies<'r> {
@@ -87,38 +91,61 @@ struct Bodies<'r> {
     done: Vec<Routed>,
     /// One for each branch.
     open: Vec<Routed>,
+    unread: usize,
     reached: &'r mut Reached,
 }
 
 impl Bodies<'_> {
     fn change(&mut self, entry: &Entry<'_>, raw: &RawValue) {
-        let messages = serde_json::from_str::<Change<'_>>(raw.get()).ok().filter(|change| change.field == "messages");
-        let messages = messages.and_then(|change| serde_json::from_str::<Messages<'_>>(change.value.get()).ok());
-        // Other fields, and messages of a shape that nobody knows: as they are.
-        let Some(value) = messages.filter(|value| !(value.statuses.is_empty() && value.messages.is_empty())) else {
+        let Some(change) = self.part::<Change<'_>>(raw) else { return };
+        if !matches!(&*change.field, "messages" | "user_preferences") {
             return self.put(None, entry.with(raw.get()));
-        };
-        let contacts: Vec<(Contact<'_>, &RawValue)> =
-            value.contacts.iter().map(|raw| (serde_json::from_str(raw.get()).unwrap_or_default(), *raw)).collect();
-        for status in &value.statuses {
-            let head: Head<'_> = serde_json::from_str(status.get()).unwrap_or_default();
-            let branch = head.biz_opaque_callback_data.as_deref().and_then(branch_of);
+        }
+        let Some(value) = self.part::<People<'_>>(change.value) else { return };
+        let contacts = value.contacts.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok());
+        let contacts: Vec<(Head, &RawValue)> = contacts.into_iter().flatten().map(|raw| (head(raw), raw)).collect();
+        if change.field == "user_preferences" {
+            if value.user_preferences.is_none() {
+                // The facts (4.5) have the members of one alone.
+                return self.put(None, entry.with(raw.get()));
+            }
+            for wish in self.list(value.user_preferences) {
+                let head = head(wish);
+                let whom = contact(&contacts, &head.wa_id, &head.user_id);
+                self.put(None, entry.with(&value.with(&change.field, "user_preferences", wish, whom, None)));
+            }
+            return;
+        }
+        for status in self.list(value.statuses) {
+            let head = head(status);
+            let branch = head.biz_opaque_callback_data.as_str().and_then(branch_of);
             let whom = contact(&contacts, &head.recipient_id, &head.recipient_user_id);
             if let Some(branch) = branch {
                 let names = [&head.id, &head.recipient_id, &head.recipient_user_id];
-                names.into_iter().flatten().for_each(|name| self.reached.learn(name, branch));
+                names.into_iter().filter_map(Value::as_str).for_each(|name| self.reached.learn(name, branch));
             }
-            self.put(branch, entry.with(&value.with("statuses", status, whom, None)));
+            self.put(branch, entry.with(&value.with(&change.field, "statuses", status, whom, None)));
         }
-        for message in &value.messages {
-            let head: Head<'_> = serde_json::from_str(message.get()).unwrap_or_default();
+        for message in self.list(value.messages) {
+            let head = head(message);
             let whom = contact(&contacts, &head.from, &head.from_user_id);
-            let context = head.context.get("id").and_then(Value::as_str);
-            let names = [context, head.from.as_deref(), head.from_user_id.as_deref()];
-            let answers = self.reached.by(names.into_iter().flatten());
-            let whole = entry.with(&value.with("messages", message, whom, answers));
+            let names = [head.context.get("id"), Some(&head.from), Some(&head.from_user_id)];
+            let answers = self.reached.by(names.into_iter().flatten().filter_map(Value::as_str));
+            let whole = entry.with(&value.with(&change.field, "messages", message, whom, answers));
             self.put(None, whole);
         }
+    }
+
+    /// One part of the body; counted where it is not what it should be.
+    fn part<'a, T: Deserialize<'a>>(&mut self, part: &'a RawValue) -> Option<T> {
+        let part = serde_json::from_str(part.get()).ok();
+        self.unread += usize::from(part.is_none());
+        part
+    }
+
+    /// The items of a member that is there.
+    fn list<'a>(&mut self, list: Option<&'a RawValue>) -> Vec<&'a RawValue> {
+        list.and_then(|list| self.part(list)).unwrap_or_default()
     }
 
     /// Adds an entry of one update.
@@ -138,9 +165,9 @@ impl Bodies<'_> {
         self.open.push(Routed { branch: branch.map(str::to_owned), body, updates: 1 });
     }
 
-    fn end(self) -> Vec<Routed> {
+    fn end(self) -> Parted {
         let close = |routed: Routed| Routed { body: routed.body + "]}", ..routed };
-        self.done.into_iter().chain(self.open).map(close).collect()
+        Parted { bodies: self.done.into_iter().chain(self.open).map(close).collect(), unread: self.unread }
     }
 }
 
@@ -154,14 +181,14 @@ fn branch_of(data: &str) -> Option<&str> {
         .then_some(branch)
 }
 
+fn head(update: &RawValue) -> Head {
+    serde_json::from_str(update.get()).unwrap_or_default()
+}
+
 /// The contact of the person whom an update is about: others are nobody's business there.
-fn contact<'a>(
-    contacts: &[(Contact<'_>, &'a RawValue)],
-    number: &Option<Cow<'_, str>>,
-    user: &Option<Cow<'_, str>>,
-) -> Option<&'a RawValue> {
-    let same = |one: &Option<Cow<'_, str>>, other: &Option<Cow<'_, str>>| one.is_some() && one == other;
-    let of = |(contact, _): &&(Contact<'_>, &RawValue)| same(&contact.wa_id, number) || same(&contact.user_id, user);
+fn contact<'a>(contacts: &[(Head, &'a RawValue)], number: &Value, user: &Value) -> Option<&'a RawValue> {
+    let same = |one: &Value, other: &Value| one.is_string() && one == other;
+    let of = |(contact, _): &&(Head, &RawValue)| same(&contact.wa_id, number) || same(&contact.user_id, user);
     contacts.iter().find(of).map(|(_, raw)| *raw)
 }
 
@@ -176,13 +203,20 @@ impl Entry<'_> {
     }
 }
 
-impl Messages<'_> {
-    fn with(&self, kind: &str, item: &RawValue, contact: Option<&RawValue>, answers: Option<&str>) -> String {
+impl People<'_> {
+    fn with(
+        &self,
+        field: &str,
+        kind: &str,
+        item: &RawValue,
+        contact: Option<&RawValue>,
+        answers: Option<&str>,
+    ) -> String {
         let contacts = contact.map_or_else(String::new, |contact| format!(r#""contacts":[{contact}],"#));
         // The name of a branch has no character that JSON would write otherwise.
         let answers = answers.map_or_else(String::new, |branch| format!(r#","answers":"{branch}""#));
         format!(
-            r#"{{"field":"messages"{answers},"value":{{{}{}{contacts}"{kind}":[{item}]}}}}"#,
+            r#"{{"field":"{field}"{answers},"value":{{{}{}{contacts}"{kind}":[{item}]}}}}"#,
             member("messaging_product", self.messaging_product),
             member("metadata", self.metadata)
         )
@@ -246,7 +280,7 @@ mod tests {
             ("user_preferences", json!({ "wa_id": "556", "category": "marketing_messages", "value": "stop" })),
             ("account_update", json!({ "event": "ACCOUNT_DELETED" })),
         ]);
-        let routed = route(&whole, 64 * 1024, &mut Reached::default()).unwrap();
+        let routed = route(&whole, 64 * 1024, &mut Reached::default()).unwrap().bodies;
         let of = |branch: Option<&str>| routed.iter().find(|routed| routed.branch.as_deref() == branch).unwrap();
         assert_eq!(routed.len(), 3);
         let ids = |notices: &[Notice]| -> Vec<String> {
@@ -271,7 +305,7 @@ mod tests {
     fn what_somebody_writes_names_the_branch_that_answers_it() {
         let mut reached = Reached::default();
         let mut route =
-            |field: &str, value: Value| super::route(&body(&[(field, value)]), 64 * 1024, &mut reached).unwrap();
+            |field: &str, value: Value| super::route(&body(&[(field, value)]), 64 * 1024, &mut reached).unwrap().bodies;
         let mut answers = |says: Value| -> Option<String> {
             let mut message = json!({ "id": "in1", "timestamp": "1", "type": "text", "text": { "body": "PARAR" } });
             says.as_object().unwrap().iter().for_each(|(key, value)| message[key] = value.clone());
@@ -310,7 +344,7 @@ mod tests {
         let statuses: Vec<Value> =
             (0..1000).map(|n| status(&format!("w{n}"), &format!("sp-042/k3f9-{n}/e"), "551")).collect();
         let whole = body(&[("messages", json!({ "statuses": statuses }))]);
-        let routed = route(&whole, 16 * 1024, &mut Reached::default()).unwrap();
+        let routed = route(&whole, 16 * 1024, &mut Reached::default()).unwrap().bodies;
         assert!(routed.len() > 5 && routed.iter().all(|routed| routed.body.len() <= 16 * 1024 + 2));
         let mut at = 0;
         for notice in routed.iter().flat_map(read) {
@@ -340,18 +374,63 @@ mod tests {
         assert_eq!(branch_of(&format!("{}/a-1/e", "x".repeat(33))), None);
     }
 
+    /// A `null` beside the updates sent the people of all branches to every branch, and a body of them that was
+    /// large nowhere.
     #[test]
-    fn what_nobody_understands_goes_to_all_and_what_is_not_the_platforms_nowhere() {
-        let odd = json!({ "object": OBJECT, "entry": [7, { "changes": [4, { "field": "messages", "value": { "errors": [] } }] }] });
-        let routed = route(odd.to_string().as_bytes(), 1024, &mut Reached::default()).unwrap();
-        assert_eq!((routed.len(), routed[0].branch.as_deref(), routed[0].updates), (1, None, 3));
-        assert!(super::super::notices(routed[0].body.as_bytes(), NUMBER).is_ok());
+    fn an_odd_member_beside_the_updates_neither_shares_nor_loses_them() {
+        let statuses = [status("w1", "sp-042/k3f9-1/e1", "551"), status("w2", "rj-7/zzzz-9/e", "552")];
+        let stop =
+            json!([{ "from": "555", "id": "in1", "timestamp": "1", "type": "text", "text": { "body": "PARAR" } }]);
+        for odd in [json!(null), json!({}), json!("x"), json!(7)] {
+            for member in ["contacts", "statuses", "messages"] {
+                let mut value = json!({ "contacts": [{ "wa_id": "551" }], "statuses": statuses, "messages": stop });
+                value[member] = odd.clone();
+                let parted = route(&body(&[("messages", value)]), 64 * 1024, &mut Reached::default()).unwrap();
+                let of = |branch: Option<&str>| parted.bodies.iter().find(|part| part.branch.as_deref() == branch);
+                assert_eq!(of(Some("sp-042")).is_some(), member != "statuses", "{member}: {odd}");
+                if let Some(ours) = of(Some("sp-042")) {
+                    assert!(read(ours).len() == 1 && !ours.body.contains("552"), "{}", ours.body);
+                }
+                match of(None) {
+                    Some(all) => assert!(matches!(read(all)[..], [Notice::Inbound(_)]), "{}", all.body),
+                    None => assert_eq!(member, "messages"),
+                }
+                assert_eq!(parted.unread, usize::from(member != "contacts" && !odd.is_null()), "{member}: {odd}");
+            }
+        }
+        let odd = json!({ "id": "w1", "status": "read", "timestamp": 1, "recipient_id": 551, "recipient_user_id": 7, "context": 3,
+            "biz_opaque_callback_data": "sp-042/k3f9-1/e1" });
+        let parted =
+            route(&body(&[("messages", json!({ "statuses": [odd] }))]), 1024, &mut Reached::default()).unwrap();
+        assert_eq!(parted.bodies[0].branch.as_deref(), Some("sp-042"), "an odd id sends no status to everybody");
+    }
+
+    #[test]
+    fn many_wishes_are_split_and_each_reaches_every_branch() {
+        let wish = |n: usize| json!({ "wa_id": format!("55{n}"), "category": "marketing_messages", "value": "stop", "timestamp": 1 });
+        let wishes: Vec<Value> = (0..1000).map(wish).collect();
+        let contacts = json!([{ "wa_id": "551", "profile": { "name": "Ana" } }]);
+        let whole = body(&[("user_preferences", json!({ "user_preferences": wishes, "contacts": contacts }))]);
+        let parted = route(&whole, 16 * 1024, &mut Reached::default()).unwrap();
+        assert!(parted.bodies.iter().all(|part| part.branch.is_none() && part.body.len() <= 16 * 1024 + 2));
+        let read: Vec<Notice> = parted.bodies.iter().flat_map(read).collect();
+        assert!(read.len() == 1000 && read.iter().all(|wish| matches!(wish, Notice::Marketing { stop: true, .. })));
+        assert_eq!(parted.bodies.iter().filter(|part| part.body.contains("Ana")).count(), 1);
+    }
+
+    #[test]
+    fn what_no_box_could_read_goes_nowhere() {
+        let odd = json!({ "object": OBJECT, "entry": [7, { "changes": [4, { "field": "messages", "value": "551" },
+            { "field": "messages", "value": { "errors": [] } }] }] });
+        assert_eq!(super::super::notices(odd.to_string().as_bytes(), NUMBER).unwrap().notices, []);
+        let parted = route(odd.to_string().as_bytes(), 1024, &mut Reached::default()).unwrap();
+        assert_eq!(parted, Parted { bodies: vec![], unread: 3 });
         for wrong in ["", "{}", "[]", "null", r#"{"object":"page","entry":[]}"#] {
             assert_eq!(route(wrong.as_bytes(), 1024, &mut Reached::default()), Err(Unreadable), "{wrong:?}");
         }
         assert_eq!(
             route(format!(r#"{{"object":"{OBJECT}","entry":[]}}"#).as_bytes(), 1024, &mut Reached::default()),
-            Ok(vec![])
+            Ok(Parted::default())
         );
     }
 }
