@@ -22,7 +22,9 @@ const AGAIN: Duration = Duration::from_secs(15 * 60);
 const PAGES: u32 = 20;
 
 /// Our limits, lowered to what the platform told, also one that is off: that is no limit of our own, and by which code the platform
-/// would refuse too many people is documented nowhere (facts 2.3). `told` is about the whole number: this box has its share of it.
+/// would refuse too many people is documented nowhere (facts 2.3). `told` is about the whole number: this box has its share of it. Of
+/// people that may be none, for all boxes together stay within the whole; a second has room for one message at least, since a limit
+/// below that would be none that the pace knows, and whoever sends too fast is refused for the moment and slows down.
 pub(super) fn lowered(configured: &pace::Settings, told: &Health) -> pace::Settings {
     let per_second = told.per_second.map(|all| configured.share_of(all).max(1));
     let sender_per_second = configured.sender_per_second.into_iter().chain(per_second).min();
@@ -30,7 +32,7 @@ pub(super) fn lowered(configured: &pace::Settings, told: &Health) -> pace::Setti
     let daily = match (configured.daily, people.map(|all| configured.share_of(all.try_into().unwrap_or(u32::MAX)))) {
         (ours, None) => ours,
         (ours, Some(theirs)) => {
-            let theirs = u64::from(theirs.max(1));
+            let theirs = u64::from(theirs);
             let reserve = ours.map_or(0, |ours| ours.all - ours.free);
             let all = ours.map_or(theirs, |ours| ours.all.min(theirs));
             Some(pace::Daily { all, free: all.saturating_sub(reserve) })

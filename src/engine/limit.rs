@@ -165,7 +165,10 @@ impl Engine {
         if told.is_none_or(|told| told + TOLD_AGAIN <= now) {
             *told = Some(now);
             let whom = if place == 0 { "staff and critical messages too wait" } else { "others than staff wait" };
-            let detail = format!("{limit} different people in 24 hours are reached (limits.daily_recipients): {whom}");
+            let detail = match limit {
+                0 => format!("no different people in 24 hours are left for this box (limits.share): {whom}"),
+                _ => format!("{limit} different people in 24 hours are reached (limits.daily_recipients): {whom}"),
+            };
             self.tell_box(Reason::DailyLimit, detail, true);
         }
         Ok(until)

@@ -155,11 +155,18 @@ impl Engine {
     }
 
     fn speed(&mut self, per_second: u32) -> Result<(), StoreError> {
-        let before = self.pace.sender_per_second;
+        let (before, known) = (self.pace.sender_per_second, self.soft.health.per_second == Some(per_second));
         self.set_health(Health { per_second: Some(per_second), ..self.soft.health.clone() })?;
-        if let (true, Some(now)) = (self.pace.sender_per_second != before, self.pace.sender_per_second) {
-            let said = format!("the number may send {per_second} messages a second; this box sends {now}");
-            self.tell_box(Reason::PlatformNews, said, false);
+        let none = !known && self.configured.share_of(per_second) == 0;
+        if let (true, Some(now)) = (none || self.pace.sender_per_second != before, self.pace.sender_per_second) {
+            let mut said = format!("the number may send {per_second} messages a second; this box sends {now}");
+            if none {
+                let (part, whole) = self.configured.share;
+                said += &format!(
+                    ", which is more than its {part}/{whole} of that (limits.share): all boxes at once may be refused as too fast"
+                );
+            }
+            self.tell_box(Reason::PlatformNews, said, none);
         }
         Ok(())
     }
@@ -170,7 +177,15 @@ impl Engine {
         }
         self.set_health(Health { people: Some(people), ..self.soft.health.clone() })?;
         let many = if people == UNLIMITED { "any number of".to_owned() } else { people.to_string() };
-        self.tell_box(Reason::PlatformNews, format!("the portfolio may write to {many} people in 24 hours"), false);
+        let mut said = format!("the portfolio may write to {many} people in 24 hours");
+        let none = self.pace.daily.is_some_and(|daily| daily.all == 0);
+        if none {
+            let (part, whole) = self.configured.share;
+            said += &format!(
+                ", of which {part}/{whole} is less than one: this box writes to nobody new; give it a larger limits.share"
+            );
+        }
+        self.tell_box(Reason::PlatformNews, said, none);
         Ok(())
     }
 

@@ -398,6 +398,40 @@ fn a_lower_speed_lowers_ours_and_a_higher_one_never_raises_it() {
     assert!(kit.status().gauges.number.unlimited);
 }
 
+/// Each of 300 boxes took one place of a portfolio that has 250.
+#[test]
+fn a_share_of_less_than_one_person_is_nobody_and_told_loudly() {
+    let mut kit = Kit::new();
+    kit.extra = "\n[limits]\nshare = \"1/300\"\ndaily_recipients = 30000\ndaily_reserve = \"off\"\n".into();
+    kit.restart();
+    kit.news(News::People(250));
+    kit.news(News::Speed(80));
+    let loud = |kit: &Kit| -> Vec<String> {
+        let news = kit.told.iter().filter(|told| told.loud && told.reason == Reason::PlatformNews);
+        news.map(|told| told.detail.clone()).collect()
+    };
+    let told = loud(&kit);
+    assert!(
+        told.len() == 2 && told.iter().all(|said| said.contains("1/300") && said.contains("limits.share")),
+        "{told:?}"
+    );
+    kit.order("pos/1/ready", BIA, "1");
+    kit.arrive("node/1/state", r#"{"n": 50}"#);
+    kit.run(25 * 3_600_000);
+    assert!(kit.sent.is_empty(), "staff have no place either");
+    assert!(
+        kit.told
+            .iter()
+            .any(|told| told.reason == Reason::DailyLimit && told.loud && told.detail.contains("limits.share"))
+    );
+    kit.news(News::People(250));
+    kit.news(News::Speed(80));
+    assert_eq!(loud(&kit).len(), 2, "told once");
+    kit.news(News::People(600));
+    kit.order("pos/1/ready", BIA, "2");
+    assert!(!kit.sent.is_empty());
+}
+
 /// "off" is no limit of our own: what the platform tells is one.
 #[test]
 fn a_limit_that_is_off_is_what_the_platform_tells() {
