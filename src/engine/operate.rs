@@ -13,6 +13,7 @@ mod used;
 use super::hold::{BY_OPERATOR, stopped_words};
 use super::limit::BRAKE;
 use super::soft::UNTIL;
+use super::turn::MISSED;
 use super::{Action, Engine};
 use crate::message::{Act, Acted, Name, Number, NumberProblem, Outcome, PersonId, Priority, Reason};
 use crate::operate::{OutboxDetail, OutboxPage, PauseReport, Reply, Request, Target, Wait};
@@ -279,7 +280,7 @@ impl Engine {
 fn belongs(key: &str, target: &Target) -> bool {
     match target {
         Target::All => {
-            matches!(key, "all" | "number" | "account" | "templates" | "people")
+            matches!(key, "all" | "number" | "account" | "templates" | "people" | MISSED)
                 || key.starts_with("restricted:")
                 || key.starts_with("quality:")
                 || key.starts_with("country:")

@@ -3,11 +3,12 @@
 //! Floor: engine.
 
 use super::dispatch::Ended;
+use super::hold::BY_OPERATOR;
 use super::soft::{CLOCK, NoticeLink, UNTIL};
 use super::{Action, BrokerLink, Engine, Link, Publish};
 use crate::limits;
 use crate::message::{MessageId, NotSent, Outcome, Reason, ReceiptId};
-use crate::outbox::{Receipt, Report, StoreError};
+use crate::outbox::{Hold, Receipt, Report, StoreError};
 use crate::time::{BoxTime, Wall};
 use serde_json::json;
 use std::time::Duration;
@@ -30,6 +31,11 @@ const DISK_LOOK: Duration = Duration::from_secs(5);
 pub(super) const HURRIED: u32 = 2048;
 /// Between two turns beyond that.
 const UNHURRIED: Duration = Duration::from_secs(1);
+
+/// Not a hold but a mark: until when the broker's session of the notices is known to have kept what the box did not hear.
+pub(super) const HEARS: &str = "hears";
+/// What was missed when that session was gone. Shown as holds are; it stops nothing.
+pub(super) const MISSED: &str = "notices";
 
 impl Engine {
     /// Everything that is due now, then what may leave; and when to come back.
@@ -86,10 +92,7 @@ impl Engine {
     pub(super) fn linked(&mut self, link: &Link) -> Result<(), StoreError> {
         match link {
             Link::Broker(link) => self.broker(link),
-            Link::Notice(link) => {
-                self.notice_link(link);
-                Ok(())
-            }
+            Link::Notice(link) => self.notice_link(link),
             Link::UplinkUp(_) => {
                 self.soft.circuit.probe_ok();
                 self.uplink_is(true, "");
@@ -122,7 +125,16 @@ impl Engine {
         self.soft.uplink_why = if up { String::new() } else { why.to_owned() };
     }
 
-    fn notice_link(&mut self, link: &BrokerLink) {
+    fn notice_link(&mut self, link: &BrokerLink) -> Result<(), StoreError> {
+        let was_up = self.soft.notice.as_ref().is_some_and(|known| known.up && known.why.is_empty());
+        match link {
+            BrokerLink::Connected { session_present: false, .. } => self.session_gone()?,
+            BrokerLink::Connected { .. } => {}
+            BrokerLink::Subscribed { refused, .. } if refused.is_empty() => self.session_kept()?,
+            BrokerLink::Subscribed { .. } => {}
+            BrokerLink::Lost { .. } if was_up => self.session_kept()?,
+            BrokerLink::Lost { .. } => {}
+        }
         let (up, why) = match link {
             BrokerLink::Connected { .. } => (false, String::new()),
             BrokerLink::Subscribed { refused, .. } => (true, refusals(refused)),
@@ -134,6 +146,51 @@ impl Engine {
         let since = self.soft.notice.as_ref().filter(|known| known.up == up).map(|known| known.since);
         let since = since.unwrap_or(self.moment.wall.reading());
         self.soft.notice = Some(NoticeLink { up, since, why });
+        Ok(())
+    }
+
+    /// Up to now the broker keeps for this box what it does not hear.
+    fn session_kept(&mut self) -> Result<(), StoreError> {
+        self.put_hold(Hold { loud: false, ..self.about_session(HEARS, self.moment.wall.reading(), "") })
+    }
+
+    /// The broker knows nothing of a session that there was: what came since the box last heard is gone, and the platform, which
+    /// head office answered, does not send it again. Nothing waits for it: a broker that keeps no sessions over its own restart would
+    /// stop every shop each time, and most have missed nothing.
+    fn session_gone(&mut self) -> Result<(), StoreError> {
+        let Some(heard) = self.soft.holds.iter().find(|hold| hold.key == HEARS).map(|hold| hold.since) else {
+            return Ok(());
+        };
+        let since = self.soft.holds.iter().find(|hold| hold.key == MISSED).map_or(heard, |hold| hold.since);
+        let note = "the broker lost the session of the notices: what people wrote and took back since then may be missing here";
+        let told = format!(
+            "{note} (since {}); import what another box or head office knows: branchline consent import FILE",
+            heard.rfc3339()
+        );
+        self.tell_box(Reason::StopsMissed, told, true);
+        self.put_hold(self.about_session(MISSED, since, note))
+    }
+
+    fn about_session(&self, key: &str, since: Wall, note: &str) -> Hold {
+        Hold {
+            key: key.to_owned(),
+            reason: Reason::StopsMissed,
+            since,
+            until: None,
+            strikes: 0,
+            lift: BY_OPERATOR.to_owned(),
+            note: note.to_owned(),
+            loud: true,
+        }
+    }
+
+    /// Somebody brought what may have been missed.
+    pub(super) fn stops_told(&mut self, why: &str) -> Result<(), StoreError> {
+        if self.soft.holds.iter().any(|hold| hold.key == MISSED) {
+            self.lift(MISSED)?;
+            self.tell_box(Reason::Due, format!("stops that may have been missed: {why}"), true);
+        }
+        Ok(())
     }
 
     fn broker(&mut self, link: &BrokerLink) -> Result<(), StoreError> {

@@ -213,6 +213,8 @@ codes! {
         QualityRed = "quality-red",
         /// News of the platform about account, number or templates.
         PlatformNews = "platform-news",
+        /// The broker lost the session of the notices: what people took back meanwhile may be missing here.
+        StopsMissed = "stops-missed",
         /// The platform restricts this number for spam.
         SpamRestricted = "spam-restricted",
         /// Calls of the application are over the limit.

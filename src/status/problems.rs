@@ -51,6 +51,7 @@ fn held(hold: &Hold) -> Problem {
             format!("THE STORE WAS DAMAGED, held: {what}{note}")
         }
         THE_NUMBER => format!("NUMBER STOPPED: {reason}{note}"),
+        _ if hold.reason == Reason::StopsMissed => format!("STOPS MAY BE MISSING{note}"),
         what if hold.reason == Reason::ConsentRevoked => format!("NOT REACHED: {what}: {reason}{note}"),
         what => format!("HELD: {what}: {reason}{note}"),
     };
@@ -166,6 +167,9 @@ fn remedy(reason: Reason) -> &'static str {
         }
         Reason::Paused | Reason::RulePaused | Reason::CategoryPaused | Reason::TemplatePaused => {
             "when it may go on: branchline resume with the same target"
+        }
+        Reason::StopsMissed => {
+            "import what another box or head office knows (branchline consent export there, branchline consent import FILE here); if nothing can be missing: branchline resume --reason ..."
         }
         Reason::ConsentRevoked => {
             "ask the person; if they want alarms again: branchline consent grant NUMBER --after-revocation; or name somebody else"

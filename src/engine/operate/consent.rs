@@ -116,6 +116,9 @@ impl Engine {
                 report.recorded += 1;
             }
         }
+        if !more {
+            self.stops_told("the ledger was imported")?;
+        }
         // The ledger is whole again, as the operator says: what its loss held goes on.
         report.held = self.loss().is_some();
         if !more && releases && report.held {

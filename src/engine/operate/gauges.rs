@@ -6,6 +6,7 @@ use crate::engine::dispatch::CRAMPED;
 use crate::engine::hold::QUIET;
 use crate::engine::limit::{BRAKE, RESUMED};
 use crate::engine::soft::in_force;
+use crate::engine::turn::HEARS;
 use crate::engine::{Engine, news};
 use crate::message::{Outcome, Reason, UNLIMITED};
 use crate::operate::{Backlog, Gauges, Hold, LinkState, NumberTold};
@@ -92,7 +93,7 @@ impl Engine {
             .holds
             .iter()
             .chain(&limits)
-            .filter(|hold| in_force(hold, now.boxed) && !hold.key.starts_with(RESUMED))
+            .filter(|hold| in_force(hold, now.boxed) && !hold.key.starts_with(RESUMED) && hold.key != HEARS)
             .map(|hold| Hold {
                 what: match hold.key.as_str() {
                     "number" | "account" | news::CLOSED_ALL => crate::status::THE_NUMBER.to_owned(),

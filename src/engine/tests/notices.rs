@@ -1,8 +1,8 @@
 //! Reports of the platform: how messages go on, in any order and more than once.
 
 use super::kit::*;
-use crate::engine::{Action, Input};
-use crate::message::{Notice, Notices, Outcome, Progress, Reason, Status, Who};
+use crate::engine::{Action, BrokerLink, Input, Link};
+use crate::message::{Epoch, Notice, Notices, Outcome, Progress, Reason, Status, Who};
 use crate::operate::{Reply, Request, Target};
 use Outcome::{Accepted, Delivered, Failed, Read, Refused, Stored, Unknown};
 use Reason::{Reported, Taken};
@@ -25,6 +25,63 @@ fn receipts(kit: &mut Kit) -> Vec<(String, String)> {
     let mut statement = kit.engine().outbox.raw().prepare(query).unwrap();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     rows.collect::<Result<_, _>>().unwrap()
+}
+
+/// A broker that lost the notices' session (an expiry, a restart without persistence) kept no stop for the box, and nobody knew.
+#[test]
+fn a_box_whose_session_of_notices_is_gone_says_that_stops_may_be_missing() {
+    let missed = |kit: &mut Kit| {
+        let Reply::Data(status) = kit.ask(Request::Status) else { panic!("no data") };
+        let problems = status["problems"].as_array().unwrap().iter();
+        let mut shown =
+            problems.filter(|problem| problem["what"].as_str().unwrap().starts_with("STOPS MAY BE MISSING"));
+        let at = shown.next().map(|problem| problem["since"].clone());
+        let state = kit.published.iter().rev().find(|publish| publish.topic.ends_with("/state")).unwrap();
+        assert_eq!(state.payload.contains("stops-missed"), at.is_some(), "{}", state.payload);
+        assert!(!status.to_string().contains("hears"), "a mark is nothing to look at");
+        at
+    };
+    let connect = |kit: &mut Kit, session_present: bool| {
+        for link in [
+            BrokerLink::Connected { epoch: Epoch(1), session_present },
+            BrokerLink::Subscribed { epoch: Epoch(1), refused: vec![] },
+        ] {
+            kit.give(vec![Input::Link(Link::Notice(link))]);
+        }
+        kit.run(1_000);
+    };
+    let lose = |kit: &mut Kit| kit.give(vec![Input::Link(Link::Notice(BrokerLink::Lost { why: "gone".into() }))]);
+    let told = |kit: &Kit| kit.told.iter().filter(|told| told.reason == Reason::StopsMissed && told.loud).count();
+
+    let mut kit = Kit::new();
+    connect(&mut kit, false);
+    assert_eq!(missed(&mut kit), None, "the first session lost nothing");
+    kit.run(60_000);
+    lose(&mut kit);
+    let lost = serde_json::to_value(kit.engine().moment.wall.reading()).unwrap();
+    kit.run(60_000);
+    connect(&mut kit, true);
+    assert_eq!((missed(&mut kit), told(&kit)), (None, 0));
+    lose(&mut kit);
+    kit.run(60_000);
+    connect(&mut kit, false);
+    assert_eq!(told(&kit), 1);
+    let since = missed(&mut kit).unwrap();
+    assert_ne!(since, lost, "the later loss is the one");
+    kit.order("pos/1/ready", BIA, "first");
+    assert_eq!(kit.texts(), ["first"], "nothing waits for it");
+    kit.restart();
+    connect(&mut kit, false);
+    assert_eq!((missed(&mut kit), told(&kit)), (Some(since), 2), "kept, and since the first time");
+    kit.ask(Request::Resume { target: Target::All, reason: "nothing was missed".into() });
+    assert_eq!(missed(&mut kit), None);
+    kit.restart();
+    connect(&mut kit, false);
+    assert!(missed(&mut kit).is_some(), "a crash says no good-bye");
+    kit.ask(Request::ConsentImport { rows: vec![], more: false, releases: false });
+    assert_eq!(missed(&mut kit), None, "somebody brought what there is");
+    connect(&mut kit, true);
+    assert_eq!(missed(&mut kit), None);
 }
 
 #[test]
