@@ -241,7 +241,10 @@ impl Engine {
         match self.moment.wall.trusted() {
             Some(wall) if !self.soft.clock_told => {
                 self.soft.clock_told = true;
-                self.outbox.clock_trusted(self.moment.boxed, wall)?;
+                let lasting: Vec<_> = (self.policy.purposes.iter())
+                    .filter_map(|(name, purpose)| Some((name.as_str(), purpose.expires?)))
+                    .collect();
+                self.outbox.clock_trusted(self.moment.boxed, wall, &lasting)?;
                 self.soft.releasing.push(CLOCK.to_owned());
             }
             Some(_) => {}

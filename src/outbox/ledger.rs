@@ -9,6 +9,7 @@ use crate::message::{
 use crate::time::{BoxTime, Moment, Wall};
 use rusqlite::{OptionalExtension, params};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One line of the ledger as it is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,17 +81,28 @@ impl Outbox {
         Ok(GrantFact { seq, at, expires: entry.expires })
     }
 
-    /// Consent that came while no clock could be trusted gets its date: box time tells how long ago that was.
-    pub(super) fn date_consent(&mut self, now: BoxTime, wall: Wall) -> Result<(), StoreError> {
+    /// Consent that came while no clock could be trusted gets its date: box time tells how long ago that was. With it a grant gets
+    /// the end that its purpose has, unless it came with one of its own.
+    pub(super) fn date_consent(
+        &mut self,
+        now: BoxTime,
+        wall: Wall,
+        lasting: &[(&str, Duration)],
+    ) -> Result<(), StoreError> {
         let undated: bool = self
             .db
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM ledger INDEXED BY ledger_undated WHERE at_wall IS NULL)")?
             .query_row([], |row| row.get(0))?;
         if undated {
-            self.write()?.execute(
-                "UPDATE ledger SET at_wall = ?1 - (?2 - boxed) WHERE at_wall IS NULL",
-                params![wall.0, now.0],
-            )?;
+            let db = self.write()?;
+            for (purpose, lasts) in lasting {
+                db.execute(
+                    "UPDATE ledger SET expires_wall = ?1 - (?2 - boxed) + ?3
+                     WHERE at_wall IS NULL AND action = 'grant' AND purpose = ?4 AND expires_wall IS NULL",
+                    params![wall.0, now.0, lasts.as_millis() as i64, purpose],
+                )?;
+            }
+            db.execute("UPDATE ledger SET at_wall = ?1 - (?2 - boxed) WHERE at_wall IS NULL", params![wall.0, now.0])?;
         }
         Ok(())
     }

@@ -628,8 +628,13 @@ impl Outbox {
     }
 
     /// The clock became trusted: expiry that could only be bounded is now known, and time spent off that box time could not
-    /// count is caught up with. It only ever comes closer.
-    pub fn clock_trusted(&mut self, now: BoxTime, wall: Wall) -> Result<(), StoreError> {
+    /// count is caught up with. It only ever comes closer. `lasting`: the purposes whose consent ends, and after how long.
+    pub fn clock_trusted(
+        &mut self,
+        now: BoxTime,
+        wall: Wall,
+        lasting: &[(&str, std::time::Duration)],
+    ) -> Result<(), StoreError> {
         for which in
             ["INDEXED BY message_expiry WHERE state IN (0, 3)", "INDEXED BY message_open WHERE state IN (1, 2)"]
         {
@@ -652,7 +657,7 @@ impl Outbox {
             "UPDATE message SET at_wall = ?1 WHERE state IN (0, 3) AND at_wall > ?1",
             wall.0,
         )?;
-        self.date_consent(now, wall)
+        self.date_consent(now, wall, lasting)
     }
 
     /// Whether the broker's redelivery is one that was stored before: packet id, topic and payload within the last

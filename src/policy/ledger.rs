@@ -148,7 +148,8 @@ fn granted(
     now: Moment,
 ) -> LedgerEntry {
     let known = settings.purposes.get(purpose);
-    // Without a trusted clock there is no end: one counted from 1970 would be over as soon as the clock is right.
+    // Without a trusted clock there is no end yet: one counted from 1970 would be over as soon as the clock is right. The store
+    // adds it with the date.
     let own_end = || Some(now.wall.trusted()? + known?.expires?);
     LedgerEntry {
         purpose: purpose.to_owned(),

@@ -15,6 +15,7 @@ mod kit;
 mod limits;
 mod notices;
 mod oracle;
+mod person;
 mod plans;
 mod prints;
 mod record;

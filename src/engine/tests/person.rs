@@ -1,0 +1,57 @@
+//! What is known of a person, found by reading: one test for each bug, named for it.
+
+use super::kit::*;
+use crate::message::{Outcome, Reason};
+use crate::operate::{Grant, Request};
+use crate::time::Wall;
+
+const DAY: u64 = 86_400_000;
+
+/// An operator's word for somebody.
+fn grant(kit: &mut Kit, number: &str, expires: Option<i64>) {
+    let (purpose, source) = ("orders".into(), "form".into());
+    let expires = expires.map(Wall);
+    kit.ask(Request::ConsentGrant(Grant {
+        number: number.into(),
+        purpose,
+        source,
+        wording: None,
+        expires,
+        after_revocation: false,
+    }));
+}
+
+/// A later event for somebody, which brings no consent of its own: what became of it.
+fn later(kit: &mut Kit, number: &str, n: &str) -> (Outcome, Reason) {
+    kit.arrive("pos/1/ready", &format!(r#"{{"to": "{number}", "opt_in": false, "id": "{n}", "n": "{n}"}}"#));
+    let last = kit.count("SELECT max(id) FROM message");
+    kit.stands(last)
+}
+
+/// A grant without a date got one when the clock came, and not the end that its purpose has.
+#[test]
+fn consent_given_while_the_clock_is_not_trusted_ends_as_its_purpose_does() {
+    const OTHER: &str = "+5521987650003";
+    let mut kit = Kit::cold("64 MiB", "hold");
+    (kit.trusted, kit.wall_shift) = (false, -MONDAY);
+    kit.start();
+    kit.order("pos/1/ready", BIA, "an event");
+    grant(&mut kit, CAIO, None);
+    grant(&mut kit, OTHER, Some(MONDAY + 1_000 * DAY as i64));
+    kit.run(DAY);
+    (kit.trusted, kit.wall_shift) = (true, 0);
+    kit.restart();
+    let ends = "SELECT count(*) FROM ledger WHERE expires_wall = at_wall + 730 * 86400000";
+    assert_eq!(kit.count(ends), 2, "from the day on which it was given");
+    kit.wall_shift = 729 * DAY as i64 - 60_000;
+    kit.give(vec![crate::engine::Input::Woke]);
+    for number in [BIA, CAIO, OTHER] {
+        assert_ne!(later(&mut kit, number, "in time").0, Outcome::Withheld, "{number}");
+    }
+    kit.wall_shift = 730 * DAY as i64;
+    kit.give(vec![crate::engine::Input::Woke]);
+    for number in [BIA, CAIO] {
+        assert_eq!(later(&mut kit, number, "too late"), (Outcome::Withheld, Reason::ConsentExpired), "{number}");
+    }
+    assert_ne!(later(&mut kit, OTHER, "still").0, Outcome::Withheld, "its own end stands");
+}
