@@ -304,6 +304,12 @@ impl Engine {
         self.end(id, Outcome::Unknown, Reason::NotRepeated, "", false)
     }
 
+    /// Who writes, and whom a message reached, is on WhatsApp, whatever the platform said before.
+    pub(super) fn is_reachable(&mut self, person: PersonId) -> Result<(), StoreError> {
+        self.soft.staff_due |= self.outbox.set_reachable(person)?;
+        Ok(())
+    }
+
     pub(super) fn on_person(
         &mut self,
         person: PersonId,
@@ -314,7 +320,10 @@ impl Engine {
         match effect {
             // Accounted for with the pair limit.
             OnPerson::PairLimit => Ok(()),
-            OnPerson::Undeliverable => self.outbox.set_undeliverable(person, now + self.policy.undeliverable),
+            OnPerson::Undeliverable => {
+                self.soft.staff_due = true;
+                self.outbox.set_undeliverable(person, now + self.policy.undeliverable)
+            }
             OnPerson::MarketingStopped => self.outbox.set_marketing_stopped(person, true),
             OnPerson::NotBefore(wait) if category == Some(Category::Marketing) => {
                 self.outbox.set_not_before(person, now + wait)

@@ -114,6 +114,7 @@ impl Engine {
         self.soft.sender = Soft::window(&self.outbox, self.moment.boxed)?;
         (self.soft.holds, self.soft.releasing) = Soft::of_store(&self.outbox)?;
         self.soft.limits.reconfigured(self.moment.boxed);
+        self.soft.staff_due = true;
         self.stirred = true;
         Ok(())
     }

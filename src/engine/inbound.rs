@@ -32,6 +32,7 @@ impl Engine {
         }
         let Some(person) = self.person_of(&inbound.who)? else { return Ok("nobody") };
         self.outbox.heard(&inbound.wamid, person, self.moment.boxed)?;
+        self.is_reachable(person)?;
         // Of words the platform's time tells which came first, whatever this box's clock says.
         let now = self.moment.wall.trusted();
         let at = inbound.at.or(now);

@@ -122,7 +122,8 @@ impl Engine {
         };
         // Nobody's any more: the report holds the number of somebody who was erased.
         let Some(person) = found.person else { return Ok("foreign") };
-        self.learn(person, &KnownAs { wa_id: status.who.digits.clone(), user_id: status.who.user.clone() })?;
+        let person =
+            self.learn(person, &KnownAs { wa_id: status.who.digits.clone(), user_id: status.who.user.clone() })?;
         let wamid = self.outbox.wamid_hash(&status.wamid);
         let mut one = Try::named(&self.outbox.tries(id)?, wamid);
         if let Some(one) = one.as_mut().filter(|one| one.wamid.is_none()) {
@@ -138,6 +139,10 @@ impl Engine {
                 None => false,
             },
         };
+        // What came before may be told again, of a time when the person was still there.
+        if changed && matches!(status.progress, Progress::Delivered | Progress::Read) {
+            self.is_reachable(person)?;
+        }
         Ok(if changed { "status" } else { "repeated" })
     }
 

@@ -76,7 +76,7 @@ pub(super) struct Soft {
     pub stated_due: bool,
     /// It is to be looked at who of the contacts took consent back; who did: contact, number masked.
     pub staff_due: bool,
-    pub refusing: Vec<(String, String)>,
+    pub unreached: Vec<super::staff::Unreached>,
     /// Rows of the audit record that the state told of, and when it may tell of more.
     pub anchor_shown: u64,
     pub anchor_due: BoxTime,
@@ -190,7 +190,7 @@ impl Soft {
             state_shown: String::new(),
             stated_due: true,
             staff_due: true,
-            refusing: Vec::new(),
+            unreached: Vec::new(),
             anchor_shown: 0,
             anchor_due: moment.boxed,
             wake: Some(moment.boxed),

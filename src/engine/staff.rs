@@ -1,5 +1,5 @@
 //! Contacts: the consent that the configuration states stands in the ledger for as long as it is stated, and whoever of them takes it
-//! back is honoured and shouted.
+//! back is honoured and shouted; so is whom the platform does not find on WhatsApp.
 //!
 //! Floor: engine. What may be recorded says `policy`: the configuration never lifts a revocation. Somebody who is no member any
 //! more gets no revocation, which would be the person's own word and hold against a later membership, but an end of the grant.
@@ -9,6 +9,7 @@ use crate::message::{Acted, Number, Reason};
 use crate::operate::Hold;
 use crate::outbox::StoreError;
 use crate::policy;
+use crate::time::BoxTime;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -32,6 +33,31 @@ pub(super) fn members(rules: &crate::rules::Settings) -> Vec<Member> {
     rules.contacts.iter().flat_map(of).collect()
 }
 
+/// A member whom no alarm reaches.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Unreached {
+    contact: String,
+    /// Masked.
+    number: String,
+    /// Since the consent was taken back, or since the platform does not find the number, and then it ends.
+    until: Option<BoxTime>,
+}
+
+impl Unreached {
+    fn reason(&self) -> Reason {
+        if self.until.is_some() { Reason::Undeliverable } else { Reason::ConsentRevoked }
+    }
+
+    fn note(&self) -> String {
+        let why = if self.until.is_some() { NOT_FOUND } else { REFUSES };
+        format!("{} {why}", self.number)
+    }
+
+    fn is_like(&self, other: &Unreached) -> bool {
+        (&self.contact, &self.number, self.reason()) == (&other.contact, &other.number, other.reason())
+    }
+}
+
 impl Engine {
     /// Whether a change of consent is one of a member: then it is looked at again who can be reached.
     pub(super) fn concerns_staff(&self, acted: &Acted, digits: Option<&str>) -> bool {
@@ -48,21 +74,26 @@ impl Engine {
             self.soft.stated_due = false;
             self.state_consent()?;
         }
-        if !std::mem::take(&mut self.soft.staff_due) {
+        let now = self.moment.boxed;
+        let over = self.soft.unreached.iter().any(|member| member.until.is_some_and(|until| until <= now));
+        if !std::mem::take(&mut self.soft.staff_due) && !over {
             return Ok(());
         }
-        let mut refusing = Vec::new();
+        let mut unreached = Vec::new();
         for member in &self.members {
-            if self.standing_of(&member.number, &member.purpose)?.is_revoked() {
-                refusing.push((member.contact.clone(), member.number.to_string()));
+            let standing = self.standing_of(&member.number, &member.purpose)?;
+            let until = standing.undeliverable_until.filter(|until| *until > now && !standing.is_revoked());
+            if until.is_some() || standing.is_revoked() {
+                let (contact, number) = (member.contact.clone(), member.number.to_string());
+                unreached.push(Unreached { contact, number, until });
             }
         }
-        for (contact, number) in &refusing {
-            if !self.soft.refusing.contains(&(contact.clone(), number.clone())) {
-                self.tell_box(Reason::ConsentRevoked, format!("contact {contact}: {number} {REFUSES}"), true);
+        for member in &unreached {
+            if !self.soft.unreached.iter().any(|known| known.is_like(member)) {
+                self.tell_box(member.reason(), format!("contact {}: {}", member.contact, member.note()), true);
             }
         }
-        self.soft.refusing = refusing;
+        self.soft.unreached = unreached;
         Ok(())
     }
 
@@ -95,23 +126,26 @@ impl Engine {
     }
 
     /// Members whom no alarm reaches, for the status.
-    pub(super) fn refusing_holds(&self) -> impl Iterator<Item = Hold> {
-        self.soft.refusing.iter().map(|(contact, number)| Hold {
-            what: format!("contact {contact}"),
-            reason: Reason::ConsentRevoked,
+    pub(super) fn unreached_holds(&self) -> impl Iterator<Item = Hold> {
+        self.soft.unreached.iter().map(|member| Hold {
+            what: format!("contact {}", member.contact),
+            reason: member.reason(),
             since: None,
-            until: None,
-            note: format!("{number} {REFUSES}"),
+            until: member.until.map(|until| self.minute(until)),
+            note: member.note(),
             loud: true,
         })
     }
 
     /// The same for the retained state.
-    pub(super) fn refusing_state(&self) -> impl Iterator<Item = Value> {
-        self.refusing_holds().map(|hold| {
-            json!({"what": hold.what.replacen(' ', ":", 1), "reason": hold.reason, "note": hold.note, "since": null, "until": null})
+    pub(super) fn unreached_state(&self) -> impl Iterator<Item = Value> {
+        self.unreached_holds().map(|hold| {
+            let until = hold.until.map(|until| until.rfc3339());
+            json!({"what": hold.what.replacen(' ', ":", 1), "reason": hold.reason, "note": hold.note, "since": null, "until": until})
         })
     }
 }
 
 const REFUSES: &str = "took the consent back: no message of this group reaches them";
+const NOT_FOUND: &str =
+    "is not on WhatsApp, as the platform says: no message of this group reaches them until they write to it";

@@ -408,7 +408,7 @@ impl Engine {
                 let (since, until) = (hold.since.rfc3339(), hold.until.map(|until| self.minute(until).rfc3339()));
                 json!({"what": hold.key, "reason": hold.reason, "note": hold.note, "since": since, "until": until})
             })
-            .chain(self.refusing_state())
+            .chain(self.unreached_state())
             .collect();
         let mut state = json!({
             "state": if self.soft.stopping { "stopping" } else { "online" },
@@ -434,7 +434,7 @@ impl Engine {
     }
 
     /// The end of a hold as the state tells it: no state is published for ends that move by less.
-    fn minute(&self, until: BoxTime) -> Wall {
+    pub(super) fn minute(&self, until: BoxTime) -> Wall {
         let minute = crate::time::millis(MINUTE);
         let at = self.soft.time.wall_of(until).0;
         Wall(at.saturating_add(minute - 1).div_euclid(minute) * minute)

@@ -153,6 +153,16 @@ impl Outbox {
         self.note(person, "undeliverable", until.0)
     }
 
+    /// The person is on WhatsApp after all. Whether that is news.
+    pub fn set_reachable(&mut self, person: PersonId) -> Result<bool, StoreError> {
+        let told = self.lane(person)?.undeliverable_until.is_some();
+        if told {
+            let lane = [self.sender.0, person.0];
+            self.write()?.execute("UPDATE lane SET undeliverable = NULL WHERE sender = ?1 AND person = ?2", lane)?;
+        }
+        Ok(told)
+    }
+
     /// The platform protects the person from marketing until then.
     pub fn set_not_before(&mut self, person: PersonId, until: BoxTime) -> Result<(), StoreError> {
         self.note(person, "not_before", until.0)

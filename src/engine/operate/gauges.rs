@@ -123,7 +123,7 @@ impl Engine {
                 loud: hold.loud,
             })
             .collect();
-        holds.extend(self.refusing_holds());
+        holds.extend(self.unreached_holds());
         if self.pace.pause {
             holds.push(Hold {
                 what: "everything".to_owned(),

@@ -1,7 +1,7 @@
 //! What is known of a person, found by reading: one test for each bug, named for it.
 
 use super::kit::*;
-use crate::message::{Outcome, Reason};
+use crate::message::{Outcome, Progress, Reason};
 use crate::operate::{Grant, Request};
 use crate::time::Wall;
 
@@ -54,4 +54,58 @@ fn consent_given_while_the_clock_is_not_trusted_ends_as_its_purpose_does() {
         assert_eq!(later(&mut kit, number, "too late"), (Outcome::Withheld, Reason::ConsentExpired), "{number}");
     }
     assert_ne!(later(&mut kit, OTHER, "still").0, Outcome::Withheld, "its own end stands");
+}
+
+fn state(kit: &Kit) -> serde_json::Value {
+    serde_json::from_str(&kit.published.iter().rfind(|publish| publish.retain).unwrap().payload).unwrap()
+}
+
+/// One 131026 withheld everything for thirty days, alarms too, though the person wrote or another message arrived.
+#[test]
+fn who_writes_or_is_reached_is_undeliverable_no_more() {
+    let withheld = (Outcome::Withheld, Reason::Undeliverable);
+    let mut kit = Kit::new();
+    kit.order("pos/1/urgent", BIA, "refused");
+    kit.answer_last(code(131026));
+    kit.run(60_000);
+    assert_eq!(later(&mut kit, BIA, "while nobody knows better"), withheld);
+    let at = MONDAY + kit.now as i64;
+    kit.hear(vec![wrote(&BIA[1..], at, "oi")]);
+    kit.restart();
+    assert_ne!(later(&mut kit, BIA, "who wrote").0, Outcome::Withheld);
+
+    for (progress, lifts) in [(Progress::Sent, false), (Progress::Delivered, true), (Progress::Read, true)] {
+        let mut kit = Kit::new();
+        kit.order("pos/1/ready", BIA, "taken");
+        kit.answer_last(ok_as("wamid.A"));
+        kit.run(60_000);
+        kit.order("pos/1/ready", BIA, "refused");
+        kit.answer_last(code(131026));
+        kit.run(60_000);
+        kit.report(1, "wamid.A", progress.clone());
+        assert_eq!(later(&mut kit, BIA, "next") != withheld, lifts, "{progress:?}");
+    }
+}
+
+/// Nobody was told that the alarms reach a member of the staff no more.
+#[test]
+fn staff_who_are_undeliverable_are_told_until_they_write() {
+    let mut kit = Kit::new();
+    kit.arrive("node/1/state", r#"{"n": 50, "id": "1"}"#);
+    let flight = kit.engine().soft.in_flight[0].attempt;
+    kit.answer(flight, code(131026));
+    kit.run(60_000);
+    let shown = state(&kit)["holds"].clone();
+    assert_eq!(shown.as_array().unwrap().len(), 1, "{shown}");
+    assert_eq!(
+        (shown[0]["what"].as_str(), shown[0]["reason"].as_str()),
+        (Some("contact:oncall"), Some("undeliverable"))
+    );
+    assert!(shown[0]["until"].is_string(), "{shown}");
+    kit.restart();
+    assert_eq!(state(&kit)["holds"], shown, "kept");
+    let at = MONDAY + kit.now as i64;
+    kit.hear(vec![wrote(&ANA[1..], at, "oi")]);
+    kit.run(60_000);
+    assert_eq!(state(&kit)["holds"], serde_json::json!([]));
 }
