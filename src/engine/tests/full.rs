@@ -220,13 +220,6 @@ fn a_stop_among_many_reports_is_kept_in_a_store_that_has_room_for_few() {
 #[test]
 fn a_stop_is_kept_in_a_store_that_is_full_of_what_may_not_be_forgotten() {
     let mut kit = filled_to_the_brim("");
-    for n in 0.. {
-        if !kit.engine().soft.held.is_empty() {
-            break;
-        }
-        kit.order("pos/1/urgent", &customer(n), &format!("more {n}"));
-    }
-    assert_eq!(kit.count("SELECT count(*) FROM message WHERE state IN (0, 3) AND rank > 0"), 0, "nothing gives way");
     let notice = |kit: &mut Kit, notices: Vec<Notice>| {
         let notices = notices.into_iter().map(Update::from).collect();
         kit.give(vec![Input::Notice(1, Notices { notices, ..Notices::default() })]);
