@@ -2,6 +2,7 @@
 //!
 //! Floor: words. The command line sends a `Request` as JSON over the socket, or steps it on the store when no daemon runs.
 
+mod flattened;
 mod limit;
 mod number;
 mod replies;

@@ -18,8 +18,7 @@
 use crate::message::{Category, Outcome, Priority, Reason};
 use crate::operate::{NumberTold, OnBoard, Reports, Target, Written};
 use crate::time::Wall;
-use serde::de::{DeserializeOwned, Error};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -186,27 +185,6 @@ pub struct StatusReport {
     pub last: Vec<LastLine>,
     /// Counts since the start.
     pub counts: Vec<Count>,
-}
-
-impl<'de> Deserialize<'de> for StatusReport {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<StatusReport, D::Error> {
-        #[derive(Deserialize)]
-        struct Own {
-            problems: Vec<Problem>,
-            last: Vec<LastLine>,
-            counts: Vec<Count>,
-        }
-        let (Own { problems, last, counts }, gauges) = flattened(deserializer)?;
-        Ok(StatusReport { problems, gauges, last, counts })
-    }
-}
-
-/// Two structures whose fields stand side by side. What serde makes of `flatten` is 30 KB more of the program.
-fn flattened<'de, D: Deserializer<'de>, A: DeserializeOwned, B: DeserializeOwned>(
-    deserializer: D,
-) -> Result<(A, B), D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok((A::deserialize(&value).map_err(D::Error::custom)?, B::deserialize(&value).map_err(D::Error::custom)?))
 }
 
 /// One message in a list.
@@ -606,19 +584,6 @@ pub struct SendReport {
     /// The message, what became of it, and what it waits for.
     #[serde(flatten)]
     pub message: DraftExplained,
-}
-
-impl<'de> Deserialize<'de> for SendReport {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SendReport, D::Error> {
-        #[derive(Deserialize)]
-        struct Own {
-            id: Option<String>,
-            dry_run: bool,
-            basis: Basis,
-        }
-        let (Own { id, dry_run, basis }, message) = flattened(deserializer)?;
-        Ok(SendReport { id, dry_run, basis, message })
-    }
 }
 
 /// One text against its bound.
