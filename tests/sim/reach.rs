@@ -23,6 +23,10 @@ const NO_REASON: &[(Reason, &str)] = &[
     (Reason::Dropped, "`outbox drop` is a later issue"),
     (Reason::TooManyRecipients, "the check of a configuration counts them"),
     (Reason::TemplateMismatch, "the check of a configuration refuses a rule whose default language has no template"),
+    (
+        Reason::StopsMissed,
+        "head office's broker of notices is not in this world: engine/tests/notices.rs has its sessions",
+    ),
 ];
 
 /// Every way from one state of a message to another, as the file's `state` column tells (`src/outbox/mod.rs`): 0 waiting,
