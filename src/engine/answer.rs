@@ -324,7 +324,7 @@ impl Engine {
                 self.soft.staff_due = true;
                 self.outbox.set_undeliverable(person, now + self.policy.undeliverable)
             }
-            OnPerson::MarketingStopped => self.outbox.set_marketing_stopped(person, true),
+            OnPerson::MarketingStopped => self.marketing_stopped(person),
             OnPerson::NotBefore(wait) if category == Some(Category::Marketing) => {
                 self.outbox.set_not_before(person, now + wait)
             }

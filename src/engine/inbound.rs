@@ -128,16 +128,34 @@ impl Engine {
             return Ok("nobody");
         }
         let Some(person) = self.person_of(who)? else { return Ok("nobody") };
-        // Without a time only the stricter wish is believed.
-        let counts = match at {
-            Some(at) => self.outbox.newer_wish(person, at)?,
-            None => stop,
+        let Some(at) = at else {
+            // Without a time only the stricter wish is believed.
+            if stop {
+                self.marketing_stopped(person)?;
+            }
+            return Ok(if stop { "preference" } else { "repeated" });
         };
-        if !counts {
+        if !self.outbox.newer_wish(person, at, self.trusted_since())? {
             return Ok("repeated");
         }
         self.outbox.set_marketing_stopped(person, stop)?;
         Ok("preference")
+    }
+
+    /// A stop of marketing that holds now, whenever it was told: a wish that is older and comes late lifts it no more.
+    pub(super) fn marketing_stopped(&mut self, person: PersonId) -> Result<(), StoreError> {
+        match self.moment.wall.trusted() {
+            Some(now) => {
+                self.outbox.newer_wish(person, now, self.trusted_since())?;
+            }
+            None => self.outbox.undated_wish(person)?,
+        }
+        self.outbox.set_marketing_stopped(person, true)
+    }
+
+    /// From when on the clock is trusted without a break, as it reads now.
+    fn trusted_since(&self) -> Option<Wall> {
+        self.soft.trusted_since.map(|since| self.soft.time.wall_of(since))
     }
 
     /// A person has another number or user id: one more name of the same person, if we know the person at all.

@@ -63,6 +63,8 @@ pub(super) struct Soft {
     /// At the last look the store had no room for the outcome of anything more.
     pub cramped: bool,
     pub clock_told: bool,
+    /// From when on the clock is trusted without a break.
+    pub trusted_since: Option<BoxTime>,
     pub started: Wall,
     pub stopping: bool,
     /// Attempts of an earlier life are still to be looked at.
@@ -181,6 +183,7 @@ impl Soft {
             held_told: false,
             cramped: false,
             clock_told: false,
+            trusted_since: None,
             started: moment.wall.reading(),
             stopping: false,
             recover: true,

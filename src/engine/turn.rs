@@ -241,6 +241,7 @@ impl Engine {
         match self.moment.wall.trusted() {
             Some(wall) if !self.soft.clock_told => {
                 self.soft.clock_told = true;
+                self.soft.trusted_since = Some(self.moment.boxed);
                 let lasting: Vec<_> = (self.policy.purposes.iter())
                     .filter_map(|(name, purpose)| Some((name.as_str(), purpose.expires?)))
                     .collect();
@@ -248,7 +249,7 @@ impl Engine {
                 self.soft.releasing.push(CLOCK.to_owned());
             }
             Some(_) => {}
-            None => self.soft.clock_told = false,
+            None => (self.soft.clock_told, self.soft.trusted_since) = (false, None),
         }
         Ok(())
     }

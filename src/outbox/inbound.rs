@@ -10,6 +10,9 @@ use rusqlite::{OptionalExtension, params};
 /// Messages behind the newest among which the last one to a person is looked for: a day of a busy branch.
 const LATELY: i64 = 10_000;
 
+/// In the place of the time of a wish that came while no clock could be trusted: the last second that calendars know, 9999-12-30.
+const UNDATED: i64 = 253_402_207_200_000;
+
 impl Outbox {
     /// Whether this was heard before: the platform sends again what it got no answer for.
     pub fn was_heard(&self, wamid: &str) -> Result<bool, StoreError> {
@@ -28,19 +31,28 @@ impl Outbox {
         Ok(())
     }
 
-    /// Whether a wish about marketing, told to the platform `at`, is newer than what is known; remembered from now on.
-    pub fn newer_wish(&mut self, person: PersonId, at: Wall) -> Result<bool, StoreError> {
+    /// Whether a wish about marketing, told to the platform `at`, is newer than what is known; remembered from now on. What came
+    /// while no clock could be trusted is older than `since`, from when on the clock is trusted.
+    pub fn newer_wish(&mut self, person: PersonId, at: Wall, since: Option<Wall>) -> Result<bool, StoreError> {
         let known: Option<i64> = self
             .db
             .prepare_cached("SELECT wish_wall FROM lane WHERE sender = ?1 AND person = ?2")?
             .query_row(params![self.sender.0, person.0], |row| row.get(0))
             .optional()?
             .flatten();
-        let newer = known.is_none_or(|known| known < at.0);
+        let newer = match known {
+            Some(UNDATED) => since.is_some_and(|since| since < at),
+            known => known.is_none_or(|known| known < at.0),
+        };
         if newer {
             self.note(person, "wish_wall", at.0)?;
         }
         Ok(newer)
+    }
+
+    /// A wish of which nobody knows when it was told: none is newer until a clock is trusted.
+    pub fn undated_wish(&mut self, person: PersonId) -> Result<(), StoreError> {
+        self.note(person, "wish_wall", UNDATED)
     }
 
     /// A stop word (or else a start word) was written `at`, and is remembered unless it is older than the last of its kind. When the

@@ -64,7 +64,7 @@ CREATE TABLE lane (                     -- what hangs on one (sender, person)
     held_until INTEGER NOT NULL DEFAULT 0, held_rank INTEGER NOT NULL DEFAULT 0,   -- holds messages of this rank and below
     window_wall INTEGER,                -- end of the 24-hour service window
     undeliverable INTEGER, not_before INTEGER, marketing_stopped INTEGER NOT NULL DEFAULT 0,
-    wish_wall INTEGER,                  -- when the person last told the platform to stop or to resume marketing
+    wish_wall INTEGER,                  -- when the person last told the platform to stop or to resume marketing; 9999-12-30: nobody knows when
     stopped_wall INTEGER, started_wall INTEGER,     -- when the person last wrote a stop word, and a start word
     recent BLOB NOT NULL DEFAULT x'',   -- what left lately, as the caps count it
     reached INTEGER,                    -- when a template left last outside the service window

@@ -1,7 +1,7 @@
 //! What is known of a person, found by reading: one test for each bug, named for it.
 
 use super::kit::*;
-use crate::message::{Outcome, Progress, Reason};
+use crate::message::{Notice, Outcome, Progress, Reason, Who};
 use crate::operate::{Grant, Request};
 use crate::time::Wall;
 
@@ -108,4 +108,44 @@ fn staff_who_are_undeliverable_are_told_until_they_write() {
     kit.hear(vec![wrote(&ANA[1..], at, "oi")]);
     kit.run(60_000);
     assert_eq!(state(&kit)["holds"], serde_json::json!([]));
+}
+
+/// An offer to somebody who agreed: whether it was withheld.
+fn offer(kit: &mut Kit, n: &str) -> (Outcome, Reason) {
+    kit.arrive("pos/1/offer", &format!(r#"{{"to": "{BIA}", "opt_in": true, "id": "{n}", "n": "{n}"}}"#));
+    let last = kit.count("SELECT max(id) FROM message");
+    kit.stands(last)
+}
+
+fn resume(at: i64) -> Notice {
+    Notice::Marketing { who: Who { digits: Some(BIA[1..].into()), user: None }, stop: false, at: Some(Wall(at)) }
+}
+
+/// A refusal as 131050 had no time: a wish to resume that was told before it, and came late, lifted it.
+#[test]
+fn an_older_wish_to_resume_lifts_no_131050() {
+    const STOPPED: (Outcome, Reason) = (Outcome::Withheld, Reason::MarketingStopped);
+    for trusted in [true, false] {
+        let mut kit = Kit::new();
+        offer(&mut kit, "refused");
+        kit.run(1_000);
+        // Offers wait while no clock is trusted; the answer to one may come then.
+        kit.trusted = trusted;
+        kit.answer_last(code(131050));
+        kit.run(60_000);
+        let older = kit.now as i64 - 70_000;
+        kit.hear(vec![resume(MONDAY + older)]);
+        assert_eq!(offer(&mut kit, "after"), STOPPED, "trusted: {trusted}");
+        kit.trusted = true;
+        kit.run(60_000);
+        if !trusted {
+            // What was told before the clock came back may be older or newer.
+            kit.hear(vec![resume(MONDAY + kit.now as i64 - 61_000)]);
+            assert_eq!(offer(&mut kit, "nobody knows"), STOPPED);
+        }
+        kit.restart();
+        kit.run(60_000);
+        kit.hear(vec![resume(MONDAY + kit.now as i64 - 1_000)]);
+        assert_ne!(offer(&mut kit, "since then").0, Outcome::Withheld, "trusted: {trusted}");
+    }
 }
