@@ -242,8 +242,9 @@ impl Engine {
         (self.inbound_full, self.ways) = (rooms.inbound_full, rooms.ways);
         self.policy = rooms.policy;
         let kept = limit::kept_for_counts(rooms.outbox, &rooms.rules, &rooms.pace);
-        // The door has its room from the start: `uplink.max_in_flight` needs a restart.
-        self.configured = pace::Settings { max_in_flight: self.pace.max_in_flight, ..rooms.pace };
+        // The door has its room and its patience from the start: they need a restart.
+        let (max_in_flight, timeout) = (self.pace.max_in_flight, self.pace.timeout);
+        self.configured = pace::Settings { max_in_flight, timeout, ..rooms.pace };
         self.pace = health::lowered(&self.configured, &self.soft.health);
         self.whatsapp.health_every = rooms.whatsapp.health_every;
         // Other templates may be in the list.
@@ -253,8 +254,7 @@ impl Engine {
         self.members = staff::members(&rooms.rules);
         (self.soft.stated_due, self.soft.staff_due) = (true, true);
         self.in_force = InForce::new(self.soft.peek(now).wall.reading(), rooms.fingerprint);
-        self.country = rooms.rules.country;
-        self.timezone = rooms.rules.timezone;
+        (self.country, self.timezone) = (rooms.rules.country, rooms.rules.timezone);
         self.soft.filters_changed = true;
         // Quiet hours may be other ones.
         self.soft.time.look_again();

@@ -158,8 +158,9 @@ impl Outbox {
     /// What was sent in the last 24 hours stays counted (`keep_spent`).
     /// Of a message stays that there was one: rule, times, outcome, reason, attempts, and its receipt until the broker has it.
     /// Nothing of that says whose it was. Rows are not deleted, so that no id is given twice; they go when their time has come.
-    pub fn erase(&mut self, person: PersonId, now: BoxTime) -> Result<(u64, u64), StoreError> {
-        self.keep_spent(person, now)?;
+    /// `alone`: until when nothing may follow a request that is on its way, if there is one.
+    pub fn erase(&mut self, person: PersonId, alone: Option<BoxTime>, now: BoxTime) -> Result<(u64, u64), StoreError> {
+        self.keep_spent(person, alone, now)?;
         let db = self.write()?;
         let id = person.0;
         let ledger: i64 = db.query_row("SELECT count(*) FROM ledger WHERE person = ?1", [id], |row| row.get(0))?;

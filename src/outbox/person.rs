@@ -96,7 +96,21 @@ impl Outbox {
 
     /// What was sent to somebody in the last 24 hours, who is erased now, goes on counting: for the day's people, and should the
     /// number come back, for pair and caps. It hangs on a nameless row, found by a hash of the number.
-    pub(super) fn keep_spent(&mut self, person: PersonId, now: BoxTime) -> Result<(), StoreError> {
+    ///
+    /// Of what is on its way nobody will know when it was received: nothing else goes to that number while it is to be `alone`.
+    pub(super) fn keep_spent(
+        &mut self,
+        person: PersonId,
+        alone: Option<BoxTime>,
+        now: BoxTime,
+    ) -> Result<(), StoreError> {
+        if let Some(until) = alone {
+            self.write()?.execute(
+                "UPDATE lane SET held_until = max(held_until, ?2), held_rank = 0, pair_last = max(pair_last, ?3)
+                 WHERE person = ?1",
+                [person.0, until.0, now.0],
+            )?;
+        }
         let lane = self.lane(person)?;
         // Of the pair 0 is never; a place may have been taken in a box's first instant.
         let last = lane.reached.max(Some(lane.pair.last).filter(|last| *last > BoxTime(0)));

@@ -24,6 +24,8 @@ pub struct Settings {
     pub caps: Caps,
     /// `uplink.max_in_flight`
     pub max_in_flight: usize,
+    /// `uplink.timeout`: by then the platform has received a request, or never will.
+    pub timeout: Duration,
     /// `uplink.pause`
     pub pause: bool,
 }

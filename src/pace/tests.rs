@@ -15,6 +15,7 @@ fn settings(sender: u32, burst: u32) -> Settings {
         daily_messages: None,
         caps: Caps::default(),
         max_in_flight: 4,
+        timeout: Duration::from_secs(15),
         pause: false,
     }
 }

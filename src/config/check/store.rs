@@ -131,6 +131,7 @@ pub(super) fn limits(r: &mut Reader<'_, '_>, uplink: Option<&Uplink>) -> Option<
             },
             caps: caps?,
             max_in_flight: uplink.max_in_flight,
+            timeout: uplink.door.timeout,
             pause: uplink.pause,
         };
         Some(Limits { pace, daily })

@@ -153,6 +153,9 @@ impl Engine {
         let mut purposes = self.purposes();
         for person in people {
             purposes.extend(self.outbox.consent_of(person)?.into_iter().map(|row| row.entry.purpose));
+            // What is on its way is received by then, or never; and the pair's interval begins when it is.
+            let apart = self.pace.timeout + self.pace.pair_interval.unwrap_or_default();
+            let alone = self.soft.is_busy(person).then(|| self.moment.boxed + apart);
             self.settle_all(person, &mut erased)?;
             self.soft.releasing.retain(|key| key != &format!("person:{person}"));
             self.soft.holds.retain(|hold| hold.key != format!("person:{person}"));
@@ -160,7 +163,7 @@ impl Engine {
             self.record()?;
             let shown = self.outbox.shown_of(person)?;
             self.status.forget(&shown);
-            let (messages, ledger) = self.outbox.erase(person, self.moment.boxed)?;
+            let (messages, ledger) = self.outbox.erase(person, alone, self.moment.boxed)?;
             erased.messages += messages;
             erased.ledger += ledger;
         }

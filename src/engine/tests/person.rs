@@ -149,3 +149,22 @@ fn an_older_wish_to_resume_lifts_no_131050() {
         assert_ne!(offer(&mut kit, "since then").0, Outcome::Withheld, "trusted: {trusted}");
     }
 }
+
+/// Whoever was erased while a request was on its way was nobody any more, and the next event sent a second one beside it.
+#[test]
+fn nothing_leaves_beside_what_is_on_its_way_to_somebody_erased() {
+    for limits in ["", "\n[limits]\npair_interval = \"off\"\n"] {
+        let mut kit = Kit::cold("64 MiB", "hold");
+        kit.extra = limits.into();
+        kit.start();
+        kit.order("pos/1/ready", BIA, "on its way");
+        kit.ask(Request::ContactErase { numbers: vec![BIA.into()] });
+        kit.order("pos/1/ready", BIA, "a second");
+        kit.order("pos/1/urgent", BIA, "an alarm");
+        kit.run(14_000);
+        assert_eq!(kit.texts(), ["on its way"], "{limits}");
+        kit.answer_last(taken());
+        kit.run(10_000);
+        assert!(kit.texts().len() > 1, "{limits}: and it ends");
+    }
+}
