@@ -99,7 +99,8 @@ impl Sums {
         if unread > 0 {
             warn!(
                 unread,
-                "parts of bodies had a shape that this version does not know: no box would read them, and they went nowhere"
+                "parts of bodies had a shape or a field that this version does not know: no box would read them, and they went nowhere; \
+                 let the app subscribe to the fields of the README only"
             );
         }
     }

@@ -8,8 +8,25 @@ use super::notice::{cut, each, instant, text};
 use crate::message::{Category, Closed, News, Quality, TemplateName};
 use serde_json::Value;
 
-/// What the update of a field says; nothing where nobody watches it.
+/// The fields that say something about account, number or templates. All others are nobody's here, and may tell of people.
+pub(super) const WATCHED: [&str; 10] = [
+    "message_template_status_update",
+    "message_template_quality_update",
+    "template_category_update",
+    "account_update",
+    "business_capability_update",
+    "phone_number_quality_update",
+    "account_alerts",
+    "account_review_update",
+    "phone_number_name_update",
+    "security",
+];
+
+/// What the update of a field says; nothing where it is not watched.
 pub(super) fn news(field: &str, value: &Value) -> Vec<News> {
+    if !WATCHED.contains(&field) {
+        return Vec::new();
+    }
     let event = text(value, "event").unwrap_or_default();
     let limit = || value.get("max_daily_conversations_per_business");
     match field {

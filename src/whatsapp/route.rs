@@ -3,6 +3,7 @@
 //! Floor: rooms. Copies what it hands on byte by byte; reads no more of it than where it belongs.
 
 use super::envelope::{Change, Entry, OBJECT, Unreadable, entries};
+use super::news::WATCHED;
 use super::reached::Reached;
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,7 +25,7 @@ pub struct Routed {
 pub struct Parted {
     /// What goes to the boxes.
     pub bodies: Vec<Routed>,
-    /// Parts that have no shape that is known. A box reads with the same eyes as this does, so no stop is lost with them; and whose
+    /// Parts that have no shape, or changes of a field, that is known. A box reads with the same eyes as this does, so no stop is lost with them; and whose
     /// people they are about nobody knows, so they go nowhere.
     pub unread: usize,
 }
@@ -99,6 +100,11 @@ impl Bodies<'_> {
     fn change(&mut self, entry: &Entry<'_>, raw: &RawValue) {
         let Some(change) = self.part::<Change<'_>>(raw) else { return };
         if !matches!(&*change.field, "messages" | "user_preferences") {
+            if !WATCHED.contains(&&*change.field) {
+                // No box reads it, and it may hold people of any branch (what a telephone sent, an account's history).
+                self.unread += 1;
+                return;
+            }
             return self.put(None, entry.with(raw.get()));
         }
         let Some(value) = self.part::<People<'_>>(change.value) else { return };
@@ -416,6 +422,18 @@ mod tests {
         let read: Vec<Notice> = parted.bodies.iter().flat_map(read).collect();
         assert!(read.len() == 1000 && read.iter().all(|wish| matches!(wish, Notice::Marketing { stop: true, .. })));
         assert_eq!(parted.bodies.iter().filter(|part| part.body.contains("Ana")).count(), 1);
+    }
+
+    /// The changes of any field went to all branches as they were, with whoever is in them.
+    #[test]
+    fn changes_of_a_field_that_no_box_reads_go_nowhere() {
+        let echo = json!({ "message_echoes": [{ "from": "558", "to": "551", "text": { "body": "Oi Ana" } }] });
+        let mut changes = vec![("smb_message_echoes", echo.clone()), ("history", echo), ("flows", json!({}))];
+        changes.extend(WATCHED.map(|field| (field, json!({ "event": "x" }))));
+        let parted = route(&body(&changes), 64 * 1024, &mut Reached::default()).unwrap();
+        assert_eq!(parted.unread, 3);
+        assert_eq!(parted.bodies.iter().map(|part| part.updates).sum::<usize>(), WATCHED.len());
+        assert!(parted.bodies.iter().all(|part| part.branch.is_none() && !part.body.contains("Ana")));
     }
 
     #[test]

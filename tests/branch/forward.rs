@@ -436,6 +436,39 @@ fn the_platform_is_answered_when_the_broker_has_acknowledged() {
     assert!(!head.log().contains("closed-1/abcd-1"), "ids of messages are in no log");
 }
 
+/// What no box would take is not called taken, and what lies beside it arrives.
+#[test]
+fn an_update_larger_than_a_box_takes_is_refused_and_the_rest_of_its_body_arrives() {
+    let mut head = HeadOffice::new();
+    head.start();
+    let house = branch("sp-042", &head);
+    let ear = Ear::new(house.broker.port(), "branchline/sp-042/notice");
+    let status = |id: &str, more: usize| {
+        json!({ "id": id, "status": "sent", "timestamp": "1", "recipient_id": "5511", "biz_opaque_callback_data": "sp-042/abcd-1/e",
+            "errors": [{ "code": 1, "title": "x".repeat(more) }] })
+    };
+    let body = |statuses: Vec<Value>| {
+        json!({ "object": "whatsapp_business_account", "entry": [{ "id": "1", "changes": [{ "field": "messages",
+            "value": { "messaging_product": "whatsapp", "metadata": {}, "statuses": statuses } }] }] })
+    };
+    let news = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "1", "changes": [{ "field": "security", "value": {} }] }] });
+    let until = Instant::now() + PATIENCE;
+    while head.post(&news, SECRET) != 200 {
+        assert!(Instant::now() < until, "the bridge never comes\n{}", house.broker.log());
+    }
+    assert_eq!(head.post(&body(vec![status("large", 260 * 1024), status("small", 1)]), SECRET), 503);
+    head.wait("what is too large is told", |log| log.contains("more than the boxes take"));
+    assert_eq!(head.post(&body(vec![status("alone", 1)]), SECRET), 200);
+    let mut heard = String::new();
+    while !(heard.contains("small") && heard.contains("alone")) {
+        assert!(Instant::now() < until + PATIENCE, "{heard}");
+        heard.extend(ear.take().into_iter().map(|heard| heard.payload));
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert!(!heard.contains("large"), "{heard}");
+    head.stop();
+}
+
 #[test]
 fn the_configuration_of_head_office_is_checked_like_the_daemons() {
     let head = HeadOffice::new();
