@@ -197,7 +197,7 @@ pub struct Forward {
 }
 
 /// `branchline run`
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Copy, Debug)]
 pub struct Run {
     /// How the log is written.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]

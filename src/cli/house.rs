@@ -3,7 +3,8 @@
 //! Floor: roof.
 
 use super::{
-    Backend, Check, Commands, Exit, Failure, Forward, FromStick, Init, Sandbox, Wants, check, init, stick, unwritten,
+    Backend, Check, Commands, Exit, Failure, Forward, FromStick, Init, Run, Sandbox, Wants, check, init, logging,
+    stick, unwritten,
 };
 use crate::app::{self, StartError};
 use crate::config::{self, Loaded, Problem};
@@ -35,7 +36,8 @@ impl Commands for House {
         Ok(Box::new(Offline { engine, clock, _folder: None }))
     }
 
-    fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure> {
+    fn run(&self, file: &Path, board: Option<&str>, run: Run) -> Result<(), Failure> {
+        logging::start(run.log)?;
         let loaded = load(file, board)?;
         to_the_end(app::run(file, board, loaded))?.map_err(start_failure)
     }
@@ -81,6 +83,7 @@ impl Commands for House {
             out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))?;
             return loaded.map(drop).map_err(|_| Failure::new(Exit::No, ""));
         }
+        logging::start(forward.log)?;
         let (settings, _, warnings) = loaded.map_err(|problems| problems_failure(&problems))?;
         for warning in &warnings {
             tracing::warn!("{warning}");

@@ -10,9 +10,10 @@ use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry;
 
-/// Starts it, once per process. `level` is the value of `BRANCHLINE_LOG`, if set.
-pub fn start(format: LogFormat, level: Option<&str>) -> Result<(), Failure> {
-    let subscriber = subscriber(format, filter(level)?, std::io::stderr);
+/// Starts it, once per process, down to the level that `BRANCHLINE_LOG` names.
+pub fn start(format: LogFormat) -> Result<(), Failure> {
+    let level = std::env::var("BRANCHLINE_LOG").ok();
+    let subscriber = subscriber(format, filter(level.as_deref())?, std::io::stderr);
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|error| Failure::new(Exit::Bug, format!("the log was started twice: {error}")))
 }

@@ -49,8 +49,8 @@ pub trait Commands {
     fn load(&self, file: &Path, board: Option<&str>) -> Result<Loaded, Failure>;
     /// Opens the store without a daemon. Who tries something out gets an empty one where there is none, and no file is made.
     fn offline(&self, loaded: Loaded, wants: Wants) -> Result<Box<dyn Backend>, Failure>;
-    /// The daemon, until it is told to stop. The log is started.
-    fn run(&self, file: &Path, board: Option<&str>) -> Result<(), Failure>;
+    /// The daemon, until it is told to stop.
+    fn run(&self, file: &Path, board: Option<&str>, run: Run) -> Result<(), Failure>;
     /// Writes all problems and the effective values with their origin; tries what they name where that is asked for.
     fn check(&self, file: &Path, board: Option<&str>, check: Check, out: &mut dyn Write) -> Result<(), Failure>;
     /// Six questions from `input`, a configuration, and a first message.
@@ -116,16 +116,8 @@ pub fn execute(
     // Every command that reads the configuration reads the same layers as the daemon.
     cli.board = cli.board.or_else(|| std::env::var(BOARD).ok()).filter(|name| !name.is_empty());
     match &cli.command {
-        Command::Run(run) => {
-            logging::start(run.log, std::env::var("BRANCHLINE_LOG").ok().as_deref())?;
-            commands.run(&cli.config, cli.board.as_deref())
-        }
-        Command::Forward(forward) => {
-            if !forward.check {
-                logging::start(forward.log, std::env::var("BRANCHLINE_LOG").ok().as_deref())?;
-            }
-            commands.forward(&cli.config, *forward, out)
-        }
+        Command::Run(run) => commands.run(&cli.config, cli.board.as_deref(), *run),
+        Command::Forward(forward) => commands.forward(&cli.config, *forward, out),
         Command::Check(check) => commands.check(&cli.config, cli.board.as_deref(), *check, out),
         Command::Init(init) => commands.init(&cli.config, cli.board.as_deref(), *init, input, out),
         Command::Stick(from) => commands.stick(&cli.config, cli.board.as_deref(), from.clone(), out),

@@ -173,7 +173,7 @@ impl Commands for Alone {
     fn offline(&self, _: Loaded, _: Wants) -> Result<Box<dyn Backend>, Failure> {
         Err(Failure::new(Exit::Storage, "no store"))
     }
-    fn run(&self, _: &Path, board: Option<&str>) -> Result<(), Failure> {
+    fn run(&self, _: &Path, board: Option<&str>, _: Run) -> Result<(), Failure> {
         Err(Failure::new(Exit::Unavailable, format!("run for {board:?}")))
     }
     fn check(&self, _: &Path, board: Option<&str>, check: Check, out: &mut dyn Write) -> Result<(), Failure> {
