@@ -20,6 +20,8 @@ pub(super) struct BoxClock {
     /// What the wall clock said at box time 0, and whether it was trusted, as of the start or the last jump.
     zero: Wall,
     trusted: bool,
+    /// Every reading was trusted, from the last commit before the start on.
+    unbroken: bool,
     /// The wall clock jumped, and nobody took account of it yet.
     jumped: bool,
     /// Time off that was learned late, and nobody took account of yet.
@@ -45,7 +47,8 @@ impl BoxClock {
         let before = row.wall.trusted().filter(|_| row.boot != boot).map(|wall| (wall.0, row.boxed));
         let base = if row.boot == boot { row.boxed + now.mono.since(row.mono) } else { row.boxed };
         let zero = Wall(now.wall.reading().0 - base.0);
-        BoxClock { base, since: now.mono, before, zero, trusted: false, jumped: false, late: None }
+        let unbroken = row.wall.trusted().is_some();
+        BoxClock { base, since: now.mono, before, zero, trusted: false, unbroken, jumped: false, late: None }
     }
 
     /// The moment of this batch.
@@ -63,6 +66,7 @@ impl BoxClock {
             self.late = (off > 0 && !first).then_some(Late { since: boxed_before, off });
         }
         let (zero, trusted) = (Wall(now.wall.reading().0 - boxed.0), now.wall.trusted().is_some());
+        self.unbroken &= trusted;
         if trusted != self.trusted || zero.0.abs_diff(self.zero.0) > JUMP {
             (self.zero, self.trusted) = (zero, trusted);
             self.jumped |= trusted;
@@ -79,6 +83,12 @@ impl BoxClock {
     /// cut before, the jump would be taken for time spent off, and the limits would forgive as much.
     pub fn jumped(&mut self) -> bool {
         std::mem::take(&mut self.jumped)
+    }
+
+    /// Whether box time counted all that passed since the last commit before the start: no expiry is behind then, however the wall
+    /// clock jumped.
+    pub fn is_unbroken(&self) -> bool {
+        self.unbroken
     }
 
     /// What goes by the wall clock is looked at as after a jump.

@@ -245,6 +245,9 @@ impl Engine {
                 let lasting: Vec<_> = (self.policy.purposes.iter())
                     .filter_map(|(name, purpose)| Some((name.as_str(), purpose.expires?)))
                     .collect();
+                if !self.soft.time.is_unbroken() {
+                    self.outbox.expire_by_clock(self.moment.boxed, wall)?;
+                }
                 self.outbox.clock_trusted(self.moment.boxed, wall, &lasting)?;
                 self.soft.releasing.push(CLOCK.to_owned());
             }

@@ -627,14 +627,9 @@ impl Outbox {
         Ok(())
     }
 
-    /// The clock became trusted: expiry that could only be bounded is now known, and time spent off that box time could not
-    /// count is caught up with. It only ever comes closer. `lasting`: the purposes whose consent ends, and after how long.
-    pub fn clock_trusted(
-        &mut self,
-        now: BoxTime,
-        wall: Wall,
-        lasting: &[(&str, std::time::Duration)],
-    ) -> Result<(), StoreError> {
+    /// The clock became trusted again: expiry that could only be bounded is now known, and time spent off that box time could not
+    /// count is caught up with. It only ever comes closer.
+    pub fn expire_by_clock(&mut self, now: BoxTime, wall: Wall) -> Result<(), StoreError> {
         for which in
             ["INDEXED BY message_expiry WHERE state IN (0, 3)", "INDEXED BY message_open WHERE state IN (1, 2)"]
         {
@@ -652,6 +647,17 @@ impl Outbox {
                 self.write()?.execute(&update, slack)?;
             }
         }
+        Ok(())
+    }
+
+    /// The clock is trusted: no event is younger than now, and consent gets its dates. `lasting`: the purposes whose consent ends, and
+    /// after how long.
+    pub fn clock_trusted(
+        &mut self,
+        now: BoxTime,
+        wall: Wall,
+        lasting: &[(&str, std::time::Duration)],
+    ) -> Result<(), StoreError> {
         self.write_if(
             "SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_expiry WHERE state IN (0, 3) AND at_wall > ?1)",
             "UPDATE message SET at_wall = ?1 WHERE state IN (0, 3) AND at_wall > ?1",

@@ -259,3 +259,26 @@ fn people_are_told_beforehand_and_afterwards_until_when() {
     let crate::operate::Reply::Data(data) = reply else { panic!("{reply:?}") };
     assert_eq!(data["waits"], serde_json::json!({"reason": "quiet-hours", "until": MONDAY + 24 * HOUR}));
 }
+
+/// The end by the wall clock of what had arrived was looked at again at each start: after a jump it had come too early.
+#[test]
+fn a_jump_of_the_clock_and_a_restart_expire_nothing() {
+    for while_down in [false, true] {
+        let mut kit = Kit::new();
+        kit.ask(Request::Pause { target: Target::All, reason: "test".into() });
+        kit.order("pos/1/ready", BIA, "1");
+        let expires = kit.count("SELECT expires FROM message");
+        if while_down {
+            kit.crash();
+        }
+        kit.wall_shift += 72 * 3_600_000;
+        if !while_down {
+            kit.run(60_000);
+            kit.crash();
+        }
+        kit.start();
+        kit.run(60_000);
+        assert_eq!(kit.count("SELECT expires FROM message"), expires, "while down: {while_down}");
+        assert_eq!(kit.stands(1).0, Outcome::Stored);
+    }
+}
