@@ -216,12 +216,17 @@ impl Engine {
             // It may send again, in part: what reports closed stays closed.
             CanSend::Limited if closed.as_deref() == Some(BY_HEALTH) => self.lift_by_platform(CLOSED_ALL),
             CanSend::Limited => Ok(()),
-            CanSend::Available => self.reopen("the platform says that the number may send", newer),
+            CanSend::Available => {
+                // What a report closed until a day ends then: this answer may be older than the report.
+                let dated = self.soft.holds.iter().filter(|hold| hold.until.is_some()).map(|hold| hold.key.clone());
+                let kept: Vec<String> = newer.iter().cloned().chain(dated).collect();
+                self.reopen("the platform says that the number may send", &kept)
+            }
         }
     }
 
     /// Nothing is closed any more: what reports closed, and what refusals closed for reasons that the platform judges.
-    fn reopen(&mut self, said: &str, newer: &[String]) -> Result<(), StoreError> {
+    fn reopen(&mut self, said: &str, kept: &[String]) -> Result<(), StoreError> {
         let over = |hold: &Hold| match hold.key.as_str() {
             CLOSED_ALL | CLOSED_TEMPLATES | CLOSED_UTILITY => true,
             "number" | "account" => {
@@ -237,7 +242,7 @@ impl Engine {
             _ => false,
         };
         let keys: Vec<String> = self.soft.holds.iter().filter(|hold| over(hold)).map(|hold| hold.key.clone()).collect();
-        for key in keys.into_iter().filter(|key| !newer.contains(key)) {
+        for key in keys.into_iter().filter(|key| !kept.contains(key)) {
             self.lift(&key)?;
             self.tell_box(Reason::Due, format!("{said}: what waited for it goes on"), true);
         }

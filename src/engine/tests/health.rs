@@ -360,6 +360,20 @@ fn a_restriction_closes_what_it_says_and_ends_with_it() {
     assert_eq!(kit.hold_reasons(), [], "news of what is over");
 }
 
+/// A restriction has an end; an answer about the number that says otherwise may be older than the news of it.
+#[test]
+fn a_restriction_with_an_end_outlasts_an_answer_that_the_number_may_send() {
+    let mut kit = Kit::new();
+    let end = Wall(MONDAY + 7 * 86_400_000);
+    kit.news(News::Account { closed: Some(Closed::Templates), until: Some(end), said: "RESTRICTED".into() });
+    kit.will_answer(&[number("GREEN", "AVAILABLE"), templates("APPROVED", "UTILITY")]);
+    kit.news(News::Ask { said: String::new() });
+    kit.until_asked();
+    assert_eq!(kit.hold_reasons()[0].1, Reason::PolicyRestricted);
+    kit.news(News::Account { closed: None, until: None, said: "lifted".into() });
+    assert_eq!(kit.hold_reasons(), [], "news that it is over are");
+}
+
 #[test]
 fn a_stop_for_the_account_ends_when_the_platform_says_that_it_may_send() {
     let mut kit = Kit::new();
