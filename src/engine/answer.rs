@@ -174,6 +174,8 @@ impl Engine {
                     }
                 }
             }
+            // What waited for either waits for the one now.
+            self.refresh(person)?;
         }
         Ok(person)
     }

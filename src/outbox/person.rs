@@ -321,7 +321,7 @@ impl Outbox {
                  pair_last = max(lane.pair_last, other.pair_last), pair_count = lane.pair_count + other.pair_count,
                  strikes = max(lane.strikes, other.strikes), held_until = max(lane.held_until, other.held_until),
                  held_rank = min(lane.held_rank, other.held_rank),
-                 reached = max(coalesce(lane.reached, other.reached), coalesce(other.reached, lane.reached)), due = min(lane.due, other.due),
+                 reached = max(coalesce(lane.reached, other.reached), coalesce(other.reached, lane.reached)),
                  window_wall = max(coalesce(lane.window_wall, other.window_wall), coalesce(other.window_wall, lane.window_wall)),
                  undeliverable = max(coalesce(lane.undeliverable, other.undeliverable), coalesce(other.undeliverable, lane.undeliverable)),
                  not_before = max(coalesce(lane.not_before, other.not_before), coalesce(other.not_before, lane.not_before)),

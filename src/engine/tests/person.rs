@@ -168,3 +168,42 @@ fn nothing_leaves_beside_what_is_on_its_way_to_somebody_erased() {
         assert!(kit.texts().len() > 1, "{limits}: and it ends");
     }
 }
+
+/// Of two rows for one person the one that waited lost its turn, where the other had nothing to wait for.
+#[test]
+fn what_waits_for_somebody_is_not_lost_when_two_rows_become_one() {
+    for by_report in [true, false] {
+        let mut kit = Kit::new();
+        let user = Who { digits: None, user: Some("BR.1".into()) };
+        kit.hear(vec![Notice::Marketing { who: user.clone(), stop: true, at: Some(Wall(MONDAY)) }]);
+        kit.order("pos/1/ready", BIA, "first");
+        let shown = format!("sp-042/{}/e", kit.engine().outbox.shown(crate::message::MessageId(1)));
+        kit.answer_last(taken());
+        for n in 2..9 {
+            let sent = kit.sent.len();
+            kit.order("pos/1/ready", BIA, &n.to_string());
+            if kit.sent.len() > sent {
+                kit.answer_last(taken());
+            }
+        }
+        assert!(kit.sent.len() < 8, "the last wait for the pair limit");
+        let both = Who { digits: Some(BIA[1..].into()), user: Some("BR.1".into()) };
+        kit.hear(vec![if by_report {
+            let status = crate::message::Status {
+                wamid: "wamid.A".into(),
+                progress: Progress::Delivered,
+                at: None,
+                who: both,
+                data: Some(shown),
+            };
+            Notice::Status(status)
+        } else {
+            Notice::Marketing { who: both, stop: true, at: Some(Wall(MONDAY + 1)) }
+        }]);
+        for _ in 0..8 {
+            kit.run(60_000);
+            kit.answer_last(taken());
+        }
+        assert_eq!(kit.sent.len(), 8, "by a report: {by_report}");
+    }
+}
