@@ -45,7 +45,7 @@ impl Engine {
             if matches!(verdict.message, Fate::Unsent) {
                 self.soft.sender.refund(flight.at);
             }
-            return self.hold_as_told(flight.message, flight.token, verdict);
+            return self.hold_as_told(flight.message, Some(&flight), verdict);
         }
         let asked = self.outbox.asked(flight.attempt)?;
         let early = self.reported_early(flight, verdict, &asked)?;
@@ -62,7 +62,7 @@ impl Engine {
         let person = self.learn(flight.person, &verdict.known_as)?;
         let mut lane = self.outbox.lane(person)?;
         self.account(&mut lane, flight, verdict);
-        self.hold_as_told(flight.message, flight.token, verdict)?;
+        self.hold_as_told(flight.message, Some(&flight), verdict)?;
         // Always there: only what is settled is forgotten.
         let Some(found) = self.outbox.found(flight.message)? else { return self.settle(lane) };
         match &verdict.message {
@@ -108,7 +108,7 @@ impl Engine {
             _ => self.close(flight, verdict, Spent::Kept, true)?,
         }
         let person = self.learn(flight.person, &verdict.known_as)?;
-        self.hold_as_told(flight.message, flight.token, verdict)?;
+        self.hold_as_told(flight.message, Some(&flight), verdict)?;
         let mut lane = self.outbox.lane(person)?;
         pace::pair_answered(&mut lane.pair, self.moment.boxed);
         self.settle(lane)?;

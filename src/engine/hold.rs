@@ -5,7 +5,7 @@
 use super::Engine;
 use super::limit::GATES;
 use super::news::{RED, YELLOW};
-use super::soft::in_force;
+use super::soft::{Flight, in_force};
 use crate::message::{Category, Content, MessageId, Number, PersonId, Priority, Reason, Stored, hex};
 use crate::outbox::{Hold, StoreError};
 use crate::pace::{self, Class};
@@ -34,17 +34,17 @@ pub(super) struct Held<'m> {
 pub(super) const QUIET: &str = "quiet:";
 
 impl Engine {
-    /// What an answer, to a request with this token, or a report says about more than its message and person.
+    /// What the answer to a request, or a report, says about more than its message and person.
     pub(super) fn hold_as_told(
         &mut self,
         id: MessageId,
-        token: Option<[u8; 8]>,
+        answered: Option<&Flight>,
         verdict: &Verdict,
     ) -> Result<(), StoreError> {
         let by_token = |lift| matches!(lift, Lift::Token);
         let token_stop = matches!(verdict.number, Some(OnNumber::Stop { lifted_by }) if by_token(lifted_by))
             || matches!(verdict.account, Some(OnAccount::Stop { lifted_by }) if by_token(lifted_by));
-        if token_stop && token != self.soft.token {
+        if token_stop && answered.and_then(|flight| flight.token) != self.soft.token {
             // It is the old token that was refused, and there is another by now.
             return Ok(());
         }
@@ -59,7 +59,7 @@ impl Engine {
             (_, Some(OnAccount::Stop { lifted_by })) => ("account", stop(lifted_by), None),
             (Some(OnNumber::BackOff(class)), _) => {
                 if class == BackOffClass::Number {
-                    self.slow_down()?;
+                    self.slow_down(answered.map(|flight| flight.at))?;
                 }
                 ("number", BY_TIME.to_owned(), Some(Wait::BackOff(class_of(class))))
             }

@@ -441,10 +441,10 @@ impl Engine {
         self.limit_holds().into_iter().find(|hold| hold.key == key)
     }
 
-    /// The platform refused what left as too fast: once for all that was on its way.
-    pub(super) fn slow_down(&mut self) -> Result<(), StoreError> {
+    /// The platform refused what `left` then, or nobody knows when, as too fast: once for all that was on its way.
+    pub(super) fn slow_down(&mut self, left: Option<BoxTime>) -> Result<(), StoreError> {
         let now = self.moment.boxed;
-        if self.soft.hold("number", now).is_some() {
+        if self.soft.hold("number", now).is_some() || left.is_some_and(|left| self.soft.sender.knew_better(left)) {
             return Ok(());
         }
         let learned = self.soft.sender.refused(&self.pace, now);

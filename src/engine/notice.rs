@@ -256,6 +256,8 @@ impl Engine {
         }
         let mut lane = self.outbox.lane(person)?;
         if verdict.person == Some(OnPerson::PairLimit) {
+            // Each try was taken at first, which forgave what the reports of those before it had said.
+            lane.pair.strikes = lane.pair.strikes.max(known.tries.saturating_sub(1));
             self.strike(&mut lane);
         }
         self.settle(lane)?;

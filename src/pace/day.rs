@@ -5,6 +5,7 @@
 //! What leaves a window makes a count smaller, so a bound that only grows errs to the strict side, and one exact count
 //! puts it right. No table of people is kept in memory: a hundred thousand people over a day cost disk.
 
+use crate::limits::SENDER_PER_SECOND_MAX;
 use crate::time::BoxTime;
 use std::time::Duration;
 
@@ -72,8 +73,8 @@ pub fn count_again(oldest: Option<BoxTime>, window: Duration, now: BoxTime) -> B
 
 /// What the platform's refusal by 130429 taught: the rate that is kept instead of the configured one, and since when.
 ///
-/// Halved at each refusal, and raised by a tenth of that each [`STEP`]: a number is itself again after ten minutes without
-/// another. Persisted with the sender: a restart forgives nothing.
+/// Halved at each refusal, and raised by a tenth each [`STEP`] until it is what is configured: each halving takes some eight minutes
+/// to come back. Persisted with the sender: a restart forgives nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Learned {
     /// Messages a second right after the refusal: 1 and more.
@@ -82,7 +83,7 @@ pub struct Learned {
     pub since: BoxTime,
 }
 
-/// How long the learned rate takes to grow by a tenth of what a refusal left.
+/// How long the learned rate takes to grow by a tenth.
 pub const STEP: Duration = Duration::from_secs(60);
 
 impl Learned {
@@ -91,12 +92,19 @@ impl Learned {
         Learned { rate: (in_force / 2).max(1), since: now }
     }
 
-    /// The rate that it allows now; `None` once it is what it was before the refusal, or nearly.
-    pub fn rate(&self, now: BoxTime) -> Option<u32> {
+    /// The rate that it allows now; `None` once it is `most`, or where that is no limit, what any number has at most.
+    pub fn rate(&self, most: Option<u32>, now: BoxTime) -> Option<u32> {
+        let most = most.unwrap_or(SENDER_PER_SECOND_MAX as u32);
         let steps = now.since(self.since).as_millis() / STEP.as_millis();
-        let grown = u32::try_from(steps).unwrap_or(u32::MAX).saturating_mul((self.rate / 10).max(1));
-        let rate = self.rate.saturating_add(grown);
-        (rate < self.rate.saturating_mul(2)).then_some(rate)
+        let mut rate = self.rate.max(1);
+        // It grows at each step, so there are at most `most` of them.
+        for _ in 0..steps {
+            if rate >= most {
+                break;
+            }
+            rate += (rate / 10).max(1);
+        }
+        (rate < most).then_some(rate)
     }
 }
 
@@ -130,12 +138,24 @@ mod tests {
     #[test]
     fn a_refused_rate_halves_and_comes_back_slowly() {
         let learned = Learned::refused(20, BoxTime(1_000));
-        let after = |seconds: i64| learned.rate(BoxTime(1_000 + seconds * 1_000));
-        assert_eq!([0, 59, 60, 599, 600].map(after), [Some(10), Some(10), Some(11), Some(19), None]);
+        let after = |seconds: i64| learned.rate(Some(20), BoxTime(1_000 + seconds * 1_000));
+        assert_eq!([0, 59, 60, 539, 540].map(after), [Some(10), Some(10), Some(11), Some(18), Some(19)]);
+        assert_eq!(after(600), None);
         assert_eq!(Learned::refused(11, BoxTime(0)).rate, 5);
         assert_eq!(Learned::refused(1, BoxTime(0)).rate, 1);
-        assert_eq!(Learned::refused(1000, BoxTime(0)).rate(BoxTime(300_000)), Some(750));
-        assert_eq!(learned.rate(BoxTime(0)), Some(10), "a time before it gives nothing");
+        assert_eq!(Learned::refused(1000, BoxTime(0)).rate(None, BoxTime(300_000)), Some(804));
+        assert_eq!(learned.rate(Some(20), BoxTime(0)), Some(10), "a time before it gives nothing");
+        assert_eq!(learned.rate(Some(8), BoxTime(1_000)), None, "less is configured");
+    }
+
+    /// Full speed came back when the rate was twice what the last refusal left: from one a second after a minute.
+    #[test]
+    fn who_was_refused_often_comes_back_no_sooner() {
+        let deep = Learned { rate: 1, since: BoxTime(0) };
+        let after = |minutes: i64| deep.rate(Some(80), BoxTime(minutes * 60_000));
+        assert_eq!([1, 2, 9, 19].map(after), [Some(2), Some(3), Some(10), Some(20)]);
+        assert!((1..40).all(|minute| after(minute).unwrap_or(80) <= after(minute - 1).unwrap_or(80) * 2));
+        assert!(after(30).is_some() && after(60).is_none());
     }
 
     #[test]

@@ -61,8 +61,14 @@ impl SenderWindow {
 
     /// Messages a second that may leave now: as configured, or less after a refusal.
     pub fn limit(&self, settings: &Settings, now: BoxTime) -> Option<u32> {
-        let learned = self.learned.and_then(|learned| learned.rate(now));
-        settings.sender_per_second.into_iter().chain(learned).min().map(|limit| limit.max(1))
+        let most = settings.sender_per_second;
+        let learned = self.learned.and_then(|learned| learned.rate(most, now));
+        learned.or(most).map(|limit| limit.max(1))
+    }
+
+    /// Whether the platform's last refusal came after what left at `at`: a refusal of that as well says nothing new.
+    pub fn knew_better(&self, at: BoxTime) -> bool {
+        self.learned.is_some_and(|learned| at <= learned.since)
     }
 
     /// The platform refused what left as too fast: slower from now on. What must be kept is returned.

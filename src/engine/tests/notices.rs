@@ -239,6 +239,19 @@ fn a_reported_failure_acts_by_the_table_of_answers() {
     kit.report(1, "wamid.B", Progress::Delivered);
     assert_eq!(kit.stands(1), (Delivered, Reported));
 
+    // Each repeat was taken at first: the wait grows nevertheless, 1, 4, 16, 64 s.
+    let mut kit = accepted();
+    for (tries, wait) in [(1, 1_000), (2, 4_000), (3, 16_000), (4, 64_000)] {
+        let wamid = format!("wamid.{}", ["A", "B", "C", "D"][tries - 1]);
+        kit.report(1, &wamid, failed(131056));
+        let since = kit.now;
+        kit.run(200_000);
+        assert_eq!(kit.texts().len(), tries + 1);
+        let waited = kit.sent.last().unwrap().at - since;
+        assert!((wait..wait + 15_000).contains(&waited), "try {tries}: {waited} ms");
+        kit.answer_last(ok_as(["wamid.B", "wamid.C", "wamid.D", "wamid.E"][tries - 1]));
+    }
+
     // The template is paused: the message waits for it, and others by it.
     let mut kit = accepted();
     kit.report(1, "wamid.A", failed(132015));
