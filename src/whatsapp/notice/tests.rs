@@ -82,6 +82,9 @@ fn statuses_of_every_kind() {
         failed(Some(131049), "withheld")
     );
     assert_eq!(status("failed", json!({})), failed(None, ""));
+    let group = json!({"recipient_type": "group", "recipient_participant_id": "5511987650002", "recipient_parent_user_id": "BR.P",
+        "conversation": {"id": "c", "expiration_timestamp": "1763900000", "origin": {"type": "utility"}}});
+    assert_eq!(status("sent", group), read(Progress::Sent), "more about whom changes nothing");
     assert_eq!(status("deleted", json!({})), None, "unknown statuses are skipped");
     assert_eq!(status("sent", json!({"id": ""})), None);
     let Some(Notice::Status(nobody)) =
@@ -119,6 +122,33 @@ fn what_people_write_and_press() {
             json!({"type": "image", "image": {"id": "9", "mime_type": "image/jpeg", "caption": "aqui"}}),
             "image",
             Some("aqui"),
+            None,
+        ),
+        (
+            json!({"type": "video", "video": {"id": "9", "mime_type": "video/mp4", "sha256": "x", "url": "https://x", "caption": "assim"}}),
+            "video",
+            Some("assim"),
+            None,
+        ),
+        (
+            json!({"type": "document", "document": {"id": "9", "filename": "parar.pdf", "mime_type": "application/pdf"}}),
+            "document",
+            None,
+            None,
+        ),
+        (json!({"type": "sticker", "sticker": {"id": "9", "animated": true}}), "sticker", None, None),
+        (
+            json!({"type": "interactive", "interactive": {"type": "call_permission_reply",
+                "call_permission_reply": {"response": "accept", "expiration_timestamp": "1763900000"}}}),
+            "interactive",
+            None,
+            None,
+        ),
+        (
+            json!({"type": "text", "text": {"body": "Oi"}, "from_parent_user_id": "BR.P", "group_id": "g",
+                "referral": {"source_url": "https://x", "source_type": "ad", "headline": "Parar", "body": "stop"}}),
+            "text",
+            Some("Oi"),
             None,
         ),
         (json!({"type": "audio", "audio": {"id": "9", "voice": true}}), "audio", None, None),
@@ -172,6 +202,15 @@ fn what_people_write_and_press() {
     let moved = json!({"type": "system", "from": "5511987650001", "id": "w", "system": {"type": "user_changed_number", "wa_id": "5511987650009", "body": "x"}});
     let to = Who { digits: Some("5511987650009".into()), user: None };
     assert_eq!(one("messages", json!({"messages": [moved]})), Some(Notice::Moved { from: bia(), to }));
+    // Another user id, with the one before it; the number is not told.
+    let moved = json!({"type": "system", "from_user_id": "BR.2", "id": "w", "system": {"type": "user_changed_user_id",
+        "previous_user_id": "BR.1", "user_id": "BR.2", "body": "x"}});
+    let user = |id: &str| Who { digits: None, user: Some(id.into()) };
+    let expected = Notice::Moved { from: user("BR.1"), to: user("BR.2") };
+    assert_eq!(one("messages", json!({"messages": [moved]})), Some(expected));
+    let odd =
+        json!({"type": "system", "from": "5511987650001", "id": "w", "system": {"type": "customer_identity_changed"}});
+    assert_eq!(one("messages", json!({"messages": [odd]})), None, "what nobody knows moves nobody");
     let long = json!({"type": "text", "from": "5511987650001", "id": "w", "text": {"body": "é".repeat(5_000)}});
     let Some(Notice::Inbound(long)) = one("messages", json!({"messages": [long]})) else { panic!() };
     assert_eq!(long.text.unwrap().chars().count(), limits::TEXT);
