@@ -26,6 +26,8 @@ pub(super) struct BoxClock {
     jumped: bool,
     /// Time off that was learned late, and nobody took account of yet.
     late: Option<Late>,
+    /// The clock, trusted at both ends, went back while the box was off, and nobody took account of it yet.
+    unmeasured: bool,
 }
 
 /// Time off that only a clock trusted after a while told: what happened since the start is younger than its box time says.
@@ -48,7 +50,17 @@ impl BoxClock {
         let base = if row.boot == boot { row.boxed + now.mono.since(row.mono) } else { row.boxed };
         let zero = Wall(now.wall.reading().0 - base.0);
         let unbroken = row.wall.trusted().is_some();
-        BoxClock { base, since: now.mono, before, zero, trusted: false, unbroken, jumped: false, late: None }
+        BoxClock {
+            base,
+            since: now.mono,
+            before,
+            zero,
+            trusted: false,
+            unbroken,
+            jumped: false,
+            late: None,
+            unmeasured: false,
+        }
     }
 
     /// The moment of this batch.
@@ -61,6 +73,7 @@ impl BoxClock {
             let off = (wall.0 - wall_before) - (boxed.0 - boxed_before.0);
             boxed.0 += off.max(0);
             self.base.0 += off.max(0);
+            self.unmeasured = off < -(JUMP as i64);
             // With the first reading nothing has happened yet.
             let first = now.mono == self.since;
             self.late = (off > 0 && !first).then_some(Late { since: boxed_before, off });
@@ -72,6 +85,11 @@ impl BoxClock {
             self.jumped |= trusted;
         }
         Moment { boxed, wall: now.wall }
+    }
+
+    /// Whether nobody knows for how long the box was off, since this was asked last.
+    pub fn is_unmeasured(&mut self) -> bool {
+        std::mem::take(&mut self.unmeasured)
     }
 
     /// Time off that was learned late, since this was asked last.

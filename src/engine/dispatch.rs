@@ -147,7 +147,7 @@ impl Engine {
             to: message.to(),
             person: Some(message.person()),
             priority: message.priority(),
-            window: lane.window_until,
+            window: lane.window,
         })?;
         Some((hold.key.clone(), hold.reason))
     }

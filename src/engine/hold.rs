@@ -6,10 +6,10 @@ use super::Engine;
 use super::limit::GATES;
 use super::news::{RED, YELLOW};
 use super::soft::{Flight, in_force};
-use crate::message::{Category, Content, MessageId, Number, PersonId, Priority, Reason, Stored, hex};
+use crate::message::{Category, Content, MessageId, Number, PersonId, Priority, Reason, Stored, Window, hex};
 use crate::outbox::{Hold, StoreError};
 use crate::pace::{self, Class};
-use crate::time::{BoxTime, Wall};
+use crate::time::BoxTime;
 use crate::whatsapp::{BackOffClass, Lift, OnAccount, OnNumber, OnTemplate, Verdict};
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub(super) struct Held<'m> {
     pub to: &'m Number,
     pub person: Option<PersonId>,
     pub priority: Priority,
-    /// The end of the person's service window.
-    pub window: Option<Wall>,
+    /// The person's service window.
+    pub window: Option<Window>,
 }
 /// Begins the key of holds for quiet hours: `quiet:CATEGORY/RULE`, the rule where it has `hours` of its own.
 pub(super) const QUIET: &str = "quiet:";
@@ -294,7 +294,7 @@ impl Engine {
 
     /// Whether it goes to somebody who wrote within 24 hours, and is no advertisement.
     fn answers(&self, message: &Held<'_>) -> bool {
-        let open = self.moment.wall.trusted().is_some_and(|now| message.window.is_some_and(|until| now < until));
+        let open = message.window.and_then(|window| window.is_open(self.moment, Duration::ZERO)) == Some(true);
         open && message.content.category() != Category::Marketing
     }
 

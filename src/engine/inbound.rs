@@ -4,16 +4,13 @@
 
 use super::Engine;
 use super::news::RED;
-use crate::message::{Inbound, LedgerAction, Number, PersonId, Reason, Who};
+use crate::message::{Inbound, LedgerAction, Number, PersonId, Reason, Who, Window};
 use crate::outbox::StoreError;
 use crate::policy::{self, Wish};
 use crate::time::Wall;
 use crate::whatsapp::KnownAs;
 use serde_json::{Value, json};
-use std::time::Duration;
 
-/// The platform's service window (facts 2.6).
-const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// Kinds that are no answer to a stop, and of which nobody knows whether they open the window (facts 7.9).
 const REACTION: &str = "reaction";
 
@@ -39,9 +36,8 @@ impl Engine {
         if let Some(at) = at
             && inbound.kind != REACTION
         {
-            // Nothing was written in the future. Without any time that somebody vouches for there is no window.
-            let at = now.map_or(at, |now| at.min(now));
-            self.outbox.open_window(person, at + WINDOW)?;
+            // Without any time that somebody vouches for there is no window.
+            self.outbox.open_window(person, Window::of(at, self.moment))?;
             self.needs_no_place(person)?;
             // Who wrote is answered: what it was held for is judged anew when it leaves.
             self.outbox.release_of(person, RED)?;

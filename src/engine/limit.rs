@@ -115,8 +115,8 @@ impl Limits {
 impl Engine {
     /// What a message is to the limits.
     pub(super) fn load_of(&self, lane: Option<&Lane>, content: &Content, purpose: &str, priority: Priority) -> Load {
-        let ends = lane.and_then(|lane| lane.window_until);
-        let open = self.moment.wall.trusted().zip(ends).is_some_and(|(now, ends)| now + RECEPTION < ends);
+        let window = lane.and_then(|lane| lane.window);
+        let open = window.and_then(|window| window.is_open(self.moment, RECEPTION)) == Some(true);
         Load::of(content.category(), purpose, priority, !open)
     }
 

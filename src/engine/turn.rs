@@ -247,6 +247,10 @@ impl Engine {
                     .collect();
                 if !self.soft.time.is_unbroken() {
                     self.outbox.expire_by_clock(self.moment.boxed, wall)?;
+                    self.outbox.judge_windows(self.moment.boxed, wall)?;
+                }
+                if self.soft.time.is_unmeasured() {
+                    self.outbox.close_windows()?;
                 }
                 self.outbox.clock_trusted(self.moment.boxed, wall, &lasting)?;
                 self.soft.releasing.push(CLOCK.to_owned());

@@ -32,7 +32,9 @@ pub use news::{CanSend, Closed, News, Quality, TemplateName, UNLIMITED};
 pub use notice::{By, Inbound, Notice, Notices, Origin, Progress, Status, Update, Way, Who};
 pub use number::{Country, Number, NumberProblem};
 pub use outcome::{Outcome, Reason};
-pub use standing::{ALL, FAREWELL, GrantFact, LedgerAction, LedgerEntry, Pair, STAFF, START_WORD, STOP_WORD, Standing};
+pub use standing::{
+    ALL, FAREWELL, GrantFact, LedgerAction, LedgerEntry, Pair, STAFF, START_WORD, STOP_WORD, Standing, Window,
+};
 pub use wire::{Answer, Filter, Lost, NotSent};
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,8 @@
 //!
 //! Floor: words.
 
-use crate::time::{BoxTime, Wall};
+use crate::time::{BoxTime, Moment, Wall, millis};
+use std::time::Duration;
 
 /// The purpose of a revocation of everything; of a grant only with [`START_WORD`], which takes back what a stop word took.
 pub const ALL: &str = "all";
@@ -29,8 +30,45 @@ pub struct Standing {
     pub undeliverable_until: Option<BoxTime>,
     /// The platform protects the person from marketing (131049) until then.
     pub not_before: Option<BoxTime>,
-    /// The 24-hour service window is open until then.
-    pub window_until: Option<Wall>,
+    /// The service window, if the person ever wrote.
+    pub window: Option<Window>,
+}
+
+/// The platform's 24-hour service window of a person: open only while both clocks say so, for a wall clock may jump and box time
+/// may stand still while the box is off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// Its end by the wall clock.
+    pub until: Wall,
+    /// When the person wrote, by box time: before the box's own beginning it is negative.
+    pub since: BoxTime,
+}
+
+impl Window {
+    /// How long it is open (facts 2.6).
+    pub const LASTS: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// Of what was written `at`, and is heard now. Nothing was written in the future; how long ago it was is known by a trusted
+    /// clock alone.
+    pub fn of(at: Wall, now: Moment) -> Window {
+        let wall = now.wall.trusted().unwrap_or(at);
+        let ago = wall.0.saturating_sub(at.0).max(0);
+        Window { until: at.min(wall) + Window::LASTS, since: BoxTime(now.boxed.0.saturating_sub(ago)) }
+    }
+
+    /// Whether it is still open `ahead` of now. `None`: by box time it is, and nobody vouches for the wall clock.
+    pub fn is_open(self, now: Moment, ahead: Duration) -> Option<bool> {
+        if self.since + Window::LASTS <= now.boxed + ahead {
+            return Some(false);
+        }
+        now.wall.trusted().map(|wall| wall + ahead < self.until)
+    }
+
+    /// The same window as a clock tells that is trusted from now on: never open for longer than before.
+    pub fn judged_by(self, wall: Wall, now: BoxTime) -> Window {
+        let ago = wall.0.saturating_sub(self.until.0).saturating_add(millis(Window::LASTS));
+        Window { since: self.since.min(BoxTime(now.0.saturating_sub(ago))), ..self }
+    }
 }
 
 impl Standing {

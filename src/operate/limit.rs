@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A row of `limits` of `outbox export --all`. Times are box time of the box that it is from, in milliseconds, but for `window_wall`.
+/// A row of `limits` of `outbox export --all`. Times are box time of the box that it is from, in milliseconds, but where
+/// the name says `wall`: milliseconds since 1970.
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitRow {
@@ -36,6 +37,14 @@ pub struct LimitRow {
     pub recent: String,
     /// When a template left last outside the service window.
     pub reached: Option<i64>,
-    /// Until when the service window is open, in milliseconds since 1970.
+    /// Until when the service window is open.
     pub window_wall: Option<i64>,
+    /// When it was opened.
+    pub window_since: Option<i64>,
+    /// When the person last told the platform to stop or to resume marketing.
+    pub wish_wall: Option<i64>,
+    /// When the person last wrote a stop word.
+    pub stopped_wall: Option<i64>,
+    /// When the person last wrote a start word.
+    pub started_wall: Option<i64>,
 }

@@ -72,6 +72,19 @@ impl Outbox {
         Ok(other.map(Wall))
     }
 
+    /// What another box knows of the times of a person's words (wish, stop word, start word): of each the later one counts.
+    pub fn words_written(&mut self, person: PersonId, [wish, stop, start]: [Option<i64>; 3]) -> Result<(), StoreError> {
+        for (column, at) in [("wish_wall", wish), ("stopped_wall", stop), ("started_wall", start)] {
+            let query = format!("SELECT {column} FROM lane WHERE sender = ?1 AND person = ?2");
+            let known: Option<Option<i64>> =
+                self.db.query_row(&query, params![self.sender.0, person.0], |row| row.get(0)).optional()?;
+            if let Some(at) = at.filter(|at| known.flatten() < Some(*at)) {
+                self.note(person, column, at)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The language of the last template to a person, while its content is kept.
     pub fn language_lately(&self, person: PersonId) -> Result<Option<String>, StoreError> {
         let body: Option<String> = self

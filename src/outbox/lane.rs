@@ -3,8 +3,8 @@
 //! Floor: rooms.
 
 use super::{Outbox, StoreError};
-use crate::message::{Act, Acted, Pair, PersonId};
-use crate::time::{BoxTime, Wall};
+use crate::message::{Act, Acted, Pair, PersonId, Window};
+use crate::time::{BoxTime, Wall, millis};
 use rusqlite::{OptionalExtension, params};
 
 /// One lane.
@@ -28,8 +28,8 @@ pub struct Lane {
     pub undeliverable_until: Option<BoxTime>,
     /// The platform protects the person from marketing until then.
     pub not_before: Option<BoxTime>,
-    /// The service window is open until then.
-    pub window_until: Option<Wall>,
+    /// The service window, if the person ever wrote.
+    pub window: Option<Window>,
 }
 
 /// The message whose turn is next for a person.
@@ -52,7 +52,7 @@ impl Outbox {
             marketing_stopped: false,
             undeliverable_until: None,
             not_before: None,
-            window_until: None,
+            window: None,
         }))
     }
 
@@ -61,7 +61,7 @@ impl Outbox {
             .db
             .prepare_cached(
                 "SELECT person, pair_started, pair_last, pair_count, strikes, held_until, held_rank, marketing_stopped,
-                     undeliverable, not_before, window_wall, recent, reached
+                     undeliverable, not_before, window_wall, window_since, recent, reached
                  FROM lane WHERE sender = ?1 AND person = ?2",
             )?
             .query_row(params![self.sender.0, person.0], read)
@@ -176,12 +176,30 @@ impl Outbox {
         self.list_marketing(person, stopped)
     }
 
-    /// The service window is open until then; it never closes earlier than it was.
-    pub fn open_window(&mut self, person: PersonId, until: Wall) -> Result<(), StoreError> {
-        let known = self.lane(person)?.window_until;
-        if known.is_none_or(|known| known < until) {
-            self.note(person, "window_wall", until.0)?;
+    /// The service window is open. Of two the one counts whose message was written later, by box time: no wall clock that jumps
+    /// makes an older one look newer.
+    pub fn open_window(&mut self, person: PersonId, window: Window) -> Result<(), StoreError> {
+        let known = self.lane(person)?.window;
+        if known.is_none_or(|known| (known.since, known.until) < (window.since, window.until)) {
+            self.note(person, "window_wall", window.until.0)?;
+            self.note(person, "window_since", window.since.0)?;
         }
+        Ok(())
+    }
+
+    /// A clock is trusted that was not, or after time off that nobody could measure: it says how old each window is.
+    pub fn judge_windows(&mut self, now: BoxTime, wall: Wall) -> Result<(), StoreError> {
+        // Of `Window::judged_by`, for all of them.
+        let past = millis(Window::LASTS) + wall.0 - now.0;
+        self.write()?
+            .execute("UPDATE lane SET window_since = window_wall - ?1 WHERE window_since > window_wall - ?1", [past])?;
+        Ok(())
+    }
+
+    /// Nobody knows how much time passed: whoever writes next opens a window again.
+    pub fn close_windows(&mut self) -> Result<(), StoreError> {
+        self.write()?
+            .execute("UPDATE lane SET window_wall = NULL, window_since = NULL WHERE window_since IS NOT NULL", [])?;
         Ok(())
     }
 
@@ -217,8 +235,12 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Lane> {
         marketing_stopped: row.get(7)?,
         undeliverable_until: row.get::<_, Option<i64>>(8)?.map(BoxTime),
         not_before: row.get::<_, Option<i64>>(9)?.map(BoxTime),
-        window_until: row.get::<_, Option<i64>>(10)?.map(Wall),
-        recent: row.get(11)?,
-        reached: row.get::<_, Option<i64>>(12)?.map(BoxTime),
+        // Both or none.
+        window: row
+            .get::<_, Option<i64>>(10)?
+            .zip(row.get::<_, Option<i64>>(11)?)
+            .map(|(until, since)| Window { until: Wall(until), since: BoxTime(since) }),
+        recent: row.get(12)?,
+        reached: row.get::<_, Option<i64>>(13)?.map(BoxTime),
     })
 }

@@ -124,7 +124,7 @@ impl Outbox {
             marketing_stopped: lane.marketing_stopped,
             undeliverable_until: lane.undeliverable_until,
             not_before: lane.not_before,
-            window_until: lane.window_until,
+            window: lane.window,
             ..Standing::default()
         };
         let mut lines = self.db.prepare_cached(

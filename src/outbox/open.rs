@@ -411,7 +411,7 @@ pub(super) fn sender(db: &Connection, phone_number_id: &str) -> Result<SenderId,
             if known != phone_number_id {
                 let tx = db.unchecked_transaction()?;
                 tx.execute("UPDATE sender SET phone_number_id = ?1 WHERE id = ?2", params![phone_number_id, id])?;
-                tx.execute("UPDATE lane SET window_wall = NULL", [])?;
+                tx.execute("UPDATE lane SET window_wall = NULL, window_since = NULL", [])?;
                 tx.execute("DELETE FROM hold WHERE key = 'number' OR key LIKE 'quality:%'", [])?;
                 tx.execute("DELETE FROM health", [])?;
                 tx.commit()?;

@@ -132,8 +132,8 @@ impl Outbox {
         }
         // Of the person: windows, wishes, whom the platform protects.
         self.db.execute(
-            "UPDATE lane SET due = NULL, rank = 0, rule = '', window_wall = NULL, undeliverable = NULL, not_before = NULL,
-                 marketing_stopped = 0, wish_wall = NULL, stopped_wall = NULL, started_wall = NULL WHERE person = ?1",
+            "UPDATE lane SET due = NULL, rank = 0, rule = '', window_wall = NULL, window_since = NULL, undeliverable = NULL,
+                 not_before = NULL, marketing_stopped = 0, wish_wall = NULL, stopped_wall = NULL, started_wall = NULL WHERE person = ?1",
             [person.0],
         )?;
         self.unite_lanes(nameless, person)
@@ -322,7 +322,8 @@ impl Outbox {
                  strikes = max(lane.strikes, other.strikes), held_until = max(lane.held_until, other.held_until),
                  held_rank = min(lane.held_rank, other.held_rank),
                  reached = max(coalesce(lane.reached, other.reached), coalesce(other.reached, lane.reached)),
-                 window_wall = max(coalesce(lane.window_wall, other.window_wall), coalesce(other.window_wall, lane.window_wall)),
+                 window_wall = iif(other.window_since > coalesce(lane.window_since, other.window_since - 1), other.window_wall, lane.window_wall),
+                 window_since = max(coalesce(lane.window_since, other.window_since), coalesce(other.window_since, lane.window_since)),
                  undeliverable = max(coalesce(lane.undeliverable, other.undeliverable), coalesce(other.undeliverable, lane.undeliverable)),
                  not_before = max(coalesce(lane.not_before, other.not_before), coalesce(other.not_before, lane.not_before)),
                  marketing_stopped = max(lane.marketing_stopped, other.marketing_stopped),

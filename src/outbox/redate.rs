@@ -66,9 +66,10 @@ impl Outbox {
             params![off, sender, since.0],
         )?;
         db.execute("UPDATE health SET due = due + ?1 WHERE due >= ?2", params![off, since.0])?;
-        for mark in ["undeliverable", "not_before"] {
+        // Of a window the strict side is that it was opened before.
+        for (mark, after) in [("undeliverable", ">="), ("not_before", ">="), ("window_since", ">")] {
             db.execute(
-                &format!("UPDATE lane SET {mark} = {mark} + ?1 WHERE seen >= ?2 AND {mark} >= ?2"),
+                &format!("UPDATE lane SET {mark} = {mark} + ?1 WHERE seen >= ?2 AND {mark} {after} ?2"),
                 params![off, since.0],
             )?;
         }

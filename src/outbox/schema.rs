@@ -63,6 +63,7 @@ CREATE TABLE lane (                     -- what hangs on one (sender, person)
     pair_count INTEGER NOT NULL DEFAULT 0, strikes INTEGER NOT NULL DEFAULT 0,
     held_until INTEGER NOT NULL DEFAULT 0, held_rank INTEGER NOT NULL DEFAULT 0,   -- holds messages of this rank and below
     window_wall INTEGER,                -- end of the 24-hour service window
+    window_since INTEGER,               -- when it was opened: at most 24 hours of box time before now, whatever the wall clock says
     undeliverable INTEGER, not_before INTEGER, marketing_stopped INTEGER NOT NULL DEFAULT 0,
     wish_wall INTEGER,                  -- when the person last told the platform to stop or to resume marketing; 9999-12-30: nobody knows when
     stopped_wall INTEGER, started_wall INTEGER,     -- when the person last wrote a stop word, and a start word

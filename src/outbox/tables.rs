@@ -74,6 +74,7 @@ pub(super) const LANE: Table = Table {
         ("held_until", Until),
         ("held_rank", Number),
         ("window_wall", NumberOrNull),
+        ("window_since", SinceOrNull),
         ("undeliverable", UntilOrNull),
         ("not_before", UntilOrNull),
         ("marketing_stopped", Number),

@@ -8,7 +8,8 @@
 
 use super::{Consent, Settings, consent};
 use crate::message::{Category, Confirmed, Draft, FAREWELL, Permitted, Priority, Reason, Standing, Stored};
-use crate::time::{BoxTime, Clock, Moment};
+use crate::time::{BoxTime, Moment};
+use std::time::Duration;
 
 /// Why a message does not leave now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +104,7 @@ fn withheld(purpose: &str, category: Category, standing: &Standing, now: Moment)
         Some(Reason::NoConsent)
     } else if consent == Consent::Expired {
         Some(Reason::ConsentExpired)
-    } else if category == Category::Service && surely_closed(standing, now.wall) {
+    } else if category == Category::Service && surely_closed(standing, now) {
         Some(Reason::WindowClosed)
     } else {
         None
@@ -111,10 +112,6 @@ fn withheld(purpose: &str, category: Category, standing: &Standing, now: Moment)
 }
 
 /// A person who never wrote has no window, whatever the clock says.
-fn surely_closed(standing: &Standing, wall: Clock) -> bool {
-    match (standing.window_until, wall.trusted()) {
-        (None, _) => true,
-        (Some(until), Some(now)) => until <= now,
-        (Some(_), None) => false,
-    }
+fn surely_closed(standing: &Standing, now: Moment) -> bool {
+    standing.window.is_none_or(|window| window.is_open(now, Duration::ZERO) == Some(false))
 }

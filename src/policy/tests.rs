@@ -3,10 +3,10 @@
 use super::*;
 use crate::message::{
     ALL, Body, Category, Content, Draft, LedgerAction, LedgerEntry, MessageId, Number, PersonId, Priority, Reason,
-    Source, Stored, Template, Terms,
+    Source, Stored, Template, Terms, Window,
 };
 use crate::operate::Grant;
-use crate::time::{BoxTime, Moment, Wall};
+use crate::time::{BoxTime, Clock, Moment, Wall, millis};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -97,7 +97,11 @@ fn what_withholds_in_the_order_of_the_contract() {
     };
     let unrevoked = Standing { revoked: None, ..everything.clone() };
     let deliverable = Standing { undeliverable_until: Some(BoxTime(5_000)), ..unrevoked.clone() };
-    let window = |until| Standing { window_until: Some(Wall(until)), ..granted(None) };
+    let window =
+        |until| Standing { window: Some(Window { until: Wall(until), since: BoxTime(5_000) }), ..granted(None) };
+    let day = millis(Window::LASTS);
+    let aged =
+        |since| Standing { window: Some(Window { until: Wall(NOW + day), since: BoxTime(since) }), ..granted(None) };
     let table = [
         (Marketing, everything.clone(), TRUSTED, Some(Reason::ConsentRevoked)), // wins over all others
         (Marketing, everything.clone(), UNSYNCED, Some(Reason::ConsentRevoked)), // and needs no clock
@@ -119,6 +123,9 @@ fn what_withholds_in_the_order_of_the_contract() {
         (Service, window(NOW), TRUSTED, Some(Reason::WindowClosed)),
         (Service, window(NOW + 1), TRUSTED, None),
         (Service, window(NOW), UNSYNCED, None), // stored; asked again
+        (Service, aged(5_000 - day), TRUSTED, Some(Reason::WindowClosed)), // a day of box time, whatever the wall clock says
+        (Service, aged(5_000 - day), UNSYNCED, Some(Reason::WindowClosed)),
+        (Service, aged(5_001 - day), TRUSTED, None),
     ];
     for (row, (category, standing, clock, reason)) in table.into_iter().enumerate() {
         let draft = draft(category);
@@ -142,7 +149,7 @@ fn what_waits_for_the_clock() {
     use Priority::*;
     let clock = Some(Verdict::Wait { reason: Reason::ClockUnsynced, until: None });
     let capped = Some(Verdict::Wait { reason: Reason::PlatformCap, until: Some(BoxTime(5_001)) });
-    let window = Standing { window_until: Some(Wall(1)), ..granted(None) };
+    let window = Standing { window: Some(Window { until: Wall(1), since: BoxTime(5_000) }), ..granted(None) };
     let cap = |until| Standing { not_before: Some(BoxTime(until)), ..granted(None) };
     let table = [
         (stored(Utility, Normal, None), granted(None), UNSYNCED, None), // depends on nothing
@@ -282,7 +289,8 @@ impl Ledger {
             GrantFact { seq: place as i64, at: *at, expires: row.expires }
         });
         let revoked = latest(LedgerAction::Revoke, true).map(|place| place as i64);
-        Standing { grant, revoked, window_until: Some(Wall(i64::MAX)), ..Standing::default() }
+        let window = Some(Window { until: Wall(i64::MAX), since: BoxTime(i64::MAX) });
+        Standing { grant, revoked, window, ..Standing::default() }
     }
 }
 

@@ -149,8 +149,8 @@ pub struct Books {
     pub people: Option<(usize, usize)>,
     /// `limits.daily_messages`
     pub messages: Option<usize>,
-    /// They wrote to us: messages to them may not count.
-    pub wrote: BTreeSet<String>,
+    /// They wrote to us, and when, by true time: for a day messages to them may not count, and free text may go.
+    pub wrote: BTreeSet<(String, u64)>,
     pub events: BTreeMap<String, Event>,
     pub rows: BTreeMap<i64, Row>,
     pub receipts: BTreeMap<i64, Receipt>,
@@ -352,6 +352,23 @@ impl Books {
         self.tries.get(&message).is_some_and(|tries| tries.iter().any(|one| one.failed))
     }
 
+    /// Who this is, as the box may take people for one.
+    fn one(&self, who: &str) -> String {
+        // Who turns out to be somebody else is one person to the box as soon as the answer says so, and so is who wrote.
+        let united = self.united_at.is_some()
+            || self.unkept.iter().any(|(_, ended, _, to, _)| *ended == Ended::Taken && to == "5531987650014");
+        match plain(who) {
+            "5531987650014" if united => "5521987650013".to_owned(),
+            other => other.to_owned(),
+        }
+    }
+
+    /// Whether a person's service window was open then: by true time, whatever the clocks of the box said.
+    fn wrote_lately(&self, who: &str, then: u64) -> bool {
+        let who = self.one(who);
+        self.wrote.iter().any(|(wrote, at)| (*at..*at + 86_400_000).contains(&then) && self.one(wrote) == who)
+    }
+
     /// A request leaves the box.
     ///
     /// `clock` is what the box read when it decided; `None` where that was earlier, in a batch whose commit was in doubt.
@@ -370,7 +387,8 @@ impl Books {
             }
             _ => panic!("{what}: {:?} asks for no message", event.kind),
         }
-        let wrote = self.wrote.contains(&self.person(&request.to));
+        let wrote = self.wrote_lately(&request.to, at);
+        assert!(event.rule != "hello" || wrote, "{what} is free text outside the service window");
         let held = self.held.iter().find(|held| held.stops(event.rule, wrote));
         assert!(held.is_none(), "{what} leaves though the platform's news hold it: {held:?}");
         assert!(!self.nobodys.contains(&request.message), "{what} leaves though the person was erased");
@@ -474,20 +492,13 @@ impl Books {
         let day: Vec<&Gone> = self.left.iter().filter(counts).collect();
         let critical = matches!(rule, "urgent" | "alarm");
         let person = self.person(&request.to);
-        // Who turns out to be somebody else is one person to the box as soon as the answer says so, and so is who wrote.
-        let united = self.united_at.is_some()
-            || self.unkept.iter().any(|(_, ended, _, to, _)| *ended == Ended::Taken && to == "5531987650014");
-        let one = |who: &str| match plain(who) {
-            "5531987650014" if united => "5521987650013".to_owned(),
-            other => other.to_owned(),
-        };
-        let wrote: BTreeSet<String> = self.wrote.iter().map(|who| one(who)).collect();
-        let whom = one(&request.to);
-        if let Some((all, free)) = self.people.filter(|_| rule != "hello" && !wrote.contains(&whom)) {
-            let recorded = self.recorded.iter().filter(|(at, _)| at + 86_400_000 > request.at).map(|(_, to)| to);
-            let mut people: BTreeSet<String> =
-                day.iter().map(|gone| &gone.to).chain(recorded).map(|to| one(to)).collect();
-            people.retain(|known| !wrote.contains(known));
+        let outside = |(at, to): &(u64, &String)| !self.wrote_lately(to, *at);
+        let whom = self.one(&request.to);
+        if let Some((all, free)) = self.people.filter(|_| outside(&(request.at, &request.to))) {
+            let recorded =
+                self.recorded.iter().map(|(at, to)| (*at, to)).filter(|(at, _)| at + 86_400_000 > request.at);
+            let reached = day.iter().map(|gone| (gone.at, &gone.to)).chain(recorded).filter(outside);
+            let people: BTreeSet<String> = reached.map(|(_, to)| self.one(to)).collect();
             let room = if critical { all } else { free };
             assert!(people.contains(&whom) || people.len() < room, "{what}: {} people in a day", people.len());
         }

@@ -121,7 +121,7 @@ impl World {
     pub fn inbound(&mut self) {
         let from = NUMBERS[self.random.usize(0..NUMBERS.len())][1..].to_owned();
         let person = self.books.person(&from);
-        self.books.wrote.insert(person);
+        self.books.wrote.insert((person, self.real));
         let waiting = self.reports.iter().chain(self.told.values().flatten());
         let word = waiting.filter(|report| matches!(report.follows, Follows::Word(..))).count() == 0;
         let (text, follows) = match self.random.u8(0..4) {

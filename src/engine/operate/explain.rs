@@ -148,7 +148,7 @@ impl Engine {
             to: draft.to(),
             person,
             priority: terms.priority,
-            window: standing.window_until,
+            window: standing.window,
         });
         if let Some(hold) = held {
             return Ok((Outcome::Stored, hold.reason, hold.until));

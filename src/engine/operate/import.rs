@@ -5,7 +5,7 @@
 
 use super::Answered;
 use crate::engine::Engine;
-use crate::message::{Name, is_user_id, unhex};
+use crate::message::{Name, Window, is_user_id, unhex};
 use crate::operate::{ImportReport, LimitRow, LineProblem, Reply};
 use crate::pace::Recent;
 use crate::time::{BoxTime, Wall};
@@ -60,6 +60,7 @@ impl Engine {
         if stops {
             self.outbox.set_marketing_stopped(person, true)?;
         }
+        self.outbox.words_written(person, [row.wish_wall, row.stopped_wall, row.started_wall])?;
         if known {
             return Ok(true);
         }
@@ -80,8 +81,12 @@ impl Engine {
         if let Some(until) = row.not_before.and_then(until) {
             self.outbox.set_not_before(person, until)?;
         }
-        if let Some(window) = row.window_wall {
-            self.outbox.open_window(person, Wall(window))?;
+        if let Some(ends) = row.window_wall {
+            // Time between the boxes counts as none, but as far as a clock tells it.
+            let since = row.window_since.unwrap_or(row.exported).min(row.exported).saturating_add(by);
+            let window = Window { until: Wall(ends), since: BoxTime(since) };
+            let window = self.moment.wall.trusted().map_or(window, |wall| window.judged_by(wall, now));
+            self.outbox.open_window(person, window)?;
         }
         Ok(true)
     }

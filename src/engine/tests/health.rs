@@ -199,8 +199,8 @@ fn yellow_holds_marketing_and_red_all_but_critical_and_answers() {
     assert_eq!(kit.foretold("pos/1/ready"), (Outcome::Stored, Reason::QualityRed));
     // Who wrote is answered; advertising is no answer.
     let person = kit.engine().outbox.person(&crate::message::Number::of_digits(&CAIO[1..]).unwrap()).unwrap();
-    let until = Wall(MONDAY + kit.now as i64 + 1000 * 3600);
-    kit.engine().outbox.open_window(person, until).unwrap();
+    let window = crate::message::Window::of(Wall(MONDAY + kit.now as i64), kit.engine().moment);
+    kit.engine().outbox.open_window(person, window).unwrap();
     kit.order("pos/1/ready", CAIO, "answer");
     kit.offer(CAIO, "offer 2");
     assert_eq!(kit.texts(), ["order", "alarm", "answer"]);

@@ -25,3 +25,4 @@ mod sealed;
 mod send;
 mod staff;
 mod timetables;
+mod window;

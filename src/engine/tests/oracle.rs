@@ -17,6 +17,8 @@ struct Left {
     answered: u64,
     to: String,
     topic: String,
+    /// Within 24 hours, by real time, of something that the person wrote.
+    inside: bool,
 }
 
 struct World {
@@ -33,6 +35,10 @@ struct World {
     new: u64,
     /// Every request is taken.
     calm: bool,
+    /// When each person wrote last, by real time.
+    wrote: BTreeMap<String, u64>,
+    /// Free texts that left, and templates inside a service window.
+    free: [usize; 2],
 }
 
 const PEOPLE: [usize; 2] = [30, 24];
@@ -45,6 +51,9 @@ const PAIR: (usize, u64) = (3, 6_000);
 /// What goes to the staff by a rule of normal priority: to two people each time.
 const SHIFT: &str = "[rules.shift]\ntopic = \"shift/{n}\"\nto = \"contacts:oncall\"\n\
                      message = { template = \"node_alarm\", body = [\"{{ payload.n }}\"] }\n";
+/// Free text, to whoever wrote.
+const HELLO: &str = "[rules.hello]\ninherit = \"customer\"\ntopic = \"pos/{till}/hello\"\n\
+                     message = { text = \"{{ payload.n }}\" }\n";
 const SURGE: (usize, u64) = (14, 3 * HOUR);
 
 impl World {
@@ -52,10 +61,21 @@ impl World {
         let mut kit = Kit::cold("64 MiB", "hold");
         let expires = "[policy.expires]\ncritical = \"2d\"\nhigh = \"2d\"\nnormal = \"2d\"\nlow = \"2d\"\n";
         let quiet = "[policy.quiet_hours]\nmarketing = \"off\"\nutility = \"off\"\n";
-        kit.extra = format!("\n[limits]\n{limits}\n{expires}{quiet}{SHIFT}");
+        kit.extra = format!("\n[limits]\n{limits}\n{expires}{quiet}{SHIFT}{HELLO}");
         kit.start();
         let random = fastrand::Rng::with_seed(seed);
-        World { kit, random, off: 0, seen: 0, left: Vec::new(), resumed: 0, new: 0, calm: false }
+        World {
+            kit,
+            random,
+            off: 0,
+            seen: 0,
+            left: Vec::new(),
+            resumed: 0,
+            new: 0,
+            calm: false,
+            wrote: BTreeMap::new(),
+            free: [0; 2],
+        }
     }
 
     fn real(&self, at: u64) -> u64 {
@@ -73,10 +93,15 @@ impl World {
             let critical = topic == "urgent";
             let reserved = critical || topic == "shift";
             let within = |window: u64| self.left.iter().filter(move |left| left.at + window > at);
-            let people: BTreeSet<&str> = within(DAY).map(|left| left.to.as_str()).collect();
-            if !people.contains(to.as_str()) {
+            // The platform counts when it receives, at the latest when it answers.
+            let inside = self.wrote.get(to.trim_start_matches('+')).is_some_and(|wrote| answered < wrote + DAY);
+            assert!(inside || topic != "hello", "at {at}: free text outside the service window");
+            self.free[usize::from(topic != "hello")] += usize::from(inside);
+            let people: BTreeSet<&str> = within(DAY).filter(|left| !left.inside).map(|left| left.to.as_str()).collect();
+            if !inside && !people.contains(to.as_str()) {
                 self.new += 1;
-                // Who was reached a minute more than a day ago counts as of the day still, and takes no ordinary place.
+                // Who was reached a minute more than a day ago, or in a window that the box took for closed, counts as of the
+                // day still, and takes no ordinary place.
                 let kept = within(DAY + MINUTE).any(|left| left.to == to);
                 let most = PEOPLE[usize::from(!reserved && !kept)];
                 assert!(people.len() < most, "at {at}: {} people", people.len());
@@ -103,12 +128,12 @@ impl World {
                 _ if answers => taken(),
                 // Open: the crash that follows makes it unknown.
                 _ => {
-                    self.left.push(Left { at, answered, to, topic });
+                    self.left.push(Left { at, answered, to, topic, inside });
                     continue;
                 }
             };
             if drawn != 13 && drawn != 14 {
-                self.left.push(Left { at, answered, to, topic });
+                self.left.push(Left { at, answered, to, topic, inside });
             }
             self.kit.answer(sent.attempt, answer);
         }
@@ -129,6 +154,18 @@ impl World {
             }
             last = left;
         }
+    }
+
+    /// Somebody writes; where the clock is not behind, it is heard late now and then.
+    fn inbound(&mut self, to: &str) {
+        let real = self.real(self.kit.now);
+        let behind = self.kit.wall_shift < self.off as i64;
+        let late = if behind || self.random.u8(0..4) > 0 { 0 } else { self.random.u64(0..20 * HOUR).min(real) };
+        let digits = to.trim_start_matches('+').to_owned();
+        let last = self.wrote.entry(digits.clone()).or_default();
+        *last = (*last).max(real - late);
+        self.kit.hear(vec![wrote(&digits, MONDAY + (real - late) as i64, "oi")]);
+        self.judge(true);
     }
 
     fn pass(&mut self, millis: u64) {
@@ -173,8 +210,9 @@ impl World {
                 self.kit.trusted = true;
             }
             4 => {
-                // The clock jumps while it runs; within a minute it is committed that it did.
-                self.kit.wall_shift += self.random.i64(-20..20) * HOUR as i64;
+                // The clock jumps while it runs, or is right again; within a minute it is committed that it did.
+                let by = if self.random.bool() { self.random.i64(-20..12) } else { 0 };
+                self.kit.wall_shift = self.off as i64 + by * HOUR as i64;
                 self.pass(MINUTE + 5_000);
             }
             _ => {
@@ -204,7 +242,8 @@ fn no_limit_is_exceeded_in_any_window_whatever_happens() {
         let mut world = World::new(seed, &limits);
         for n in 0..500 {
             let (topic, many) = match world.random.u8(0..20) {
-                0..=11 => ("ready", 60),
+                0..=8 => ("ready", 60),
+                9..=11 => ("hello", 60),
                 12..=14 => ("offer", 60),
                 15..=16 => ("shift", 0),
                 _ => ("urgent", 90),
@@ -222,12 +261,18 @@ fn no_limit_is_exceeded_in_any_window_whatever_happens() {
             if world.random.u8(0..12) == 0 {
                 world.trouble();
             }
+            if world.random.u8(0..3) == 0 {
+                let to = who(world.random.usize(0..60));
+                world.inbound(&to);
+            }
             let pause = world.random.u64(1..20) * MINUTE;
             world.pass(pause);
         }
         assert!(world.left.len() > 150, "seed {seed}: {}", world.left.len());
         let staff = world.left.iter().filter(|left| left.topic == "shift").count();
         assert!(staff > 20, "seed {seed}: {staff} to the staff");
+        let free = world.free;
+        assert!(free[0] > 3 && free[1] > 20, "seed {seed}: {free:?} inside a window");
         assert!(world.real(world.kit.now) > 3 * DAY);
     }
 }
