@@ -102,7 +102,7 @@ pub enum Request {
         /// As if it were this time; now without.
         at: Option<Wall>,
     },
-    /// Accept what was lost with a damaged store: what is held for it goes on.
+    /// Accept what was lost with a damaged store, and what is held for it goes on; or else what the notices may have missed.
     AcceptLoss {
         /// Why: told, and kept in the log.
         reason: String,

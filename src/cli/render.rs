@@ -115,13 +115,14 @@ fn number(told: &NumberTold, since: impl Fn(Option<Wall>) -> String) -> Vec<Vec<
 
 /// `branchline outbox accept-loss`
 pub fn loss(report: &LossReport, zone: &TimeZone) -> String {
-    format!(
-        "the loss of {} is accepted\n  {}\n{} messages go on; {} of which nobody knows whether they were sent go by policy.on_unknown\n",
-        show::local(report.since, zone),
-        clean(&report.note),
-        report.messages,
-        report.unknown
-    )
+    let mut text = format!("the loss of {} is accepted\n  {}\n", show::local(report.since, zone), clean(&report.note));
+    if report.messages + report.unknown > 0 {
+        text.push_str(&format!(
+            "{} messages go on; {} of which nobody knows whether they were sent go by policy.on_unknown\n",
+            report.messages, report.unknown
+        ));
+    }
+    text
 }
 
 /// `branchline outbox check`

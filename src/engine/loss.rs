@@ -4,6 +4,7 @@
 
 use super::hold::BY_TIME;
 use super::limit::GATES;
+use super::turn::MISSED;
 use super::{Action, Engine, Failure};
 use crate::message::{Number, Priority, Reason};
 use crate::operate::{LossReport, Reply};
@@ -165,14 +166,21 @@ impl Engine {
 
     /// An operator accepts the loss: what was held goes on, as the rules and what is left of the ledger allow.
     pub(super) fn accept_loss(&mut self, reason: &str) -> Result<Reply, StoreError> {
-        let Some(loss) = self.loss().cloned() else {
-            let text = "there is no loss to accept: the store was not damaged, or its loss was accepted before";
-            return Ok(Reply::Refused(text.to_owned()));
-        };
+        let Some(loss) = self.loss().cloned() else { return self.accept_missed(reason) };
         let ([waiting, _, unknown, parked], _) = self.outbox.backlog()?;
         self.lift(LOSS)?;
         self.outbox.accept_stops();
         self.tell_box(Reason::Due, format!("the loss is accepted: {reason}"), true);
         Ok(Reply::data(&LossReport { note: loss.note, since: loss.since, messages: waiting + parked, unknown }))
+    }
+
+    /// What the notices' session lost: one loss at a time, that of the store first.
+    fn accept_missed(&mut self, reason: &str) -> Result<Reply, StoreError> {
+        let Some(missed) = self.soft.holds.iter().find(|hold| hold.key == MISSED).cloned() else {
+            let text = "there is no loss to accept: neither store nor notices lost anything, or it was accepted before";
+            return Ok(Reply::Refused(text.to_owned()));
+        };
+        self.stops_told(&format!("the loss is accepted: {reason}"))?;
+        Ok(Reply::data(&LossReport { note: missed.note, since: missed.since, messages: 0, unknown: 0 }))
     }
 }

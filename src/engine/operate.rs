@@ -13,7 +13,6 @@ mod used;
 use super::hold::{BY_OPERATOR, stopped_words};
 use super::limit::BRAKE;
 use super::soft::UNTIL;
-use super::turn::MISSED;
 use super::{Action, Engine};
 use crate::message::{Act, Acted, Name, Number, NumberProblem, Outcome, PersonId, Priority, Reason};
 use crate::operate::{OutboxDetail, OutboxPage, PauseReport, Reply, Request, Target, Wait};
@@ -276,11 +275,12 @@ impl Engine {
     }
 }
 
-/// Whether resuming a target ends this hold. Everything includes whatever the platform stopped and no one target names.
+/// Whether resuming a target ends this hold. Everything includes whatever the platform stopped and no one target names; not what may
+/// be lost (`accept_loss`): who resumes after a payment has not looked at that.
 fn belongs(key: &str, target: &Target) -> bool {
     match target {
         Target::All => {
-            matches!(key, "all" | "number" | "account" | "templates" | "people" | MISSED)
+            matches!(key, "all" | "number" | "account" | "templates" | "people")
                 || key.starts_with("restricted:")
                 || key.starts_with("quality:")
                 || key.starts_with("country:")

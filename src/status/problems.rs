@@ -169,7 +169,7 @@ fn remedy(reason: Reason) -> &'static str {
             "when it may go on: branchline resume with the same target"
         }
         Reason::StopsMissed => {
-            "import what another box or head office knows (branchline consent export there, branchline consent import FILE here); if nothing can be missing: branchline resume --reason ..."
+            "import what another box or head office knows (branchline consent export there, branchline consent import FILE here); if nothing can be missing: branchline outbox accept-loss --reason ..."
         }
         Reason::ConsentRevoked => {
             "ask the person; if they want alarms again: branchline consent grant NUMBER --after-revocation; or name somebody else"

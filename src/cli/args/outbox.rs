@@ -33,7 +33,8 @@ pub enum Outbox {
         #[command(flatten)]
         output: Output,
     },
-    /// Accept what was lost with a damaged store: what is held for it goes on, as far as consent is still known.
+    /// Accept what was lost with a damaged store: what is held for it goes on, as far as consent is still known. Or stops that the
+    /// notices may have missed.
     #[command(after_help = "Read first what branchline status says of the loss.\n\nExample:\n  \
         branchline outbox accept-loss --reason \"called head office, 2 orders told by hand\"")]
     AcceptLoss {

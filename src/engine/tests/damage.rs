@@ -680,7 +680,9 @@ fn a_store_that_breaks_while_it_works_is_salvaged_and_the_batch_goes_on() {
     assert_eq!(kit.texts(), ["1", "3"]);
     assert_eq!(
         kit.ask(Request::AcceptLoss { reason: "twice".into() }),
-        Reply::Refused("there is no loss to accept: the store was not damaged, or its loss was accepted before".into())
+        Reply::Refused(
+            "there is no loss to accept: neither store nor notices lost anything, or it was accepted before".into()
+        )
     );
 }
 

@@ -72,9 +72,13 @@ fn a_box_whose_session_of_notices_is_gone_says_that_stops_may_be_missing() {
     assert_eq!(kit.texts(), ["first"], "nothing waits for it");
     kit.restart();
     connect(&mut kit, false);
-    assert_eq!((missed(&mut kit), told(&kit)), (Some(since), 2), "kept, and since the first time");
-    kit.ask(Request::Resume { target: Target::All, reason: "nothing was missed".into() });
+    assert_eq!((missed(&mut kit), told(&kit)), (Some(since.clone()), 2), "kept, and since the first time");
+    // A resume was said to end it: who resumed after something else, a payment perhaps, never knew.
+    kit.ask(Request::Resume { target: Target::All, reason: "the bill is paid".into() });
+    assert_eq!(missed(&mut kit), Some(since));
+    kit.ask(Request::AcceptLoss { reason: "nothing was missed".into() });
     assert_eq!(missed(&mut kit), None);
+    assert!(matches!(kit.ask(Request::AcceptLoss { reason: "twice".into() }), Reply::Refused(_)));
     kit.restart();
     connect(&mut kit, false);
     assert!(missed(&mut kit).is_some(), "a crash says no good-bye");
