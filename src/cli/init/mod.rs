@@ -110,6 +110,8 @@ pub(super) fn run(
     let scratch = Scratch::new()?;
     let mut loaded = loaded;
     loaded.config.operate.socket = scratch.folder.join("socket");
+    // A watchdog that is armed here resets the box when somebody ends this with Ctrl-C.
+    loaded.config.board = None;
     let told = runtime.block_on(first_message(loaded, &answers, words, out));
     give_away(&store);
     runtime.shutdown_background();

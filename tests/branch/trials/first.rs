@@ -58,6 +58,25 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// It armed the watchdog of the box, and whoever ended it with Ctrl-C reset the box.
+#[test]
+fn the_first_message_arms_no_watchdog() {
+    let house = house();
+    let (etc, device) = (house.folder.path().join("etc"), house.folder.path().join("watchdog"));
+    std::fs::create_dir_all(etc.join("boards")).unwrap();
+    std::fs::write(&device, "").unwrap();
+    let board = format!("[board]\ninherit = \"generic\"\n[board.watchdog]\ndevice = {device:?}\ntimeout = \"15s\"\n");
+    std::fs::write(etc.join("boards/watched.toml"), board).unwrap();
+    let answers = format!(
+        "sp-042\nmqtt://127.0.0.1:{}\n106540352242922\n{}\nAmerica/Sao_Paulo\n+5511987654321\n",
+        house.broker.port(),
+        house.folder.path().join("token").display()
+    );
+    let output = init(&house, &["--language", "en", "--board", "watched"], &answers);
+    assert!(output.status.success() && accepted(&house).len() == 1, "{}", said(&output));
+    assert_eq!(std::fs::read_to_string(&device).unwrap(), "");
+}
+
 #[test]
 fn six_answers_make_a_box_that_has_sent_its_first_message() {
     for (language, asked, written, number, country) in [
