@@ -31,6 +31,11 @@ pub(super) fn judge(stick: &Stick, here: &Path, credentials: Option<&Path>) -> R
             let name = plain(&named.text);
             let why = if leads_away(&named.text) {
                 (!is_public_of_the_box(&here.join(&named.text), stick, here)).then(|| away(named, &on_it))
+            } else if on_it.contains(name) && is_secret_key(&named.key) && passes_for_public(stick, name) {
+                Some(format!(
+                    "names {name}, and what ends in .toml, .json, .crt, .pub or .pem is taken for no secret: it would stay on the \
+                     stick. Give the file a name without such an ending"
+                ))
             } else if on_it.contains(name) {
                 let hidden = credentials.is_some_and(|folder| !name.contains('/') && folder.join(name).exists());
                 hidden.then(|| {
@@ -50,6 +55,17 @@ pub(super) fn judge(stick: &Stick, here: &Path, credentials: Option<&Path>) -> R
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+}
+
+/// Whether the file that this key names holds a secret.
+fn is_secret_key(key: &str) -> bool {
+    const SECRETS: [&str; 5] = ["token_file", "password_file", "app_secret_file", "verify_token_file", "key_file"];
+    // The stick's key is head office's public one.
+    key != "stick.key_file" && SECRETS.contains(&key.rsplit('.').next().unwrap_or_default())
+}
+
+fn passes_for_public(stick: &Stick, name: &str) -> bool {
+    stick.files().any(|(file, _, secret)| file == name && !secret)
 }
 
 fn away(named: &Named, on_it: &BTreeSet<&str>) -> String {

@@ -319,6 +319,18 @@ fn secrets_that_are_named_by_a_path_are_refused_with_what_to_write() {
     assert_eq!(it.in_force("token").as_deref(), Some(TOKEN));
 }
 
+/// It was taken for no secret by its ending: readable to all on the box, left on the stick, and the result said that it was wiped.
+#[test]
+fn a_secret_that_is_named_as_if_it_were_none_is_refused() {
+    let it = Box::new();
+    let text = it.on_stick("branchline.toml").unwrap();
+    it.put("branchline.toml", &text.replace("\"token\"", "\"token.json\""));
+    it.put("token.json", TOKEN);
+    fs::remove_file(it.path("stick/branchline/token")).unwrap();
+    it.refused("branchline.toml: uplink.token_file names token.json");
+    assert!(!it.path("etc").exists() && it.on_stick("token.json").as_deref() == Some(TOKEN));
+}
+
 /// What everybody may read, and the box has in another place, is no secret: the list of those whom its system trusts.
 #[test]
 fn a_certificate_of_the_box_may_be_named_by_its_path() {
