@@ -37,10 +37,14 @@ pub const MESSAGE_ROWS: u64 = 4 * RENDERED as u64;
 pub const OUTCOME: u64 = 8 * 1024;
 /// Bytes of the store without any message: its tables, and what is remembered of `REPEATS` arrivals.
 pub const EMPTY_STORE: u64 = 128 * 1024;
-/// Bytes that the write-ahead log keeps between checkpoints. A checkpoint writes each page once that was touched since the last one, and
-/// with it the whole block of the file system: measured (on blocks of 1 KiB), 2 MiB instead of 1 take 1 KiB less of device a message,
-/// 4 another half, and what a start has to read, and a bad sector of the log can spoil, grows with it.
+/// Bytes that the write-ahead log's file keeps between checkpoints. A checkpoint writes each page once that was touched since the last
+/// one, and with it the whole block of the file system: measured on blocks of 4 KiB, 2 MiB instead of 1 take 1 to 2 KiB less of device a
+/// message. 4 take half a KiB less where many come together and as much more singly, while the file grows; and what a start has
+/// to read, and a bad sector of the log can spoil, is twice as much.
 pub const JOURNAL: u64 = 2 * 1024 * 1024;
+/// Bytes of log after which a checkpoint is due: the commit that reaches them ends before `JOURNAL`, unless many messages come
+/// together, so that the file is neither made longer nor cut, of which the file system would keep a record with each commit.
+pub const CHECKPOINT: u64 = JOURNAL / 8 * 7;
 /// Bytes of an answer body that are read; the API's own are below 2 KiB.
 pub const ANSWER: usize = 64 * 1024;
 /// Bytes of the answer to a question about the number or its templates: a page of 100 templates has some 20 KB, or 100 KB where every

@@ -14,7 +14,7 @@ use std::path::Path;
 /// Bytes of the file's header, of the log's, and of each frame's in it.
 const HEADER: usize = 100;
 const WAL_HEADER: usize = 32;
-const FRAME_HEADER: usize = 24;
+pub(super) const FRAME_HEADER: usize = 24;
 
 /// What is wrong with the file, in words; `None` if nothing shows before it is opened.
 pub(super) fn examine(path: &Path) -> std::io::Result<Option<Damage>> {
