@@ -17,7 +17,8 @@ use std::time::Duration;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Between two looks at what may be forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
-/// How long an acknowledged receipt may go uncommitted: it rides on the next commit, and costs one of its own only here.
+/// How long an acknowledged receipt may go uncommitted: it rides on the next commit with receipts, and costs one of its own only
+/// here.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(1);
 /// The state tells where the audit record stands at most so often, if nothing else changes: receipts tell it all the time.
 const ANCHOR: Duration = HOUSEKEEPING;
@@ -386,14 +387,14 @@ impl Engine {
         }
     }
 
-    /// The cursor rides on a commit that happens anyway; alone only after a while.
+    /// The cursor rides on a commit that writes receipts anyway; alone only after a while.
     fn keep_receipts(&mut self) -> Result<(), StoreError> {
         if self.soft.taken <= self.outbox.row().receipts_taken {
             self.soft.receipts_due = None;
             return Ok(());
         }
         let due = *self.soft.receipts_due.get_or_insert(self.moment.boxed + RECEIPT_PATIENCE);
-        if self.outbox.is_writing() || due <= self.moment.boxed || self.soft.stopping {
+        if self.outbox.adds_receipts() || due <= self.moment.boxed || self.soft.stopping {
             self.outbox.receipts_taken(ReceiptId(self.soft.taken))?;
             self.soft.receipts_due = None;
         }

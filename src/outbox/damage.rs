@@ -154,6 +154,7 @@ impl Outbox {
             displaceable: Vec::new(),
             displaceable_rank: 0,
             next_receipt: 0,
+            adds_receipts: false,
             next_repeat: 0,
             turns: super::turns::Turns::default(),
             surely_fit: 0,

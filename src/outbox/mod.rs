@@ -141,6 +141,8 @@ pub struct Outbox {
     displaceable: Vec<crate::message::MessageId>,
     displaceable_rank: i64,
     next_receipt: i64,
+    /// This transaction, or the one before it, added some.
+    adds_receipts: bool,
     /// The next serial of `repeat`.
     next_repeat: i64,
     /// Messages that this transaction may store before room is looked at again.
@@ -357,6 +359,7 @@ impl Outbox {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
             self.writing = true;
             self.surely_fit = 0;
+            self.adds_receipts = false;
         }
         Ok(&self.db)
     }

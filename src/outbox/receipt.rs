@@ -76,6 +76,7 @@ impl Outbox {
             )?
             .execute(params![id, message, masked, outcome.code(), reason, at.0])?;
         self.next_receipt += 1;
+        self.adds_receipts = true;
         Ok(())
     }
 
@@ -89,7 +90,13 @@ impl Outbox {
             )?
             .execute(params![id, now.wall.reading().0, person.0, kind, payload, now.boxed.0])?;
         self.next_receipt += 1;
+        self.adds_receipts = true;
         Ok(())
+    }
+
+    /// Whether the next commit holds a receipt that no commit held before.
+    pub fn adds_receipts(&self) -> bool {
+        self.writing && self.adds_receipts
     }
 
     /// What is to be told after `after`, at most `limit`.
