@@ -211,13 +211,12 @@ impl Engine {
         person: Option<PersonId>,
         again: bool,
     ) -> Result<bool, StoreError> {
-        let Some(key) = person.and_then(|person| self.outbox.dedupe_key(draft.source(), person)) else {
-            return Ok(false);
-        };
+        let Some(person) = person else { return Ok(false) };
+        let Some(key) = self.outbox.dedupe_key(draft.source(), person) else { return Ok(false) };
         let since = BoxTime(self.moment.boxed.0 - millis(draft.terms().dedupe_window));
         let kept = BoxTime(self.moment.boxed.0 - millis(self.session_expiry) - millis(UNACKNOWLEDGED));
         let again = draft.source().print.filter(|_| again).map(|print| (print, kept));
-        Ok(self.outbox.seen(&key, since, again)?.is_some())
+        Ok(self.outbox.seen(person, key, since, again)?.is_some())
     }
 
     /// What one rule made of one event.

@@ -77,7 +77,7 @@ impl Engine {
         self.tell_box(Reason::ConsentRevoked, format!("{shown} wrote a stop word: gets no more messages"), false);
         let Some(number) = number else { return Ok(()) };
         let lately = self.outbox.language_lately(person)?;
-        if to_all && !self.is_ours_to_answer(stop, lately.is_some())? {
+        if to_all && !self.is_ours_to_answer(person, stop, lately.is_some())? {
             return Ok(());
         }
         let languages: Vec<String> = lately.into_iter().chain(self.rules.languages_of(&number)).collect();
@@ -90,10 +90,10 @@ impl Engine {
 
     /// Whether this box answers what every branch hears: as head office says; else whoever's message it is about; and where nobody
     /// knows that, each that wrote to the person lately.
-    fn is_ours_to_answer(&self, inbound: &Inbound, wrote_lately: bool) -> Result<bool, StoreError> {
+    fn is_ours_to_answer(&self, person: PersonId, inbound: &Inbound, wrote_lately: bool) -> Result<bool, StoreError> {
         match (&inbound.answers, &inbound.context) {
             (Some(branch), _) => Ok(*branch == self.branch),
-            (None, Some(wamid)) => Ok(self.outbox.of_wamid(wamid)?.is_some()),
+            (None, Some(wamid)) => Ok(self.outbox.of_wamid(person, wamid)?.is_some()),
             (None, None) => Ok(wrote_lately),
         }
     }
@@ -162,7 +162,7 @@ impl Engine {
         Ok("moved")
     }
 
-    fn known_person(&self, who: &Who) -> Result<Option<PersonId>, StoreError> {
+    pub(super) fn known_person(&self, who: &Who) -> Result<Option<PersonId>, StoreError> {
         if let Some(Ok(number)) = who.digits.as_deref().map(Number::of_digits)
             && let Some(person) = self.outbox.find_person(&number)?
         {
@@ -202,7 +202,7 @@ impl Engine {
         let number = self.number_of(person, &inbound.who)?;
         let from =
             number.map(|number| if self.inbound_full { format!("+{}", number.digits()) } else { number.to_string() });
-        let answered = inbound.context.as_deref().map_or(Ok(None), |wamid| self.outbox.of_wamid(wamid))?;
+        let answered = inbound.context.as_deref().map_or(Ok(None), |wamid| self.outbox.of_wamid(person, wamid))?;
         let found = answered.map_or(Ok(None), |id| self.outbox.found(id))?;
         let mut payload = json!({
             "from": from,

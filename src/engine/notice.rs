@@ -17,7 +17,7 @@
 use super::{Action, Engine, Tally};
 use crate::limits;
 use crate::message::{
-    Inbound, MessageId, News, Notice, Notices, Number, Origin, Outcome, Priority, Progress, Reason, Status, Update,
+    Inbound, MessageId, News, Notice, Notices, Number, Origin, Outcome, Priority, Progress, Reason, Status, Update, Who,
 };
 use crate::outbox::{Found, Known, Settling, Spent, State, StoreError, Tried, Try};
 use crate::pace;
@@ -114,8 +114,13 @@ impl Engine {
 
     /// What it was, for the counters.
     fn status_of(&mut self, status: &Status) -> Result<&'static str, StoreError> {
-        let named = self.message_named(status);
-        let id = if named.is_some() { named } else { self.outbox.of_wamid(&status.wamid)? };
+        let id = match self.message_named(status) {
+            None => match self.known_person(&status.who)? {
+                None if status.who == Who::default() => self.outbox.of_wamid_lately(&status.wamid)?,
+                person => person.map_or(Ok(None), |person| self.outbox.of_wamid(person, &status.wamid))?,
+            },
+            named => named,
+        };
         let Some(id) = id else { return Ok("foreign") };
         let (Some(found), Some(known)) = (self.outbox.found(id)?, self.outbox.known(id)?) else {
             return Ok("foreign");

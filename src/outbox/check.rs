@@ -84,23 +84,21 @@ const STEPS: &[Step] = &[
                  + length(coalesce(named_as('subject', subject), '')) + length(coalesce(opened('wamid', id, wamid), '')) >= 0
              AND (person IS NULL OR EXISTS (SELECT 1 FROM person WHERE id = m.person))
              AND (dedupe IS NULL OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_dedupe
-                 WHERE i.dedupe = m.dedupe AND i.id = m.id))
+                 WHERE i.person = m.person AND i.dedupe = m.dedupe AND i.id = m.id))
              AND (subject IS NULL OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_subject
                  WHERE i.person IS m.person AND i.subject = m.subject AND i.id = m.id))
              AND (wamid_hash IS NULL OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_wamid
-                 WHERE i.wamid_hash = m.wamid_hash AND i.id = m.id))
-             AND (state NOT IN (0, 3) OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_expiry
-                 WHERE i.state IN (0, 3) AND i.expires = m.expires AND i.id = m.id))
+                 WHERE i.person IS m.person AND i.wamid_hash = m.wamid_hash AND i.id = m.id))
+             AND (state NOT IN (0, 1, 3) OR EXISTS (SELECT 1 FROM message AS i INDEXED BY message_expiry
+                 WHERE i.state IN (0, 1, 3) AND i.state = m.state AND i.expires = m.expires AND i.id = m.id))
              AND CASE state
                  WHEN 0 THEN outcome = 'stored' AND wamid IS NULL
                      AND NOT EXISTS (SELECT 1 FROM attempt WHERE message = m.id AND (answered IS NULL OR reason = 'taken'))
                      AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_waiting
                      WHERE i.state = 0 AND i.sender = m.sender AND i.person = m.person AND i.rank = m.rank AND i.id = m.id)
                  WHEN 1 THEN EXISTS (SELECT 1 FROM attempt WHERE message = m.id AND answered IS NULL)
-                     AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_open
-                     WHERE i.state IN (1, 2) AND i.state = 1 AND i.due = m.due AND i.id = m.id)
-                 WHEN 2 THEN EXISTS (SELECT 1 FROM message AS i INDEXED BY message_open
-                     WHERE i.state IN (1, 2) AND i.state = 2 AND i.due = m.due AND i.id = m.id)
+                 WHEN 2 THEN EXISTS (SELECT 1 FROM message AS i INDEXED BY message_unknown
+                     WHERE i.state = 2 AND i.due = m.due AND i.id = m.id)
                  WHEN 3 THEN outcome = 'stored' AND wamid IS NULL AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_parked
                      WHERE i.state = 3 AND i.hold = m.hold AND i.due = m.due AND i.id = m.id)
                      AND EXISTS (SELECT 1 FROM message AS i INDEXED BY message_aside
@@ -284,7 +282,7 @@ mod tests {
         INSERT INTO receipt (id, outcome, reason, wall, person, kind, payload, boxed) VALUES (1, '', '', 0, 1, 'text', '{}', 0);
         INSERT INTO message (id, state, sender, person, rank, due, tries, expires, hold, rule, topic, dedupe, subject, wamid_hash, purpose,
                 category, template, arrived, arrived_wall, outcome, reason, detail, changed, changed_wall)
-            SELECT column1, column2, 1, 1, 2, 0, 0, 9, column3, 'r', 't', x'01', 's', 7, 'orders', '', '', 0, 0, column4, '', '', 0, 0
+            SELECT column1, column2, 1, 1, 2, 0, 0, 9, column3, 'r', 't', 5, 's', 7, 'orders', '', '', 0, 0, column4, '', '', 0, 0
             FROM (VALUES (1, 0, NULL, 'stored'), (2, 1, NULL, 'stored'), (3, 2, NULL, 'unknown'), (4, 3, 'pause', 'stored'),
                          (5, 4, NULL, 'accepted'), (6, 3, 'people', 'stored'));
         INSERT INTO attempt (id, message, try, boxed, wall, boot, spent) VALUES (1, 2, 1, 0, 0, '', 1);";
@@ -320,7 +318,7 @@ mod tests {
             ("ledger_undated", "ledger"),
             ("message_waiting", "message"),
             ("message_expiry", "message"),
-            ("message_open", "message"),
+            ("message_unknown", "message"),
             ("message_parked", "message"),
             ("message_aside", "message"),
             ("message_gate", "message"),

@@ -17,7 +17,7 @@ const ABOUT: &str = "SELECT id, state, outcome, at_wall FROM message INDEXED BY 
      WHERE person = ?1 AND subject = named('subject', ?2) ORDER BY id DESC LIMIT 64";
 
 /// Messages of which nobody knows; with ?1, a list of numbers as JSON, only critical ones to those.
-const UNKNOWN: &str = "FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2
+const UNKNOWN: &str = "FROM message INDEXED BY message_unknown WHERE state = 2
      AND (?1 IS NULL OR rank = 0 AND EXISTS (
          SELECT 1 FROM content JOIN json_each(?1) ON json_each.value = opened('number', content.message, content.number)
          WHERE content.message = message.id))";
@@ -148,7 +148,8 @@ impl Outbox {
     /// kept by the broker (`again`), if there is one.
     pub fn seen(
         &self,
-        key: &[u8; 16],
+        person: PersonId,
+        key: i64,
         since: BoxTime,
         again: Option<(u32, BoxTime)>,
     ) -> Result<Option<MessageId>, StoreError> {
@@ -157,9 +158,10 @@ impl Outbox {
         Ok(self
             .db
             .prepare_cached(
-                "SELECT id FROM message WHERE dedupe = ?1 AND (arrived >= ?2 OR print = ?3 AND arrived >= ?4) LIMIT 1",
+                "SELECT id FROM message INDEXED BY message_dedupe
+                 WHERE person = ?1 AND dedupe = ?2 AND (arrived >= ?3 OR print = ?4 AND arrived >= ?5) LIMIT 1",
             )?
-            .query_row(params![key, since.0, print, kept.map(|at| at.0)], |row| row.get(0).map(MessageId))
+            .query_row(params![person.0, key, since.0, print, kept.map(|at| at.0)], |row| row.get(0).map(MessageId))
             .optional()?)
     }
 
@@ -422,8 +424,8 @@ impl Outbox {
     /// Attempts without an answer, oldest first.
     pub fn open_attempts(&self) -> Result<Vec<Attempt>, StoreError> {
         let mut query = self.db.prepare_cached(
-            "SELECT max(attempt.id), message.id, person, rank, attempt.boxed FROM message INDEXED BY message_open
-             JOIN attempt ON attempt.message = message.id WHERE state IN (1, 2) AND state = 1 GROUP BY message.id ORDER BY 1",
+            "SELECT max(attempt.id), message.id, person, rank, attempt.boxed FROM message INDEXED BY message_expiry
+             JOIN attempt ON attempt.message = message.id WHERE state IN (0, 1, 3) AND state = 1 GROUP BY message.id ORDER BY 1",
         )?;
         let rows = query.query_map([], |row| {
             Ok(Attempt {
@@ -595,7 +597,10 @@ impl Outbox {
     /// Messages that are too old and have not left, at most `limit`.
     pub fn expired(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
         let mut query = self.db.prepare_cached(
-            "SELECT id FROM message INDEXED BY message_expiry WHERE state IN (0, 3) AND expires <= ?1 ORDER BY expires LIMIT ?2",
+            "SELECT id, expires FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state = 0 AND expires <= ?1
+             UNION ALL
+             SELECT id, expires FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state = 3 AND expires <= ?1
+             ORDER BY expires LIMIT ?2",
         )?;
         let rows = query.query_map(params![now.0, limit as i64], |row| row.get(0).map(MessageId))?;
         self.that_stand(rows.collect::<Result<_, _>>()?, &[state::WAITING, state::PARKED])
@@ -610,7 +615,12 @@ impl Outbox {
     pub fn next_deadline(&self, alarms_to: Option<&[Number]>) -> Result<Option<BoxTime>, StoreError> {
         let expires: Option<i64> = self
             .db
-            .prepare_cached("SELECT min(expires) FROM message INDEXED BY message_expiry WHERE state IN (0, 3)")?
+            .prepare_cached(
+                "SELECT min(first) FROM (
+                     SELECT min(expires) AS first FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state = 0
+                     UNION ALL
+                     SELECT min(expires) FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state = 3)",
+            )?
             .query_row([], |row| row.get(0))?;
         let unknown: Option<i64> = self
             .db
@@ -631,7 +641,7 @@ impl Outbox {
     /// count is caught up with. It only ever comes closer.
     pub fn expire_by_clock(&mut self, now: BoxTime, wall: Wall) -> Result<(), StoreError> {
         for which in
-            ["INDEXED BY message_expiry WHERE state IN (0, 3)", "INDEXED BY message_open WHERE state IN (1, 2)"]
+            ["INDEXED BY message_expiry WHERE state IN (0, 1, 3)", "INDEXED BY message_unknown WHERE state = 2"]
         {
             let ended = format!("{which} AND expires > expires_wall - ?1 + ?2 + ?3");
             let slack = params![wall.0, now.0, SLACK];
@@ -659,8 +669,9 @@ impl Outbox {
         lasting: &[(&str, std::time::Duration)],
     ) -> Result<(), StoreError> {
         self.write_if(
-            "SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_expiry WHERE state IN (0, 3) AND at_wall > ?1)",
-            "UPDATE message SET at_wall = ?1 WHERE state IN (0, 3) AND at_wall > ?1",
+            "SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_expiry
+                 WHERE state IN (0, 1, 3) AND state <> 1 AND at_wall > ?1)",
+            "UPDATE message INDEXED BY message_expiry SET at_wall = ?1 WHERE state IN (0, 1, 3) AND state <> 1 AND at_wall > ?1",
             wall.0,
         )?;
         self.date_consent(now, wall, lasting)
@@ -700,15 +711,16 @@ impl Outbox {
         };
         let counts = [
             count("SELECT count(*) FROM message INDEXED BY message_waiting WHERE state = 0")?,
-            count("SELECT count(*) FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 1")?,
-            count("SELECT count(*) FROM message INDEXED BY message_open WHERE state IN (1, 2) AND state = 2")?,
+            count("SELECT count(*) FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state = 1")?,
+            count("SELECT count(*) FROM message INDEXED BY message_unknown WHERE state = 2")?,
             count("SELECT count(*) FROM message INDEXED BY message_parked WHERE state = 3")?,
         ];
         // Ids grow with arrival: the smallest id of those indexes is the oldest.
         let oldest: Option<i64> = self
             .db
             .prepare_cached(
-                "SELECT arrived FROM message WHERE id = (SELECT min(id) FROM message INDEXED BY message_expiry WHERE state IN (0, 3))",
+                "SELECT arrived FROM message WHERE id = (
+                     SELECT min(id) FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state <> 1)",
             )?
             .query_row([], |row| row.get(0))
             .optional()?;

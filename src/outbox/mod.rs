@@ -82,8 +82,9 @@ use std::fs::File;
 use stops::Stops;
 
 /// SQLite's page, in bytes. A commit writes each page that it touches, and an event with its attempt touches some twenty, each by a few
-/// bytes: so the smallest that SQLite has. Measured (`cargo bench --bench budgets -- device`): 24 KiB of device a message where
-/// pages of 1 KiB take 36, and of 4 KiB 56 to 60 (on blocks of 1 KiB), for 3 to 5 % more instructions an event than pages of 1 KiB.
+/// bytes: so the smallest that SQLite has. Measured (`cargo bench --bench budgets -- device`): on blocks of 4 KiB 37 KiB of
+/// device a message where pages of 1 KiB took 49, and of 4 KiB 130; on blocks of 1 KiB 24, 36, and 56 to 60; for 3 to 5 % more instructions
+/// an event than pages of 1 KiB.
 const PAGE: u64 = 512;
 
 /// The version of the schema that this program writes.

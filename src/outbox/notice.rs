@@ -3,7 +3,7 @@
 //! Floor: rooms. Finds and keeps; what a report does to a message is decided by the engine.
 
 use super::{Outbox, Spent, StoreError, schema::state};
-use crate::message::{AttemptId, MessageId, Outcome, Reason};
+use crate::message::{AttemptId, MessageId, Outcome, PersonId, Reason};
 use rusqlite::{OptionalExtension, params};
 
 /// How far a message came on this box.
@@ -108,14 +108,26 @@ impl Outbox {
             .optional()?)
     }
 
-    /// The message that the platform knows by this id.
-    pub fn of_wamid(&self, wamid: &str) -> Result<Option<MessageId>, StoreError> {
+    /// The message that the platform knows by this id, of whomever: among the last ones only, for no index begins with the id. Beside
+    /// the person it lies in a block that the message's attempt writes anyhow.
+    pub fn of_wamid_lately(&self, wamid: &str) -> Result<Option<MessageId>, StoreError> {
         Ok(self
             .db
             .prepare_cached(
-                "SELECT id FROM message INDEXED BY message_wamid WHERE wamid_hash = ?1 ORDER BY id DESC LIMIT 1",
+                "SELECT id FROM message WHERE id > (SELECT max(id) FROM message) - 1000 AND wamid_hash = ?1 ORDER BY id DESC LIMIT 1",
             )?
             .query_row([self.stops.wamid(wamid)], |row| row.get(0).map(MessageId))
+            .optional()?)
+    }
+
+    /// The person's message that the platform knows by this id.
+    pub fn of_wamid(&self, person: PersonId, wamid: &str) -> Result<Option<MessageId>, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT id FROM message INDEXED BY message_wamid WHERE person = ?1 AND wamid_hash = ?2 ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row([person.0, self.stops.wamid(wamid)], |row| row.get(0).map(MessageId))
             .optional()?)
     }
 

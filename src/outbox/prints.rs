@@ -18,13 +18,13 @@ const SLICE: usize = 1_000;
 impl Stops {
     /// What the platform's id of a message is found by.
     pub fn wamid(&self, wamid: &str) -> i64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.print(Print::Wamid, &[wamid.as_bytes()]);
-        i64::from_le_bytes([a, b, c, d, e, f, g, h])
+        short(self.print(Print::Wamid, &[wamid.as_bytes()]))
     }
 
-    fn event(&self, rule: &str, event: &str, person: i64) -> [u8; 16] {
+    /// Sought beside the person: among one's messages 64 bits are enough.
+    fn event(&self, rule: &str, event: &str, person: i64) -> i64 {
         let parts = [rule.as_bytes(), b"\0", event.as_bytes(), b"\0", &person.to_le_bytes()];
-        self.print(Print::Event, &parts)
+        short(self.print(Print::Event, &parts))
     }
 
     /// What a delivery is found by, beside its event.
@@ -39,9 +39,13 @@ impl Stops {
     }
 }
 
+fn short([a, b, c, d, e, f, g, h, ..]: [u8; 16]) -> i64 {
+    i64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
 impl Outbox {
     /// The key by which a repeat is recognised: rule, event and person. `None` for an event without an id.
-    pub fn dedupe_key(&self, source: &Source, person: PersonId) -> Option<[u8; 16]> {
+    pub fn dedupe_key(&self, source: &Source, person: PersonId) -> Option<i64> {
         Some(self.stops.event(&source.rule, source.event.as_deref()?, person.0))
     }
 }
@@ -61,7 +65,7 @@ pub(super) fn again(db: &Connection, stops: &Stops) -> Result<(), StoreError> {
     let mut update = db.prepare("UPDATE message SET dedupe = ?2, wamid_hash = ?3 WHERE id = ?1")?;
     let mut after = 0;
     loop {
-        let found: Vec<(i64, Option<[u8; 16]>, Option<i64>)> = query
+        let found: Vec<(i64, Option<i64>, Option<i64>)> = query
             .query_map(params![after, SLICE as i64], |row| {
                 let (rule, event, person): (String, Option<String>, Option<i64>) =
                     (row.get(1)?, row.get(2)?, row.get(3)?);

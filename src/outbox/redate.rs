@@ -32,9 +32,11 @@ impl Outbox {
             params![off, known.0.0, since.0],
         )?;
         // Of older messages: waits that began since, and ends. What is parked without a time has its rank there.
-        for (index, states) in
-            [("message_open", "state IN (1, 2)"), ("message_waiting", "state = 0"), ("message_parked", "state = 3")]
-        {
+        for (index, states) in [
+            ("message_expiry", "state IN (0, 1, 3) AND state <> 3"),
+            ("message_unknown", "state = 2"),
+            ("message_parked", "state = 3"),
+        ] {
             db.execute(
                 &format!(
                     "UPDATE message INDEXED BY {index} SET due = due + ?1 WHERE {states} AND id <= ?2 AND due >= ?3"

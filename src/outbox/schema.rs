@@ -92,7 +92,7 @@ CREATE TABLE message (
     expires INTEGER NOT NULL, expires_wall INTEGER,
     hold TEXT,
     rule TEXT NOT NULL, event TEXT, topic TEXT NOT NULL,
-    dedupe BLOB, subject TEXT, purpose TEXT NOT NULL, category TEXT NOT NULL, template TEXT NOT NULL,
+    dedupe INTEGER, subject TEXT, purpose TEXT NOT NULL, category TEXT NOT NULL, template TEXT NOT NULL,
     arrived INTEGER NOT NULL, arrived_wall INTEGER NOT NULL, at_wall INTEGER,
     outcome TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
     changed INTEGER NOT NULL, changed_wall INTEGER NOT NULL, wamid TEXT,
@@ -102,13 +102,13 @@ CREATE TABLE message (
     print INTEGER                       -- beside dedupe, likewise: the delivery, should the broker send it again after the window
 );
 CREATE INDEX message_waiting ON message (sender, person, rank, id) WHERE state = 0;
-CREATE INDEX message_expiry ON message (expires) WHERE state IN (0, 3);
-CREATE INDEX message_open ON message (state, due) WHERE state IN (1, 2);
+CREATE INDEX message_expiry ON message (state, expires) WHERE state IN (0, 1, 3);
+CREATE INDEX message_unknown ON message (due) WHERE state = 2;
 CREATE INDEX message_parked ON message (hold, due) WHERE state = 3;
 CREATE INDEX message_aside ON message (person) WHERE state = 3;
 CREATE INDEX message_gate ON message (hold, due, rule) WHERE state = 3 AND hold IN ('people', 'people:urgent');
-CREATE INDEX message_dedupe ON message (dedupe) WHERE dedupe IS NOT NULL;
-CREATE INDEX message_wamid ON message (wamid_hash) WHERE wamid_hash IS NOT NULL;
+CREATE INDEX message_dedupe ON message (person, dedupe) WHERE dedupe IS NOT NULL;
+CREATE INDEX message_wamid ON message (person, wamid_hash) WHERE wamid_hash IS NOT NULL;
 CREATE INDEX message_subject ON message (person, subject) WHERE subject IS NOT NULL;
 CREATE TABLE content (message INTEGER PRIMARY KEY, number TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE attempt (

@@ -124,7 +124,7 @@ pub(super) const MESSAGE: Table = Table {
         ("rule", Text),
         ("event", TextOrNull),
         ("topic", Text),
-        ("dedupe", BlobOrNull),
+        ("dedupe", NumberOrNull),
         ("subject", TextOrNull),
         ("purpose", Text),
         ("category", Text),
