@@ -161,10 +161,11 @@ fn not_ours(error: OpenError, path: &Path, evidence: &Evidence) -> Trouble {
             Trouble::Damage(Damage::OtherStore("another program's database lies in its place".to_owned()))
         }
         OpenError::Newer { found, .. }
-            if evidence
-                .mark
-                .as_ref()
-                .map_or_else(|| found > known + NEWER && has_our_tables(path), |mark| mark.schema <= known) =>
+            if evidence.mark.as_ref().map_or_else(
+                || found > known + NEWER && has_our_tables(path) == Some(true),
+                // A newer version may have died after it brought the store forward, before it wrote its mark.
+                |mark| mark.schema <= known && has_our_tables(path) != Some(false),
+            ) =>
         {
             Trouble::Damage(Damage::Content(format!("the header names a version that never wrote it ({found})")))
         }
@@ -172,18 +173,18 @@ fn not_ours(error: OpenError, path: &Path, evidence: &Evidence) -> Trouble {
     }
 }
 
-/// Whether the tables are this version's, whatever the header says: a newer one has other tables.
-fn has_our_tables(path: &Path) -> bool {
-    let Old::Store { db, broken } = super::salvage::damaged(path, &Seal::default()) else { return false };
+/// Whether the tables are this version's, whatever the header says: a newer one has other tables. `None`: nobody can tell.
+fn has_our_tables(path: &Path) -> Option<bool> {
+    let Old::Store { db, broken } = super::salvage::damaged(path, &Seal::default()) else { return None };
     if !broken.is_empty() {
-        return false;
+        return None;
     }
     let compare = || -> Result<bool, StoreError> {
         let fresh = Connection::open_in_memory()?;
         schema::STEPS.iter().try_for_each(|step| fresh.execute_batch(step))?;
         Ok(objects(&fresh)?.0 == objects(&db)?.0)
     };
-    compare().unwrap_or(false)
+    compare().ok()
 }
 
 /// What the traces beside the store say against it.
@@ -504,6 +505,25 @@ mod tests {
         assert_eq!(schema_is_ours(&kept).unwrap(), schema::STEPS.len(), "the store of the older version, whole");
         take_steps(&db, &settings, 1, next.len(), &next).unwrap();
         assert_eq!(aside::set_aside(&path).unwrap().len(), 1, "what is of this version is not copied");
+    }
+
+    /// The program that brought it forward died before it wrote its mark: the one before took the store for damaged.
+    #[test]
+    fn a_store_that_was_brought_forward_without_a_mark_is_refused_and_not_salvaged() {
+        let here = tempfile::tempdir().unwrap();
+        let path = here.path().join("outbox.db");
+        let settings = Settings { path: path.clone(), ..settings() };
+        let Opened { db, row, .. } = open(&settings, 1, &Evidence::default()).map_err(|_| "no store").unwrap();
+        drop(db);
+        let evidence = || Evidence { mark: Some(Mark::of(&row, 1, 0, 0)), ..Evidence::default() };
+        let version = |version: u32| {
+            Connection::open(&path).unwrap().pragma_update(None, "user_version", version).unwrap();
+        };
+        version(2);
+        assert!(matches!(open(&settings, 1, &evidence()), Err(Trouble::Damage(_))), "its header alone says so");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE newer (one)").unwrap();
+        assert!(matches!(open(&settings, 1, &evidence()), Err(Trouble::Open(OpenError::Newer { .. }))));
+        version(1);
     }
 
     /// Its length went up and down with every checkpoint, and each commit that changed it cost 24 KiB of device more.
