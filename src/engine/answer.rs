@@ -9,7 +9,7 @@ use crate::outbox::{Asked, Found, Lane, Settling, Spent, StoreError, Tried, Try}
 use crate::pace::{self, Class, Recent};
 use crate::policy::{self, Next};
 use crate::rules::OPT_OUT;
-use crate::time::BoxTime;
+use crate::time::{BoxTime, Wall};
 use crate::whatsapp::{self, Circuit, Fate, KnownAs, OnPerson, Verdict};
 
 /// What was reported of a try before its answer came: of which, and the code where it is a failure.
@@ -89,7 +89,7 @@ impl Engine {
             }
         }
         if let Some(on_person) = verdict.person {
-            self.on_person(person, found.category, on_person)?;
+            self.on_person(person, found.category, on_person, None)?;
         }
         self.settle(lane)?;
         self.failed_early(flight.message, early)
@@ -155,7 +155,7 @@ impl Engine {
     fn failed_early(&mut self, id: MessageId, early: Option<Early>) -> Result<(), StoreError> {
         let Some((attempt, Some(code))) = early else { return Ok(()) };
         match self.outbox.tries(id)?.into_iter().find(|one| one.id == attempt) {
-            Some(one) => self.failed(id, one, (code >= 0).then_some(code), "").map(drop),
+            Some(one) => self.failed(id, one, (code >= 0).then_some(code), "", None).map(drop),
             None => Ok(()),
         }
     }
@@ -312,11 +312,13 @@ impl Engine {
         Ok(())
     }
 
+    /// `told`: when a report says that it was so; an answer is of now.
     pub(super) fn on_person(
         &mut self,
         person: PersonId,
         category: Option<Category>,
         effect: OnPerson,
+        told: Option<Wall>,
     ) -> Result<(), StoreError> {
         let now = self.moment.boxed;
         match effect {
@@ -326,7 +328,7 @@ impl Engine {
                 self.soft.staff_due = true;
                 self.outbox.set_undeliverable(person, now + self.policy.undeliverable)
             }
-            OnPerson::MarketingStopped => self.marketing_stopped(person),
+            OnPerson::MarketingStopped => self.marketing_stopped(person, told),
             OnPerson::NotBefore(wait) if category == Some(Category::Marketing) => {
                 self.outbox.set_not_before(person, now + wait)
             }

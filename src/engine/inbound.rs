@@ -127,7 +127,7 @@ impl Engine {
         let Some(at) = at else {
             // Without a time only the stricter wish is believed.
             if stop {
-                self.marketing_stopped(person)?;
+                self.marketing_stopped(person, None)?;
             }
             return Ok(if stop { "preference" } else { "repeated" });
         };
@@ -138,15 +138,21 @@ impl Engine {
         Ok("preference")
     }
 
-    /// A stop of marketing that holds now, whenever it was told: a wish that is older and comes late lifts it no more.
-    pub(super) fn marketing_stopped(&mut self, person: PersonId) -> Result<(), StoreError> {
-        match self.moment.wall.trusted() {
-            Some(now) => {
-                self.outbox.newer_wish(person, now, self.trusted_since())?;
+    /// A stop of marketing that holds now, or was reported as of a time: a wish that is older and comes late lifts it no more, and a
+    /// newer one that came before the report stands.
+    pub(super) fn marketing_stopped(&mut self, person: PersonId, told: Option<Wall>) -> Result<(), StoreError> {
+        let now = self.moment.wall.trusted();
+        let newer = match told.map(|told| now.map_or(told, |now| told.min(now))).or(now) {
+            Some(at) => self.outbox.newer_wish(person, at, self.trusted_since())?,
+            None => {
+                self.outbox.undated_wish(person)?;
+                true
             }
-            None => self.outbox.undated_wish(person)?,
+        };
+        if newer || told.is_none() {
+            self.outbox.set_marketing_stopped(person, true)?;
         }
-        self.outbox.set_marketing_stopped(person, true)
+        Ok(())
     }
 
     /// From when on the clock is trusted without a break, as it reads now.

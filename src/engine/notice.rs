@@ -17,15 +17,18 @@
 use super::{Action, Engine, Tally};
 use crate::limits;
 use crate::message::{
-    Inbound, MessageId, News, Notice, Notices, Number, Origin, Outcome, Priority, Progress, Reason, Status, Update, Who,
+    Inbound, MessageId, News, Notice, Notices, Number, Origin, Outcome, Priority, Progress, Reason, Status, Update,
 };
 use crate::outbox::{Found, Known, Settling, Spent, State, StoreError, Tried, Try};
 use crate::pace;
 use crate::policy::{self, Next, Wish};
+use crate::time::Wall;
 use crate::whatsapp::{self, Fate, KnownAs, OnPerson};
 
 /// Stands for a report of failure without a code, while it waits for the answer.
 const NO_CODE: i64 = -1;
+/// Too many messages to one person (facts 2.2).
+const PAIR_LIMIT: i64 = 131056;
 
 impl Engine {
     /// One body, whichever way it came.
@@ -116,7 +119,7 @@ impl Engine {
     fn status_of(&mut self, status: &Status) -> Result<&'static str, StoreError> {
         let id = match self.message_named(status) {
             None => match self.known_person(&status.who)? {
-                None if status.who == Who::default() => self.outbox.of_wamid_lately(&status.wamid)?,
+                None if status.who.digits.is_none() => self.outbox.of_wamid_lately(&status.wamid)?,
                 person => person.map_or(Ok(None), |person| self.outbox.of_wamid(person, &status.wamid))?,
             },
             named => named,
@@ -140,7 +143,7 @@ impl Engine {
             Progress::Delivered => self.went_on(&found, known, one, status, Outcome::Delivered)?,
             Progress::Read => self.went_on(&found, known, one, status, Outcome::Read)?,
             Progress::Failed { code, said } => match one {
-                Some(one) => self.failed(id, one, *code, said)?,
+                Some(one) => self.failed(id, one, *code, said, status.at)?,
                 None => false,
             },
         };
@@ -212,6 +215,7 @@ impl Engine {
         one: Try,
         code: Option<i64>,
         said: &str,
+        told: Option<Wall>,
     ) -> Result<bool, StoreError> {
         let (Some(found), Some(known)) = (self.outbox.found(id)?, self.outbox.known(id)?) else { return Ok(false) };
         let may_have_failed =
@@ -257,12 +261,12 @@ impl Engine {
         }
         let Some(person) = found.person else { return Ok(true) };
         if let Some(effect) = verdict.person {
-            self.on_person(person, found.category, effect)?;
+            self.on_person(person, found.category, effect, told)?;
         }
         let mut lane = self.outbox.lane(person)?;
         if verdict.person == Some(OnPerson::PairLimit) {
             // Each try was taken at first, which forgave what the reports of those before it had said.
-            lane.pair.strikes = lane.pair.strikes.max(known.tries.saturating_sub(1));
+            lane.pair.strikes = lane.pair.strikes.max(self.outbox.refused_by(id, PAIR_LIMIT)?.saturating_sub(1));
             self.strike(&mut lane);
         }
         self.settle(lane)?;

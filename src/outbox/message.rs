@@ -730,7 +730,7 @@ impl Outbox {
     /// Waiting and parked messages that a hold on a rule, category or template would stop.
     pub fn waiting_for(&self, column: &'static str, value: &str) -> Result<u64, StoreError> {
         let found: i64 = self.db.query_row(
-            &format!("SELECT count(*) FROM message WHERE state IN (0, 3) AND {column} = ?1"),
+            &format!("SELECT count(*) FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state <> 1 AND {column} = ?1"),
             [value],
             |row| row.get(0),
         )?;

@@ -120,6 +120,14 @@ impl Outbox {
             .optional()?)
     }
 
+    /// How many attempts of a message this code refused, in an answer or a report.
+    pub fn refused_by(&self, id: MessageId, code: i64) -> Result<u32, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached("SELECT count(*) FROM attempt INDEXED BY attempt_message WHERE message = ?1 AND code = ?2")?
+            .query_row([id.0, code], |row| row.get(0))?)
+    }
+
     /// The person's message that the platform knows by this id.
     pub fn of_wamid(&self, person: PersonId, wamid: &str) -> Result<Option<MessageId>, StoreError> {
         Ok(self

@@ -51,15 +51,13 @@ const STOP: &[&str] = &[
     "quero? me? descadastrar",
     "descadastrar|descadastre me?",
     "me descadastra|descadastre|descadastrem",
-    "quero|desejo|gostaria? de? cancelar|cancele|cancelem a|minha? inscricao",
+    "cancelar|cancele|cancelem a? inscricao",
     "cancelar|cancele|cancelem as? mensagem|mensagens",
     "nao quero|desejo mais? receber? mais? suas|essas|estas? mensagem|mensagens",
     "nao quero|desejo mais? receber",
     "nao quero|desejo receber mais",
     "nao me? mande|mandem|manda|mandar|envie|enviem|envia|enviar mais? mensagem|mensagens",
     "nao me? mande|mandem|manda|mandar|envie|enviem|envia|enviar mais",
-    "nao me mande|mandem|manda|mandar|envie|enviem|envia|enviar mais? nada mais?",
-    "nao quero|desejo mais? receber mais? nada mais?",
     "nao me escreva|escrevam mais?",
     "chega de mensagem|mensagens",
     // Spanish
@@ -75,7 +73,7 @@ const STOP: &[&str] = &[
     "quiero? salir",
     "quiero? salir de la|esta|su lista",
     "quitame|quiteme|quitenme|sacame|saqueme|saquenme|borrame|borrenme|eliminame|eliminenme de la|esta|su lista",
-    "quiero|deseo? cancelar|cancele|cancelen la|mi? suscripcion",
+    "cancelar|cancele|cancelen la? suscripcion",
     "cancelar|cancelen los? mensaje|mensajes",
     "desuscribir|desuscribirme|desuscribeme|desuscribanme",
     "no mas mensaje|mensajes",
@@ -86,8 +84,6 @@ const STOP: &[&str] = &[
     "no me escriba|escriban|escribas mas?",
     "no me? mande|manden|mandes|mandar|envie|envien|envies|enviar mas? mensaje|mensajes",
     "no me? mande|manden|mandes|mandar|envie|envien|envies|enviar mas",
-    "no me mande|manden|mandes|mandar|envie|envien|envies|enviar mas? nada mas?",
-    "no quiero|deseo mas? recibir mas? nada mas?",
     "deja|deje|dejen|dejar de escribirme",
     "quiero|deseo? deja|deje|dejen|dejar de recibir|mandar|mandarme|enviar|enviarme mas? los|sus|estos? mensaje|mensajes",
     "quiero|deseo? dejar de recibir",
@@ -111,12 +107,21 @@ const STOP: &[&str] = &[
     "dont send me? any? more? message|messages|texts",
     "do not send me? any? more? message|messages|texts",
     "i dont want any? more? message|messages",
-    "dont send me anything more|again|anymore?",
-    "do not send me anything more|again|anymore?",
     "i want|wish to stop",
-    "i? want|wish? to? stop receiving|getting the|these|your|any? more? message|messages|texts",
-    "cancel my|the? subscription",
+    "stop receiving|getting the|these|your|any? more? message|messages|texts",
+    "i want|wish to stop receiving|getting the|these|your|any? more? message|messages|texts",
+    "cancel the? subscription",
     "cancel the? message|messages",
+];
+
+/// Who says one of these together with "now" speaks of a delivery.
+const NOTHING: &[&str] = &[
+    "nao me mande|mandem|manda|mandar|envie|enviem|envia|enviar mais? nada",
+    "nao quero|desejo mais? receber mais? nada",
+    "no me mande|manden|mandes|mandar|envie|envien|envies|enviar mas? nada",
+    "no quiero|deseo mas? recibir mas? nada",
+    "dont send me anything again|anymore?",
+    "do not send me anything again|anymore?",
 ];
 
 /// The button that the platform proposes for marketing templates, in its languages, and the same in other words.
@@ -187,7 +192,8 @@ pub fn wish(text: &str, by: By, own: &[String]) -> Option<Wish> {
     let bare = bare(&whole);
     let own = |said: &str| !said.is_empty() && own.iter().any(|word| plain(word) == said);
     let says = |forms: &[&str]| forms.iter().any(|form| fits(form, &whole) || fits(form, bare));
-    if says(STOP) || own(&whole) || own(bare) {
+    let hurried = || whole.split(' ').any(|word| NOW.contains(&word));
+    if says(STOP) || own(&whole) || own(bare) || (says(NOTHING) && !hurried()) {
         Some(Wish::Stop)
     } else if says(STOP_MARKETING) {
         Some(Wish::StopMarketing)
@@ -322,20 +328,18 @@ mod tests {
             "Quero parar de receber mensagens",
             "Gostaria de parar de receber essas mensagens, por favor",
             "Não me mandem mais nada",
-            "não me envie nada mais",
             "Não quero receber mais nada!",
             "Cancelar a inscrição",
-            "Quero cancelar minha inscrição",
             "Quiero dejar de recibir mensajes",
             "Quiero dejar de recibir sus mensajes, gracias",
-            "No me manden nada más",
+            "No me manden más nada",
             "no quiero recibir nada",
             "Cancelar la suscripción",
             "I want to unsubscribe",
             "I'd like to unsubscribe, please",
             "I want to stop receiving these messages",
             "Don't send me anything",
-            "Cancel my subscription",
+            "Cancel the subscription",
         ];
         for text in stop {
             assert_eq!(wish(text, By::Person, &[]), Some(Wish::Stop), "{text:?}");
@@ -429,6 +433,13 @@ mod tests {
             "detener el pedido",
             "remove the onions",
             "I don't want",
+            "Não me manda nada agora, por favor",
+            "No me envíen nada ya",
+            "Don't send me anything now",
+            "No me mande nada más, gracias",
+            "Cancel my subscription",
+            "Quiero cancelar mi suscripción",
+            "I stop getting messages",
             "do not send",
         ];
         for text in nothing {
@@ -463,7 +474,7 @@ mod tests {
 
     #[test]
     fn the_tables_are_written_as_they_are_compared() {
-        for (place, words) in [STOP, STOP_MARKETING, START].into_iter().enumerate() {
+        for (place, words) in [STOP, STOP_MARKETING, START, NOTHING].into_iter().enumerate() {
             for word in words.iter().flat_map(|form| form.split([' ', '|', '?'])) {
                 assert_eq!(plain(word), word);
             }
@@ -471,7 +482,8 @@ mod tests {
             for text in words.iter().flat_map(|form| said(form)).map(|text| plain(&text)) {
                 assert_eq!(bare(&text), text, "courtesy is around a wish, not in it");
                 assert!(text.len() < 70);
-                let meant = [STOP, STOP_MARKETING, START].map(|words| words.iter().any(|form| fits(form, &text)));
+                let meant =
+                    [STOP, STOP_MARKETING, START, NOTHING].map(|words| words.iter().any(|form| fits(form, &text)));
                 assert_eq!(meant.iter().position(|meant| *meant), Some(place), "{text}");
                 assert_eq!(meant.iter().filter(|meant| **meant).count(), 1, "{text} means one thing");
             }

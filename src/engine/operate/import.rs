@@ -9,6 +9,7 @@ use crate::message::{Name, Window, is_user_id, unhex};
 use crate::operate::{ImportReport, LimitRow, LineProblem, Reply};
 use crate::pace::Recent;
 use crate::time::{BoxTime, Wall};
+use crate::whatsapp::KnownAs;
 
 impl Engine {
     /// All rows, or none if any is wrong. A person of whom something is known here already is left as it is: the same file, again.
@@ -49,18 +50,18 @@ impl Engine {
         let until = |at: i64| Some(BoxTime(at.saturating_add(by))).filter(|at| *at > now);
         let mut person = self.outbox.person_named(name)?;
         for user in &row.user_ids {
-            person = self.outbox.learn(person, None, Some(user))?.0;
+            person = self.learn(person, &KnownAs { wa_id: None, user_id: Some(user.clone()) })?;
         }
         let mut lane = self.outbox.lane(person)?;
         let known = lane.pair.last.0 > 0 || !lane.recent.is_empty() || lane.reached.is_some();
         let stops = row.marketing_stopped != 0 && !lane.marketing_stopped;
+        self.outbox.words_written(person, [row.wish_wall, row.stopped_wall, row.started_wall])?;
         if known && !stops {
             return Ok(false);
         }
         if stops {
             self.outbox.set_marketing_stopped(person, true)?;
         }
-        self.outbox.words_written(person, [row.wish_wall, row.stopped_wall, row.started_wall])?;
         if known {
             return Ok(true);
         }

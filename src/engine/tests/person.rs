@@ -169,6 +169,32 @@ fn nothing_leaves_beside_what_is_on_its_way_to_somebody_erased() {
     }
 }
 
+/// Heard late and together: the report of a 131050, and that the person resumed after it.
+#[test]
+fn a_resume_after_a_131050_that_is_reported_late_stands() {
+    for resume_first in [false, true] {
+        let mut kit = Kit::new();
+        offer(&mut kit, "refused");
+        kit.answer_last(ok_as("wamid.A"));
+        kit.run(8 * 86_400_000);
+        let shown = format!("sp-042/{}/e", kit.engine().outbox.shown(crate::message::MessageId(1)));
+        let failed = crate::message::Status {
+            wamid: "wamid.A".into(),
+            progress: Progress::Failed { code: Some(131050), said: String::new() },
+            at: Some(Wall(MONDAY + 60_000)),
+            who: Who::default(),
+            data: Some(shown),
+        };
+        let mut notices = vec![Notice::Status(failed), resume(MONDAY + 7_200_000)];
+        if resume_first {
+            notices.reverse();
+        }
+        kit.hear(notices);
+        assert_eq!(kit.stands(1), (Outcome::Failed, Reason::MarketingStopped));
+        assert_eq!(offer(&mut kit, "since then"), (Outcome::Stored, Reason::Due), "resume first: {resume_first}");
+    }
+}
+
 /// Of two rows for one person the one that waited lost its turn, where the other had nothing to wait for.
 #[test]
 fn what_waits_for_somebody_is_not_lost_when_two_rows_become_one() {
