@@ -177,7 +177,7 @@ const COURTESY: &[&str] = &[
     "ok", "sim", "si", "yes",
 ];
 
-/// Behind "para" these say when something is wanted.
+/// Behind "para", and beside [`NOTHING`], these say when something is wanted.
 const NOW: [&str; 5] = ["ja", "ya", "agora", "ahora", "now"];
 
 /// A wish is short: longer texts are conversation, whatever words they hold. Characters; the longest above has fewer than 70.
@@ -192,8 +192,7 @@ pub fn wish(text: &str, by: By, own: &[String]) -> Option<Wish> {
     let bare = bare(&whole);
     let own = |said: &str| !said.is_empty() && own.iter().any(|word| plain(word) == said);
     let says = |forms: &[&str]| forms.iter().any(|form| fits(form, &whole) || fits(form, bare));
-    let hurried = || whole.split(' ').any(|word| NOW.contains(&word));
-    if says(STOP) || own(&whole) || own(bare) || (says(NOTHING) && !hurried()) {
+    if says(STOP) || own(&whole) || own(bare) || (says(NOTHING) && !is_hurried(&whole)) {
         Some(Wish::Stop)
     } else if says(STOP_MARKETING) {
         Some(Wish::StopMarketing)
@@ -253,8 +252,11 @@ fn bare(plain: &str) -> &str {
     let from = words.iter().take_while(|word| courtesy(word)).map(|word| word.len() + 1).sum::<usize>();
     let bare = &plain[from..from + first.join(" ").len()];
     // "Para agora, por favor": for now, and no order to stop.
-    let hurried = plain[from..].split(' ').any(|word| NOW.contains(&word));
-    if bare == "para" && hurried { plain } else { bare }
+    if bare == "para" && is_hurried(&plain[from..]) { plain } else { bare }
+}
+
+fn is_hurried(plain: &str) -> bool {
+    plain.split(' ').any(|word| NOW.contains(&word))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) fn judge(stick: &Stick, here: &Path, credentials: Option<&Path>) -> R
             let name = plain(&named.text);
             let why = if leads_away(&named.text) {
                 (!is_public_of_the_box(&here.join(&named.text), stick, here)).then(|| away(named, &on_it))
-            } else if on_it.contains(name) && is_secret_key(&named.key) && passes_for_public(stick, name) {
+            } else if is_secret_key(&named.key) && passes_for_public(stick, name) {
                 Some(format!(
                     "names {name}, and what ends in .toml, .json, .crt, .pub or .pem is taken for no secret: it would stay on the \
                      stick. Give the file a name without such an ending"
