@@ -16,6 +16,9 @@ use std::sync::Arc;
 const ABOUT: &str = "SELECT id, state, outcome, at_wall FROM message INDEXED BY message_subject
      WHERE person = ?1 AND subject = named('subject', ?2) ORDER BY id DESC LIMIT 64";
 
+/// What has not ended and is not unknown, by the index that keeps it small: SQLite takes a partial index only for its own words.
+pub(super) const STANDING: &str = "FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3)";
+
 /// Messages of which nobody knows; with ?1, a list of numbers as JSON, only critical ones to those.
 const UNKNOWN: &str = "FROM message INDEXED BY message_unknown WHERE state = 2
      AND (?1 IS NULL OR rank = 0 AND EXISTS (
@@ -596,12 +599,12 @@ impl Outbox {
 
     /// Messages that are too old and have not left, at most `limit`.
     pub fn expired(&self, now: BoxTime, limit: usize) -> Result<Vec<MessageId>, StoreError> {
-        let mut query = self.db.prepare_cached(
-            "SELECT id, expires FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state = 0 AND expires <= ?1
+        let mut query = self.db.prepare_cached(&format!(
+            "SELECT id, expires {STANDING} AND state = 0 AND expires <= ?1
              UNION ALL
-             SELECT id, expires FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state = 3 AND expires <= ?1
-             ORDER BY expires LIMIT ?2",
-        )?;
+             SELECT id, expires {STANDING} AND state = 3 AND expires <= ?1
+             ORDER BY expires LIMIT ?2"
+        ))?;
         let rows = query.query_map(params![now.0, limit as i64], |row| row.get(0).map(MessageId))?;
         self.that_stand(rows.collect::<Result<_, _>>()?, &[state::WAITING, state::PARKED])
     }
@@ -615,12 +618,12 @@ impl Outbox {
     pub fn next_deadline(&self, alarms_to: Option<&[Number]>) -> Result<Option<BoxTime>, StoreError> {
         let expires: Option<i64> = self
             .db
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT min(first) FROM (
-                     SELECT min(expires) AS first FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state = 0
+                     SELECT min(expires) AS first {STANDING} AND state = 0
                      UNION ALL
-                     SELECT min(expires) FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state = 3)",
-            )?
+                     SELECT min(expires) {STANDING} AND state = 3)"
+            ))?
             .query_row([], |row| row.get(0))?;
         let unknown: Option<i64> = self
             .db
@@ -669,8 +672,7 @@ impl Outbox {
         lasting: &[(&str, std::time::Duration)],
     ) -> Result<(), StoreError> {
         self.write_if(
-            "SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_expiry
-                 WHERE state IN (0, 1, 3) AND state <> 1 AND at_wall > ?1)",
+            &format!("SELECT EXISTS (SELECT 1 {STANDING} AND state <> 1 AND at_wall > ?1)"),
             "UPDATE message INDEXED BY message_expiry SET at_wall = ?1 WHERE state IN (0, 1, 3) AND state <> 1 AND at_wall > ?1",
             wall.0,
         )?;
@@ -711,17 +713,16 @@ impl Outbox {
         };
         let counts = [
             count("SELECT count(*) FROM message INDEXED BY message_waiting WHERE state = 0")?,
-            count("SELECT count(*) FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state = 1")?,
+            count(&format!("SELECT count(*) {STANDING} AND state = 1"))?,
             count("SELECT count(*) FROM message INDEXED BY message_unknown WHERE state = 2")?,
             count("SELECT count(*) FROM message INDEXED BY message_parked WHERE state = 3")?,
         ];
         // Ids grow with arrival: the smallest id of those indexes is the oldest.
         let oldest: Option<i64> = self
             .db
-            .prepare_cached(
-                "SELECT arrived FROM message WHERE id = (
-                     SELECT min(id) FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state <> 1)",
-            )?
+            .prepare_cached(&format!(
+                "SELECT arrived FROM message WHERE id = (SELECT min(id) {STANDING} AND state <> 1)"
+            ))?
             .query_row([], |row| row.get(0))
             .optional()?;
         Ok((counts, oldest.map(BoxTime)))
@@ -730,7 +731,7 @@ impl Outbox {
     /// Waiting and parked messages that a hold on a rule, category or template would stop.
     pub fn waiting_for(&self, column: &'static str, value: &str) -> Result<u64, StoreError> {
         let found: i64 = self.db.query_row(
-            &format!("SELECT count(*) FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state <> 1 AND {column} = ?1"),
+            &format!("SELECT count(*) {STANDING} AND state <> 1 AND {column} = ?1"),
             [value],
             |row| row.get(0),
         )?;

@@ -2,6 +2,7 @@
 //!
 //! Floor: rooms. It counts; whether something waits or gives way is asked by the engine, and it never reads a clock.
 
+use super::message::STANDING;
 use super::{Outbox, StoreError, WhenFull};
 use crate::limits;
 use crate::message::{Draft, MessageId, Priority};
@@ -80,17 +81,12 @@ impl Outbox {
 
     /// One scan finds as many as a burst will need, the one to go first last.
     fn least_important(&self, lowest: i64) -> Result<(i64, Vec<MessageId>), StoreError> {
-        let rank: Option<i64> = self.db.query_row(
-            "SELECT max(rank) FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state <> 1",
-            [],
-            |row| row.get(0),
-        )?;
+        let rank: Option<i64> =
+            self.db.query_row(&format!("SELECT max(rank) {STANDING} AND state <> 1"), [], |row| row.get(0))?;
         let Some(rank) = rank.filter(|rank| *rank >= lowest) else { return Ok((lowest, Vec::new())) };
         let mut query = self
             .db
-            .prepare_cached(
-                "SELECT id FROM message INDEXED BY message_expiry WHERE state IN (0, 1, 3) AND state <> 1 AND rank = ?1 ORDER BY id LIMIT 256",
-            )?;
+            .prepare_cached(&format!("SELECT id {STANDING} AND state <> 1 AND rank = ?1 ORDER BY id LIMIT 256"))?;
         let mut ids: Vec<_> = query.query_map([rank], |row| row.get(0).map(MessageId))?.collect::<Result<_, _>>()?;
         ids.reverse();
         Ok((rank, ids))
