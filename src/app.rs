@@ -1,4 +1,4 @@
-//! The daemon as a value: opens the store and the doors, runs the engine on a thread of its own, and ends in order.
+//! The daemon as a value: opens the doors and the store, runs the engine on a thread of its own, and ends in order.
 //!
 //! Floor: roof. Wiring only, it never decides: what happens is decided by the engine, done by the doors.
 
@@ -21,7 +21,7 @@ use crate::engine::{self, Action, Engine, Failure, Inbox, Input, Rooms, Told, Wo
 use crate::limits;
 use crate::message::{Notices, Way};
 use crate::operate::{Reply, Request};
-use crate::outbox::{self, OpenError, Outbox};
+use crate::outbox::{self, Claim, OpenError, Outbox};
 use crate::rules::Rules;
 use crate::time::Now;
 use guard::Guard;
@@ -118,10 +118,8 @@ impl Daemon {
     /// As there.
     pub async fn start_with(loaded: Loaded, timing: mqtt::Timing) -> Result<Daemon, StartError> {
         let Loaded { config, rules, .. } = loaded;
-        let outbox = open_store(&config).await?;
-        let clock = SystemClock::start(Some(outbox.row().wall.reading()));
-        let store = outbox.row().store.clone();
-        let engine = Engine::new(config.rooms.clone(), rules, outbox, clock.now(), clock.boot_id(), seed())?;
+        let claim = claim_store(&config).await?;
+        let clock = SystemClock::start(None);
         let (inbox, queue) = engine::channel(config.mqtt.receive_maximum.into(), config.uplink.max_in_flight);
         let sink = Sink { inbox: inbox.clone(), clock: clock.clone() };
 
@@ -139,10 +137,18 @@ impl Daemon {
         let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());
         let uplink = Uplink::open(&config.uplink, &clock, &Handle::current(), sink.clone())?;
         let notice = match &config.notice {
-            Some(settings) => Some(Session::open(settings, &clock, ear.clone(), sink.clone())?),
+            Some(settings) => Some(Session::prepare(settings, &clock, ear.clone(), sink.clone())?),
             None => None,
         };
-        let mqtt = mqtt::open_with(&config.mqtt, &clock, sink, timing)?;
+        let mqtt = mqtt::prepare(&config.mqtt, &clock, sink, timing)?;
+
+        // Only now, when no door can refuse any more: once the store is brought forward there is no way back to the program before.
+        let outbox = claim.open(config.rooms.outbox.clone(), seed())?;
+        clock.stored(outbox.row().wall.reading());
+        let store = outbox.row().store.clone();
+        let engine = Engine::new(config.rooms.clone(), rules, outbox, clock.now(), clock.boot_id(), seed())?;
+        let socket = socket.listen()?;
+        let (mqtt, notice) = (mqtt.open(), notice.map(|open| open()));
 
         let mut tasks = vec![tokio::spawn(operate::serve_socket(socket, desk.clone())).abort_handle()];
         if let Some(listener) = page {
@@ -333,12 +339,12 @@ pub fn offline(loaded: Loaded) -> Result<(Engine, SystemClock), StartError> {
     Ok((engine, clock))
 }
 
-async fn open_store(config: &Config) -> Result<Outbox, OpenError> {
+async fn claim_store(config: &Config) -> Result<Claim, OpenError> {
     let until = Instant::now() + STORE_PATIENCE;
     loop {
-        match Outbox::open(config.rooms.outbox.clone(), seed()) {
+        match Claim::to(&config.rooms.outbox.path) {
             Err(OpenError::InUse(_)) if Instant::now() < until => tokio::time::sleep(STORE_RETRY).await,
-            opened => return opened,
+            claimed => return claimed,
         }
     }
 }

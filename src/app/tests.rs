@@ -1,6 +1,8 @@
 //! The daemon's start and end, with a broker and an uplink that are not there.
 
 use super::*;
+use crate::door::notice;
+use crate::door::secret::Secret;
 use rustix::process::{Signal as Sent, getpid, kill_process};
 
 /// A branch in a folder of its own.
@@ -87,4 +89,37 @@ fn an_engine_that_ends_by_itself_is_our_bug() {
         assert!(matches!(ended, Err(StartError::Ended)), "{ended:?}");
         daemon.stop().await;
     });
+}
+
+/// Found by reading: a newer version brought the store forward and then found a port taken; the older one, which came back, refused
+/// that store.
+#[test]
+fn a_door_that_refuses_leaves_the_store_as_the_older_version_knows_it() {
+    let gone = || PathBuf::from("/nowhere/file");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap();
+    let secret = || Secret::new("0123456789abcdef");
+    type Spoil<'a> = &'a dyn Fn(&mut Config);
+    let doors: [(&str, Spoil<'_>); 6] = [
+        ("operate.socket", &|config| config.operate.socket = gone()),
+        ("operate.listen", &|config| config.operate.listen = Some(taken)),
+        ("webhook.listen", &|config| {
+            let (app_secret, verify_token) = (secret(), secret());
+            config.webhook = Some(webhook::Settings { listen: taken, identity: None, app_secret, verify_token });
+        }),
+        ("uplink.ca_file", &|config| config.uplink.ca_file = Some(gone())),
+        ("notice", &|config| {
+            let mqtt = mqtt::Settings { tls: true, ca_file: Some(gone()), ..config.mqtt.clone() };
+            config.notice = Some(notice::Settings { mqtt, branch: "x".to_owned(), key: secret() });
+        }),
+        ("mqtt.ca_file", &|config| (config.mqtt.tls, config.mqtt.ca_file) = (true, Some(gone()))),
+    ];
+    for (door, spoil) in doors {
+        let branch = Branch::new();
+        let mut loaded = branch.load();
+        spoil(&mut loaded.config);
+        let refused = block_on(Daemon::start(loaded));
+        assert!(refused.is_err(), "{door}");
+        assert!(!branch.0.path().join("outbox.db").exists(), "{door}: the store was opened first");
+    }
 }

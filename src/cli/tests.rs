@@ -211,7 +211,7 @@ fn asked(answer: fn(&Request) -> Reply, typed: &[&str], input: &str) -> (Result<
     let engine = Engine { asked: Asked::default(), answer };
     let asked = engine.asked.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let listener = runtime.block_on(async { bind(&path) }).unwrap();
+    let listener = runtime.block_on(async { bind(&path)?.listen() }).unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = std::thread::spawn(move || {
         runtime.block_on(async {

@@ -50,16 +50,25 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens the session: notices go to `ear` from now on. To be called inside a tokio runtime.
+    /// Reads certificates and keys; what it returns opens the session, inside a tokio runtime: notices go to `ear` from then on.
     ///
     /// # Errors
     /// A certificate or key that cannot be used.
-    pub fn open(settings: &Settings, clock: &SystemClock, ear: Ear, tell: impl Tell) -> Result<Session, TlsProblem> {
+    pub fn prepare<T: Tell>(
+        settings: &Settings,
+        clock: &SystemClock,
+        ear: Ear,
+        tell: T,
+    ) -> Result<impl FnOnce() -> Session + use<T>, TlsProblem> {
         let (events, queue) = channel(EVENTS);
-        let mqtt = mqtt::open(&settings.mqtt, clock, Sink(events))?;
-        let hearing = Hearing { mqtt: mqtt.clone(), filters: filters(settings), key: settings.key.clone(), ear, tell };
-        let task = tokio::spawn(hearing.attend(queue)).abort_handle();
-        Ok(Session { mqtt, task })
+        let door = mqtt::prepare(&settings.mqtt, clock, Sink(events), mqtt::Timing::default())?;
+        let (filters, key) = (filters(settings), settings.key.clone());
+        Ok(move || {
+            let mqtt = door.open();
+            let hearing = Hearing { mqtt: mqtt.clone(), filters, key, ear, tell };
+            let task = tokio::spawn(hearing.attend(queue)).abort_handle();
+            Session { mqtt, task }
+        })
     }
 
     /// The orderly end: what is not stored stays with the broker.

@@ -67,7 +67,7 @@ pub use ledger::LedgerRow;
 pub use look::Looked;
 pub use message::{Attempt, Found, Recorded, Settling, Spent};
 pub use notice::{Asked, Known, State, Tried, Try};
-pub use open::{folder, free_space, is_there};
+pub use open::{Claim, folder, free_space, is_there};
 pub use receipt::{Receipt, Report};
 pub use room::{draft_bytes, row_bytes};
 pub use salvage::{LIFT_ALL, LOSS, REACHED_UNKNOWN};
@@ -199,8 +199,7 @@ impl Outbox {
         if settings.only_looks && !is_there(&settings.path) {
             return Err(OpenError::Absent(settings.path));
         }
-        let lock = open::lock(&settings.path)?;
-        if settings.only_looks { damage::look(settings, letters, lock) } else { damage::open(settings, letters, lock) }
+        Claim::to(&settings.path)?.open(settings, letters)
     }
 
     /// Opens the file again after a failed commit and believes what it finds. Returns whether that commit happened.

@@ -2,10 +2,10 @@
 //!
 //! Floor: rooms. Changes nothing in a file that is not a store of ours, or is of a newer version.
 
-use super::damage::Damage;
+use super::damage::{self, Damage};
 use super::mark::Mark;
 use super::salvage::Old;
-use super::{BoxRow, OpenError, PAGE, Piece, Seal, Settings, StoreError, aside, check, pages, schema};
+use super::{BoxRow, OpenError, Outbox, PAGE, Piece, Seal, Settings, StoreError, aside, check, pages, schema};
 use crate::limits;
 use crate::message::{Anchor, SenderId, hex};
 use crate::time::{BoxTime, Clock, Mono, Wall};
@@ -299,6 +299,29 @@ pub(super) fn remove(path: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+/// The right to a store, ours as long as this lives: nobody else opens it. Nothing was opened or changed yet, so whatever else a
+/// start needs can be had first: a store that was brought forward is closed to the older program.
+pub struct Claim(File);
+
+impl Claim {
+    /// That to the store at this path, whether or not there is one.
+    ///
+    /// # Errors
+    /// Another process has it; or there is no such folder, or it is not ours to write.
+    pub fn to(path: &Path) -> Result<Claim, OpenError> {
+        lock(path).map(Claim)
+    }
+
+    /// As [`Outbox::open`], with the settings of that path.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(self, settings: Settings, letters: u64) -> Result<Outbox, OpenError> {
+        let Claim(lock) = self;
+        if settings.only_looks { damage::look(settings, letters, lock) } else { damage::open(settings, letters, lock) }
     }
 }
 

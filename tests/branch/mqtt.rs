@@ -57,7 +57,7 @@ impl Door {
 
     fn open_with(settings: &Settings, timing: Timing) -> Door {
         let (sender, news) = mpsc::unbounded_channel();
-        let mqtt = mqtt::open_with(settings, &SystemClock::start(None), Inbox(sender), timing).unwrap();
+        let mqtt = mqtt::prepare(settings, &SystemClock::start(None), Inbox(sender), timing).unwrap().open();
         Door { mqtt, news, seen: VecDeque::new() }
     }
 

@@ -118,25 +118,20 @@ enum End {
     Stopped,
 }
 
-/// Opens the door: from now on it keeps a connection to the broker on a task of its own. To be called inside a tokio runtime.
+/// The door, ready to be opened: nothing of its settings can refuse any more.
+pub struct Prepared(Arc<Shared>);
+
+/// Reads certificates and keys. Opens no connection.
 ///
 /// # Errors
 /// [`TlsProblem`] when a certificate or key cannot be used. An absent broker is no error: it is told by [`Arrivals::link`].
-pub fn open(settings: &Settings, clock: &SystemClock, arrivals: impl Arrivals) -> Result<Mqtt, TlsProblem> {
-    open_with(settings, clock, arrivals, Timing::default())
-}
-
-/// As [`open`], with other times.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_with(
+pub fn prepare(
     settings: &Settings,
     clock: &SystemClock,
     arrivals: impl Arrivals,
     timing: Timing,
-) -> Result<Mqtt, TlsProblem> {
-    let shared = Arc::new(Shared {
+) -> Result<Prepared, TlsProblem> {
+    Ok(Prepared(Arc::new(Shared {
         plan: Plan::new(settings, clock, timing.keep_alive)?,
         timing,
         arrivals: Box::new(arrivals),
@@ -144,10 +139,16 @@ pub fn open_with(
         session: Mutex::new(None),
         stopping: watch::Sender::new(false),
         task: Mutex::new(None),
-    });
-    let task = tokio::spawn(Arc::clone(&shared).run());
-    *lock(&shared.task) = Some(task);
-    Ok(Mqtt(shared))
+    })))
+}
+
+impl Prepared {
+    /// From now on the door keeps a connection to the broker on a task of its own. To be called inside a tokio runtime.
+    pub fn open(self) -> Mqtt {
+        let task = tokio::spawn(Arc::clone(&self.0).run());
+        *lock(&self.0.task) = Some(task);
+        Mqtt(self.0)
+    }
 }
 
 impl Mqtt {

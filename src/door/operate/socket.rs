@@ -5,10 +5,13 @@
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixSocket};
 
 /// Owner and group may speak to the daemon: whoever may order is put into its group.
 const MODE: u32 = 0o660;
+
+/// Commands that may come at once before one is taken: as the standard library has it.
+const BACKLOG: u32 = 128;
 
 /// Why the socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -29,13 +32,33 @@ pub enum SocketProblem {
     },
 }
 
+/// The socket in its place, at which nobody listens yet: who comes is refused, as where no daemon runs. An order that waited there
+/// would be carried out long after somebody had given up on it.
+#[derive(Debug)]
+pub struct Bound {
+    path: PathBuf,
+    socket: UnixSocket,
+}
+
 /// Binds it with mode 0660. Call it inside a runtime.
-pub fn bind(path: &Path) -> Result<UnixListener, SocketProblem> {
+pub fn bind(path: &Path) -> Result<Bound, SocketProblem> {
     let system = |source| SocketProblem::System { path: path.to_owned(), source };
     clear_stale(path)?;
-    let listener = UnixListener::bind(path).map_err(system)?;
+    let socket = UnixSocket::new_stream().map_err(system)?;
+    socket.bind(path).map_err(system)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE)).map_err(system)?;
-    Ok(listener)
+    Ok(Bound { path: path.to_owned(), socket })
+}
+
+impl Bound {
+    /// From here on commands come. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// The system refuses it.
+    pub fn listen(self) -> Result<UnixListener, SocketProblem> {
+        let Bound { path, socket } = self;
+        socket.listen(BACKLOG).map_err(|source| SocketProblem::System { path, source })
+    }
 }
 
 fn clear_stale(path: &Path) -> Result<(), SocketProblem> {

@@ -82,7 +82,7 @@ async fn page(fake: Fake, request_line: &str, host: &str) -> String {
 async fn an_order_goes_over_the_socket_and_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("branchline.sock");
-    let listener = bind(&path).unwrap();
+    let listener = bind(&path).unwrap().listen().unwrap();
     let fake = Fake::default();
     let served = serve_socket(listener, fake.clone());
     let too_long = posted(&format!("\"{}\"", "x".repeat(BODY)));
@@ -148,7 +148,11 @@ async fn a_stale_socket_is_taken_over_and_a_living_one_is_not() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("branchline.sock");
-    let living = bind(&path).unwrap();
+    let bound = bind(&path).unwrap();
+    // The store is being opened: an order that waited here would be carried out after its sender gave up.
+    let refused = std::os::unix::net::UnixStream::connect(&path).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    let living = bound.listen().unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
     assert!(matches!(bind(&path), Err(SocketProblem::Answered(_))));
     drop(living);
