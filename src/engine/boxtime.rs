@@ -165,6 +165,7 @@ mod tests {
             filters: Vec::new(),
             audit: Default::default(),
             tail: Default::default(),
+            worn: (Wall(0), 0),
         }
     }
 

@@ -203,7 +203,7 @@ impl Engine {
             configured: rooms.pace,
             whatsapp: rooms.whatsapp,
             members: staff::members(&rooms.rules),
-            wear: Wear::new(rooms.wear_per_day),
+            wear: Wear::new(rooms.wear_per_day, outbox.row().worn),
             board: rooms.board,
             in_force: InForce::new(moment.wall.reading(), rooms.fingerprint),
             country: rooms.rules.country,
@@ -410,11 +410,6 @@ impl Engine {
             self.stirred = true;
             self.soft.wake = Some(self.moment.boxed);
         }
-    }
-
-    /// What the process has written to the storage since it began: told before each batch.
-    pub fn written(&mut self, total: u64) {
-        self.wear.count(total, self.moment.wall.reading(), &self.timezone);
     }
 
     /// Where counters are kept, for what only the loop can measure.

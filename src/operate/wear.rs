@@ -19,7 +19,7 @@ pub struct OnBoard {
 pub struct Written {
     /// So many bytes,
     pub bytes: u64,
-    /// since midnight of the branch, or since the daemon's start if that was later.
+    /// since midnight of the branch, or since the daemon counted first on that day if that was later.
     pub since: Wall,
     /// `wear_per_day` of the board, where it has one.
     pub budget: Option<u64>,

@@ -270,7 +270,7 @@ mod tests {
     use crate::outbox::schema;
 
     const ROWS: &str = "
-        INSERT INTO box VALUES (1, 'k3f9', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32), NULL);
+        INSERT INTO box VALUES (1, 'k3f9', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32), 0, 0, NULL);
         INSERT INTO audit VALUES (1, 1, 0, zeroblob(32), x'01');
         INSERT INTO sender (id, phone_number_id) VALUES (1, '106540352242922');
         INSERT INTO person VALUES (1, '5521987650001');

@@ -89,12 +89,12 @@ impl Mark {
 fn digest_of(row: &BoxRow) -> String {
     let trusted = matches!(row.wall, Clock::Trusted(_));
     // The tail is part of what the anchor is computed from.
-    let BoxRow { store, commits, boxed, mono, boot, wall, receipts_taken, filters, audit, tail: _ } = row;
+    let BoxRow { store, commits, boxed, mono, boot, wall, receipts_taken, filters, audit, tail: _, worn } = row;
     let wall = wall.reading().0;
     digest(
         format!(
-            "{store} {commits} {} {} {boot} {wall} {trusted} {receipts_taken} {filters:?} {audit}",
-            boxed.0, mono.0
+            "{store} {commits} {} {} {boot} {wall} {trusted} {receipts_taken} {filters:?} {audit} {} {}",
+            boxed.0, mono.0, worn.0.0, worn.1
         )
         .as_bytes(),
     )
@@ -123,6 +123,7 @@ mod tests {
             filters: vec!["pos/#".into()],
             audit: Anchor { rows: 4, head: [3; 32] },
             tail: crate::outbox::Piece::default(),
+            worn: (Wall(1), 5),
         }
     }
 

@@ -75,7 +75,7 @@ pub use seal::{SHORTEST, Seal};
 pub use settings::*;
 
 use crate::message::{Acted, Anchor, SenderId};
-use crate::time::{BoxTime, Clock, Moment, Mono};
+use crate::time::{BoxTime, Clock, Moment, Mono, Wall};
 use open::{beside, connect, finish_swap, page_count, read_box, sync_folder};
 use rusqlite::{Connection, params};
 use std::fs::File;
@@ -113,6 +113,8 @@ pub struct BoxRow {
     pub audit: Anchor,
     /// Its last rows, which fit beside all this on one page: how many, the head before them, and they themselves.
     pub tail: Piece,
+    /// Bytes that were written to the storage since then, within its day.
+    pub worn: (Wall, u64),
 }
 
 /// What shall go wrong in a test.
@@ -168,6 +170,8 @@ pub struct Outbox {
     turns: turns::Turns,
     /// Where the whole check stands.
     checked: check::Progress,
+    /// What the next commit says of the storage's wear.
+    worn: (Wall, u64),
     /// Rows that were deleted for an erasure are still to be removed from the files.
     scrub_due: bool,
     /// What was decided in this transaction and is no row of the audit record yet.
@@ -369,6 +373,11 @@ impl Outbox {
         self.write().map(drop)
     }
 
+    /// Since when how many bytes were written to the storage: goes with the next commit, and makes none.
+    pub fn wear(&mut self, worn: (Wall, u64)) {
+        self.worn = worn;
+    }
+
     /// Makes the batch true. Nothing happens if nothing was written.
     ///
     /// An error leaves it open whether the commit happened: call [`reopen`](Self::reopen).
@@ -379,7 +388,7 @@ impl Outbox {
         self.db
             .prepare_cached(
                 "UPDATE box SET commits = ?1, boxed = ?2, mono = ?3, boot = ?4, wall = ?5, trusted = ?6, audit_rows = ?7,
-                     audit_head = ?8, tail_rows = ?9, tail = ?10",
+                     audit_head = ?8, tail_rows = ?9, tail = ?10, worn_since = ?11, worn = ?12",
             )?
             .execute(params![
                 self.row.commits + 1,
@@ -392,6 +401,8 @@ impl Outbox {
                 self.row.audit.head,
                 self.row.tail.count as i64,
                 self.row.tail.with_head(),
+                self.worn.0.0,
+                self.worn.1 as i64,
             ])?;
         let failed = |error: std::io::Error| StoreError::of_file(&error);
         self.stops.before_commit(self.row.commits + 1).map_err(failed)?;
@@ -404,6 +415,7 @@ impl Outbox {
         self.row.mono = mono;
         boot.clone_into(&mut self.row.boot);
         self.row.wall = now.wall;
+        self.row.worn = self.worn;
         self.stops.committed(self.row.commits);
         self.audited(true);
         self.mark();

@@ -432,7 +432,7 @@ fn first_row(letters: u64, seal: &Seal) -> String {
     let name = store_name(letters);
     let print = seal.print().map_or_else(|| "NULL".to_owned(), |print| format!("x'{}'", hex(print)));
     format!(
-        "INSERT INTO box VALUES (1, '{name}', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32), {print})"
+        "INSERT INTO box VALUES (1, '{name}', 0, 0, 0, '', 0, 0, 0, '[]', 0, zeroblob(32), 0, zeroblob(32), 0, 0, {print})"
     )
 }
 
@@ -465,8 +465,8 @@ pub(super) fn sender(db: &Connection, phone_number_id: &str) -> Result<SenderId,
 
 pub(super) fn read_box(db: &Connection) -> Result<BoxRow, StoreError> {
     let (row, filters) = db.query_row(
-        "SELECT store, commits, boxed, mono, boot, wall, trusted, receipts_taken, filters, audit_rows, audit_head, tail_rows, tail
-         FROM box",
+        "SELECT store, commits, boxed, mono, boot, wall, trusted, receipts_taken, filters, audit_rows, audit_head, tail_rows, tail,
+             worn_since, worn FROM box",
         [],
         |row| {
             let wall = Wall(row.get(5)?);
@@ -483,6 +483,7 @@ pub(super) fn read_box(db: &Connection) -> Result<BoxRow, StoreError> {
                 filters: Vec::new(),
                 tail: Piece::tail(&audit, row.get::<_, i64>(11)?.max(0) as u64, &row.get::<_, Vec<u8>>(12)?),
                 audit,
+                worn: (Wall(row.get(13)?), row.get::<_, i64>(14)?.max(0) as u64),
             };
             Ok((found, row_filters))
         },

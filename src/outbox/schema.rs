@@ -39,6 +39,7 @@ CREATE TABLE box (                      -- one row: what the box knows about its
     filters TEXT NOT NULL,              -- JSON: filters that the broker's session may hold
     audit_rows INTEGER NOT NULL, audit_head BLOB NOT NULL,  -- where the audit record stands
     tail_rows INTEGER NOT NULL, tail BLOB NOT NULL,         -- its last rows, behind the head before them
+    worn_since INTEGER NOT NULL, worn INTEGER NOT NULL,     -- bytes that were written to the storage since that wall clock, within its day
     key_print BLOB                      -- of the key that values are sealed with (`seal`); null: none
 );
 CREATE TABLE sender (

@@ -25,6 +25,8 @@ pub(super) const BOX: Table = Table {
         ("audit_head", Is::Blob),
         ("tail_rows", Number),
         ("tail", Is::Blob),
+        ("worn_since", Number),
+        ("worn", Number),
         ("key_print", BlobOrNull),
     ],
 };

@@ -282,3 +282,23 @@ fn a_jump_of_the_clock_and_a_restart_expire_nothing() {
         assert_eq!(kit.stands(1).0, Outcome::Stored);
     }
 }
+
+/// Found by reading: what the storage bore today began anew with each start, so that a box that loses power daily kept every budget.
+#[test]
+fn what_was_written_today_is_known_after_a_power_cut_and_forgotten_at_midnight() {
+    let mut kit = Kit::new();
+    let today = |kit: &mut Kit| {
+        let crate::operate::Reply::Data(status) = kit.ask(Request::Status) else { panic!("a status") };
+        status["written"]["bytes"].as_u64()
+    };
+    kit.engine().written(7_000);
+    kit.order("pos/1/ready", ANA, "1");
+    assert_eq!(today(&mut kit), Some(7_000));
+    kit.reboot(Duration::from_secs(600));
+    assert_eq!(today(&mut kit), None, "of this process nothing is known yet");
+    kit.engine().written(50);
+    assert_eq!(today(&mut kit), Some(7_050));
+    kit.reboot(Duration::from_secs(24 * 3600));
+    kit.engine().written(80);
+    assert_eq!(today(&mut kit), Some(80));
+}

@@ -218,9 +218,11 @@ impl Work<'_> {
         let filters = Some(text(&row[9])).filter(|text| serde_json::from_str::<Vec<String>>(text).is_ok());
         let taken: i64 = self.new.query_row("SELECT coalesce(min(id) - 1, 0) FROM receipt", [], |row| row.get(0))?;
         let taken = Some(int(&row[8])).filter(|id| (0..1 << 48).contains(id)).unwrap_or(0).max(taken.max(0));
+        let [worn_since, worn] =
+            [14, 15].map(|place| Some(int(&row[place])).filter(|value| (0..1 << 43).contains(value)).unwrap_or(0));
         // Not the boot: the time since the last commit is counted by the wall clock, if that was trusted.
         self.new.execute(
-            "INSERT INTO box VALUES (1, ?1, ?2, ?3, 0, '', ?4, ?5, ?6, ?7, 0, zeroblob(32), 0, zeroblob(32), ?8)",
+            "INSERT INTO box VALUES (1, ?1, ?2, ?3, 0, '', ?4, ?5, ?6, ?7, 0, zeroblob(32), 0, zeroblob(32), ?9, ?10, ?8)",
             params![
                 name,
                 commits,
@@ -229,7 +231,9 @@ impl Work<'_> {
                 int(&row[7]) == 1 && wall > 0,
                 taken,
                 filters.unwrap_or("[]"),
-                settings.seal.print()
+                settings.seal.print(),
+                worn_since,
+                worn
             ],
         )?;
         Ok(())
