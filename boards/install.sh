@@ -5,7 +5,7 @@ set -eu
 usage() {
     cat <<'HELP'
 Usage: sh install.sh [--board NAME] [--program FILE] [--no-check]
-       sh install.sh --undo
+       sh install.sh --undo [--no-check]
 
 Installs the program that lies beside this script (or FILE), or a newer one over an older. Beside the script lie also what it
 installs with it: branchline.sha256, branchline.service, 60-branchline.rules, branchline.init, trial, board, boards/*.toml. In a
@@ -20,7 +20,8 @@ Then it runs  branchline check --online : what that finds (no network yet) it te
 --board     which board this is, a file of boards/; without, it is recognised by its device tree where there is one
 --no-check  does not start the service, nor ask broker and platform; an image for many boxes is made so
 --undo      takes back the last installation: the older program comes back, or all that was installed goes. Configuration
-            and store stay. The same program installed again is no installation to take back.
+            and store stay. The same program installed again is no installation to take back. An older program that fails its
+            self-test, for the store was brought forward, stays away; with --no-check it comes back all the same.
 
 BRANCHLINE_ROOT=DIR installs below DIR, as for an image; services are then neither enabled nor started.
 
@@ -184,14 +185,25 @@ take_back() {
     fi
 }
 
+# Scripts that were installed before they could be asked say nothing against it.
+older_runs() {
+    ! grep -q '^older)' "$root/usr/lib/branchline/trial" || BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/trial" older
+}
+
 take_back_the_last() {
     if [ -d "$doing" ]; then
         take_back
     elif [ -d "$upgraded" ]; then
+        # A store that the newer version brought forward, say, is closed to it.
+        if [ "$check" = yes ] && [ -e "$upgraded/program" ] && ! older_runs; then
+            fail 1 "the older program would not run here: see above. Nothing was changed. --undo --no-check brings it back all the same."
+        fi
         restore "$upgraded" || fail 1 "not all of it could be put back: see above. What was there lies in $upgraded/files."
+        if [ "$check" = yes ] && [ -e "$root/etc/branchline/branchline.toml" ]; then
+            service start || fail 1 "the older program is back, with its service, which does not start: see above, or its log."
+        fi
         rm -rf "$upgraded"
-        [ "$check" = no ] || [ ! -e "$root/etc/branchline/branchline.toml" ] || service start
-        say "The older program is back, with its service."
+        say "The older program is back, with its service.$([ "$check" = yes ] || echo ' One that runs is the newer one until it is started anew.')"
     else
         service stop
         service disable

@@ -820,3 +820,24 @@ fn undo_takes_back_an_upgrade_with_its_unit_and_scripts_and_then_all() {
     let left: Vec<_> = tree(&image.at("root")).into_keys().filter(|path| !empty.contains_key(path)).collect();
     assert_eq!(left, [image.at("root/etc/default/branchline")]);
 }
+
+/// Found by reading: after an upgrade that brought the store forward it brought a program back which refuses that store.
+#[test]
+fn undo_brings_no_program_back_that_would_not_run() {
+    let image = Image::new();
+    image.version("old", "self-test");
+    image.version("new", "-");
+    assert_eq!(image.install("old", &[]).0, Some(0));
+    fs::create_dir_all(image.at("root/etc/branchline")).unwrap();
+    fs::write(image.at("root/etc/branchline/branchline.toml"), "").unwrap();
+    let (code, told) = image.install("new", &["--no-check"]);
+    assert_eq!(code, Some(0), "{told}");
+    let new = tree(&image.at("root"));
+    let (code, told) = image.install("new", &["--undo"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("would not run here") && told.contains("Nothing was changed"), "{told}");
+    assert_eq!(tree(&image.at("root")), new);
+    assert_eq!(image.install("new", &["--undo", "--no-check"]).0, Some(0));
+    let back = fs::read_to_string(image.at("root/usr/bin/branchline")).unwrap();
+    assert!(back.contains("# old"), "{back}");
+}
