@@ -458,6 +458,52 @@ fn without_udev_lights_and_watchdog_are_given_to_the_daemon() {
     assert_eq!(group, ["branchline"; 3]);
 }
 
+/// Found by reading: a daemon that crashed left the watchdog armed, and a stick that was refused again took longer than it waits.
+#[test]
+fn an_armed_watchdog_is_petted_for_the_daemon_while_a_stick_is_read() {
+    let trial = Trial::new();
+    let (dog, state) = (trial.at("dev/watchdog0"), trial.at("sys/class/watchdog/watchdog0/state"));
+    fs::create_dir_all(state.parent().unwrap()).unwrap();
+    let open = trial.at("open");
+    // A stick that takes a while, and may hang: it must not have the device.
+    let refuses = format!(
+        "#!/bin/sh\n[ $1 = stick ] || exit 0\nls -l /proc/self/fd >{}\ni=0\nwhile [ $i -lt 5 ]; do i=$((i + 1)); sleep 0.1; done\nexit 1\n",
+        open.display()
+    );
+    trial.write(&refuses);
+    let sleep = "[ $1 != 60 ] || exit 1\nexec /bin/sleep $1";
+    let commands =
+        [("id", "echo 0"), ("chgrp", "exit 0"), ("chown", "exit 0"), ("setpriv", "exit 0"), ("sleep", sleep)];
+    let petted = |board: &str, says: &str| {
+        fs::write(&dog, "").unwrap();
+        fs::write(&state, says).unwrap();
+        let output = trial.run_with("run", &commands, &[("BRANCHLINE_BOARD", board), ("BRANCHLINE_BOARDS", "boards")]);
+        assert!(output.status.success(), "{output:?}");
+        let held = fs::read_to_string(&open).unwrap();
+        assert!(!held.contains("watchdog0"), "{held}");
+        fs::read_to_string(&dog).unwrap()
+    };
+    let seen = petted("raspberrypi-4", "active\n");
+    assert!(seen.len() >= 3 && seen.chars().all(|byte| byte == '.'), "petted, and armed for the daemon: {seen:?}");
+    assert_eq!(petted("raspberrypi-4", "inactive\n"), "", "it would be armed by that");
+    assert_eq!(petted("qemu-virt", "active\n"), "", "no daemon would pet it");
+    assert_eq!(petted("", "active\n"), "");
+
+    // Stopped by a person meanwhile: nobody will pet it.
+    let fifo = trial.at("begun");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    trial.write(&format!("#!/bin/sh\necho begun >{0}\nread -r never <{0}\n", fifo.display()));
+    fs::write(&state, "active\n").unwrap();
+    let mut command = trial.command("run", &commands);
+    let mut shell =
+        command.envs([("BRANCHLINE_BOARD", "raspberrypi-4"), ("BRANCHLINE_BOARDS", "boards")]).spawn().unwrap();
+    assert_eq!(fs::read_to_string(&fifo).unwrap(), "begun\n");
+    assert!(Command::new("kill").arg(shell.id().to_string()).status().unwrap().success());
+    assert_eq!(shell.wait().unwrap().code(), Some(143));
+    let seen = fs::read_to_string(&dog).unwrap();
+    assert!(seen.ends_with('V'), "{seen}");
+}
+
 const USB: &str = "pci0000:00/usb1/1-1/1-1:1.0/host0/target0:0:0/0:0:0:0/block";
 
 /// Nothing mounts a stick on a box without a desktop: it was plugged in, and nobody looked at it.

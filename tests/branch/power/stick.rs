@@ -60,7 +60,8 @@ impl Box {
             }
             run(Command::new("ln").args(["-s", "busybox"]).arg(root.join("bin/sh")));
             fs::rename(root.join("bin/branchline"), root.join("usr/bin/branchline")).unwrap();
-            run(Command::new("install").args(["-m", "755", "boards/trial"]).arg(root.join("usr/lib/branchline")));
+            let scripts = ["-m", "755", "boards/trial", "boards/board"];
+            run(Command::new("install").args(scripts).arg(root.join("usr/lib/branchline")));
             run(Command::new("ln").args(["-s", "/data/var"]).arg(root.join("var")));
             run(Command::new("ln").args(["-s", "/data/etc/branchline"]).arg(root.join("etc/branchline")));
             fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nbranchline:x:880:880::/:/bin/false\n").unwrap();
