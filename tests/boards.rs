@@ -210,6 +210,35 @@ fn the_services_are_hardened() {
     }
 }
 
+/// Found by reading: a board that inherits from itself was followed without end, one shell in the other.
+#[test]
+fn a_board_says_what_it_has_or_inherits_one_level_deep() {
+    let root = tempfile::tempdir().unwrap();
+    let own = root.path().join("etc/branchline/boards");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(own.join("raspberrypi-4.toml"), "inherit = \"raspberrypi-4\"\n").unwrap();
+    fs::write(own.join("mine.toml"), "inherit = \"raspberrypi-zero\"\n").unwrap();
+    fs::write(own.join("other.toml"), "  device=\"/dev/watchdog\"\n").unwrap();
+    for (board, device) in [("raspberrypi-4", ""), ("mine", "/dev/watchdog0"), ("other", "/dev/watchdog"), ("none", "")]
+    {
+        let set = [("BRANCHLINE_ROOT", root.path()), ("BRANCHLINE_BOARDS", Path::new("boards"))];
+        let output = sh("boards/board", &["watchdog", board], &set);
+        assert_eq!(
+            (output.status.code(), String::from_utf8(output.stdout).unwrap().trim()),
+            (Some(0), device),
+            "{board}"
+        );
+    }
+}
+
+/// Found on a whole Debian (tests/box): PrivateDevices= shuts disks for the whole control group, and no stick could be mounted.
+#[test]
+fn what_mounts_a_stick_for_the_service_may_open_disks() {
+    let unit = fs::read_to_string("boards/branchline.service").unwrap();
+    assert!(unit.contains("trial stick\n") && unit.contains("\nPrivateDevices=yes\n"));
+    assert!(unit.contains("\nDeviceAllow=block-* rw\n"), "{unit}");
+}
+
 fn sh(script: &str, arguments: &[&str], set: &[(&str, &Path)]) -> Output {
     Command::new("sh").arg(script).args(arguments).envs(set.iter().copied()).output().unwrap()
 }
