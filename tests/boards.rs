@@ -331,8 +331,11 @@ impl Trial {
         let umount = format!("echo \"umount $*\" {note}\nfor at; do :; done\nrm -rf $at/*");
         let program =
             format!("echo branchline $* beside $(ls {root}/var/run/branchline-stick.* 2>/dev/null) {note}\nexit 1");
-        let clock =
-            format!("read -r now rest <{root}/proc/uptime; echo $((${{now%.*}} + 1)).0 $rest >{root}/proc/uptime");
+        // Renamed into place: others read it meanwhile.
+        let clock = format!(
+            "read -r now rest <{root}/proc/uptime
+            echo $((${{now%.*}} + 1)).0 $rest >{root}/proc/uptime.new && mv {root}/proc/uptime.new {root}/proc/uptime"
+        );
         self.write(&format!("#!/bin/sh\n{program}\n"));
         let commands =
             [("id", "echo 0"), ("mount", &*mount), ("umount", &*umount), ("udevadm", "exit 0"), ("sleep", &*clock)];
