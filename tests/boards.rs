@@ -331,9 +331,10 @@ impl Trial {
         let umount = format!("echo \"umount $*\" {note}\nfor at; do :; done\nrm -rf $at/*");
         let program =
             format!("echo branchline $* beside $(ls {root}/var/run/branchline-stick.* 2>/dev/null) {note}\nexit 1");
-        // Renamed into place: others read it meanwhile.
+        // Renamed into place, for others read it meanwhile; and it waits, so that what runs meanwhile is not overtaken on a busy machine.
         let clock = format!(
-            "read -r now rest <{root}/proc/uptime
+            "/bin/sleep 0.05
+            read -r now rest <{root}/proc/uptime
             echo $((${{now%.*}} + 1)).0 $rest >{root}/proc/uptime.new && mv {root}/proc/uptime.new {root}/proc/uptime"
         );
         self.write(&format!("#!/bin/sh\n{program}\n"));
@@ -684,7 +685,7 @@ fn a_box_that_can_mount_no_stick_says_so_and_goes_on() {
     assert!(told(&output).contains("kmod-fs-vfat") && trial.calls().contains(&"branchline stick beside".to_owned()));
 
     let bin = trial.at("bin");
-    for name in ["cat", "grep", "ls", "mkdir", "readlink", "rmdir", "sed", "sh"] {
+    for name in ["cat", "grep", "ls", "mkdir", "mv", "readlink", "rmdir", "sed", "sh"] {
         let found = std::env::var("PATH")
             .unwrap()
             .split(':')
