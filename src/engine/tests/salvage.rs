@@ -258,3 +258,18 @@ fn an_alarm_whose_answer_was_lost_is_repeated_while_a_loss_is_held() {
     assert_eq!(kit.engine().outbox.backlog().unwrap().0[2], 1, "the customer's waits for whoever accepts the loss");
     assert!(kit.engine().wake_at().is_none_or(|at| at.0 > kit.now), "and wakes nobody before");
 }
+
+/// Found by reading: the day's wear was carried over by code that nothing ran.
+#[test]
+fn what_was_written_today_is_carried_over_a_salvage() {
+    let mut kit = Kit::new();
+    kit.engine().written(7_000);
+    kit.order("pos/1/ready", BIA, "1");
+    kit.engine().outbox.break_rows().unwrap();
+    kit.crash();
+    kit.start();
+    assert!(loss(&mut kit).is_some(), "salvaged at the start");
+    kit.engine().written(50);
+    let Reply::Data(status) = kit.ask(Request::Status) else { panic!("a status") };
+    assert_eq!(status["written"]["bytes"], 7_050);
+}
