@@ -229,9 +229,9 @@ async fn it_is_steered_over_http() {
     assert_eq!(luis["messages"].as_array().unwrap().len(), 1);
 
     // The port closes and opens by itself; who steers keeps his connection, and hears that it was done.
-    sandbox.done(json!({ "fault": "refuse-connections", "for": "300ms" })).await;
-    assert_eq!(sandbox.get("/sandbox/state").await["port"], "closed");
     let stranger = builder().build().unwrap();
+    sandbox.done(json!({ "fault": "refuse-connections", "for": "4s" })).await;
+    assert_eq!(sandbox.get("/sandbox/state").await["port"], "closed");
     assert!(stranger.get(sandbox.url("/sandbox")).send().await.unwrap_err().is_connect());
     sandbox.until(|state| state["port"] == "open").await;
     assert_eq!(stranger.get(sandbox.url("/sandbox")).send().await.unwrap().status().as_u16(), 200);
@@ -303,7 +303,7 @@ async fn every_request_is_recorded_and_no_token() {
     sandbox.client.get(url).send().await.unwrap();
     for (fault, none) in [("hang", "hang"), ("reset-after-read", "reset"), ("reset-before-read", "reset-before-read")] {
         sandbox.done(json!({ "fault": fault, "count": 1 })).await;
-        let request = sandbox.client.post(sandbox.url("/v25.0/1/messages")).timeout(Duration::from_millis(300));
+        let request = sandbox.client.post(sandbox.url("/v25.0/1/messages")).timeout(Duration::from_secs(3));
         request.body("{ not\njson").send().await.unwrap_err();
         let last = lines().pop().unwrap();
         assert_eq!(last["answer"]["none"], none);

@@ -466,7 +466,7 @@ async fn news_of_people_account_and_templates() {
 /// What is not told yet belongs to the trial that ended.
 #[tokio::test]
 async fn a_reset_forgets_what_was_not_reported_yet() {
-    let late = Between(Duration::from_millis(400), Duration::from_millis(400));
+    let late = Between(Duration::from_secs(3), Duration::from_secs(3));
     let world = world(&[], Manner { sent: late, read_share: 0.0, ..plain() }).await;
     world.receiver.verified().await;
     let before = world.wamid(&message("order_ready", ANA)).await;
@@ -479,8 +479,7 @@ async fn a_reset_forgets_what_was_not_reported_yet() {
 /// A receiver that never answers 200 is given up, and one that is gone does not stop the simulator.
 #[tokio::test]
 async fn a_callback_that_never_takes_anything_is_given_up() {
-    let manner =
-        Manner { give_up: Duration::from_millis(200), read_share: 0.0, delivered: Between(SOON, SOON), ..plain() };
+    let manner = Manner { give_up: Duration::from_secs(2), read_share: 0.0, delivered: Between(SOON, SOON), ..plain() };
     let world = world(&[], manner).await;
     let state = || async {
         let answer = world.client.get(format!("{}/sandbox/state", world.api.url())).send().await.unwrap();

@@ -109,7 +109,7 @@ mod tests {
     use crate::door::watchdog::Device;
     use std::cell::Cell;
 
-    const PERIOD: Duration = Duration::from_millis(200);
+    const PERIOD: Duration = Duration::from_secs(1);
 
     /// How often the device is petted in so many ticks, by an engine that steps the first few times that it is woken.
     fn petted(ticks: u32, steps: u32) -> String {

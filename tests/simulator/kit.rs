@@ -12,7 +12,7 @@ use std::time::Duration;
 /// For conditions that come true in milliseconds.
 pub const SOON: Duration = Duration::from_secs(10);
 /// How long a client waits for what never comes; long beside a handshake on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub const PATIENCE: Duration = Duration::from_secs(8);
 pub const TOKEN: &str = "sandbox-token";
 pub const ANA: &str = "+5511987654321";
 pub const LUIS: &str = "+525512345678";

@@ -1,6 +1,6 @@
 //! SIGKILL, as a power cut does it, at random instants.
 
-use crate::faults::{FAST, books, fast_house, ids, publish_beside, wait_until_drained};
+use crate::faults::{FAST, books, fast_house, ids, publish_beside, wait_until_drained, wait_until_heard};
 use crate::house::{House, order};
 use branchline::demo::api::Fault;
 use std::time::{Duration, Instant};
@@ -60,11 +60,8 @@ fn killed_twenty_times_nothing_acknowledged_is_lost() {
     lives(&mut house, &mut random, kills, EACH);
     let killed = began.elapsed();
     house.start();
-    let control = house.control();
-    house.wait_for("every event was seen", Duration::from_secs(120), |_| {
-        let counters = control.counters();
-        counters.accepted - counters.repeats >= u64::from(kills * EACH)
-    });
+    // An alarm that is published last has left. One message may be unknown twice, and is not sent a third time: the books say.
+    wait_until_heard(&mut house, 1, Duration::from_secs(120));
     wait_until_drained(&mut house, Duration::from_secs(60));
     let memory = house.memory();
     assert!(house.stop().success(), "{}", house.log());

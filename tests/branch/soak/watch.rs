@@ -105,7 +105,7 @@ impl Watch {
     fn metrics(&self) -> HashMap<String, f64> {
         let mut text = String::new();
         let asked = TcpStream::connect(("127.0.0.1", self.page)).and_then(|mut page| {
-            page.set_read_timeout(Some(Duration::from_secs(2)))?;
+            page.set_read_timeout(Some(Duration::from_secs(20)))?;
             write!(page, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
             page.read_to_string(&mut text)
         });

@@ -100,7 +100,7 @@ fn a_full_disk_holds_events_and_loses_none() {
     // each post that may be on its way, and a MiB), and a little less.
     house.control().fault(Fault::SlowAnswer(Duration::from_secs(3)), Some(8));
     house.publish((21..=28).map(order));
-    house.wait("eight are on their way", |house| house.control().counters().whole > 28);
+    house.wait("eight are on their way", |house| house.control().counters().accepted >= 28);
     disk.fill_but(RESERVE - 64 * 1024);
     let crowd = 400;
     house.publish((29..=crowd).map(order).chain([alarm(1)]));

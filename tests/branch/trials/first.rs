@@ -50,7 +50,8 @@ fn init(house: &House, arguments: &[&str], answers: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
+    // One that refuses before it asks may have ended by now.
+    child.stdin.take().unwrap().write_all(answers.as_bytes()).ok();
     child.wait_with_output().unwrap()
 }
 

@@ -40,9 +40,9 @@ fn lives_through(house: &mut House, inode: u64, number: u32, says: &str) {
     let aside = std::fs::read_dir(house.path()).unwrap().map(|file| file.unwrap());
     let aside: Vec<_> = aside.filter(|file| file.file_name().to_string_lossy().contains(".damaged-")).collect();
     assert!(aside.iter().any(|file| file.metadata().unwrap().ino() == inode), "{aside:?}");
-    house.publish([alarm(number), order(number), order_for(number + 1, &customer(2))]);
     let went = |house: &House, to: &str| house.control().accepted().iter().filter(|seen| seen.to == to).count();
     let before = house.control().accepted().len();
+    house.publish([alarm(number), order(number), order_for(number + 1, &customer(2))]);
     house
         .wait_for("the alarm goes, once the limits are whole", LONG, |house| house.control().accepted().len() > before);
     assert_eq!(went(house, &customer(number)), 0, "everything else is held");
