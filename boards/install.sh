@@ -8,8 +8,8 @@ Usage: sh install.sh [--board NAME] [--program FILE] [--no-check]
        sh install.sh --undo [--no-check]
 
 Installs the program that lies beside this script (or FILE), or a newer one over an older. Beside the script lie also what it
-installs with it: branchline.sha256, branchline.service, 60-branchline.rules, branchline.init, trial, board, boards/*.toml. In a
-clone of the repository it finds them, and the program that boards/build made for this processor.
+installs with it: branchline.sha256, branchline.service, 60-branchline.rules, branchline.init, branchline.keep, trial, board,
+boards/*.toml. In a clone of the repository it finds them, and the program that boards/build made for this processor.
 
 It checks the machine first (processor, kernel, space, who manages services), verifies the program's SHA-256, and tries it. Then it
 makes the user branchline, installs, tries an upgrade with a copy of the store (branchline self-test), enables, and where there is a
@@ -17,7 +17,8 @@ configuration starts the service. What fails up to here leaves the box as it was
 comes back, what was not goes, and a service that ran runs again. So does what a power cut left half done, when this runs again.
 Then it runs  branchline check --online : what that finds (no network yet) it tells, and the installation stays.
 
---board     which board this is, a file of boards/; without, it is recognised by its device tree where there is one
+--board     which board this is, a file of boards/ or beside this script, or of /etc/branchline/boards, where one of your own is put;
+            without, it is recognised by its device tree where there is one
 --no-check  does not start the service, nor ask broker and platform; an image for many boxes is made so
 --undo      takes back the last installation: the older program comes back, or all that was installed goes. Configuration
             and store stay. The same program installed again is no installation to take back. An older program that fails its
@@ -42,7 +43,7 @@ list=$state/installed
 # What an upgrade changed is kept afterwards, for --undo.
 doing=$state/installing
 upgraded=$state/upgraded
-board= program= check=yes undo=no
+board= named=no program= check=yes undo=no
 
 say() { printf '%s\n' "$*"; }
 fail() { code=$1; shift; printf 'install.sh: %s\n' "$*" >&2; exit "$code"; }
@@ -50,7 +51,7 @@ fail() { code=$1; shift; printf 'install.sh: %s\n' "$*" >&2; exit "$code"; }
 while [ $# -gt 0 ]; do
     case "$1" in
     -h | --help) usage; exit 0 ;;
-    --board) [ $# -gt 1 ] || { usage >&2; exit 64; }; board=$2; shift ;;
+    --board) [ $# -gt 1 ] || { usage >&2; exit 64; }; board=$2 named=yes; shift ;;
     --program) [ $# -gt 1 ] || { usage >&2; exit 64; }; program=$2; shift ;;
     --no-check) check=no ;;
     --undo) undo=yes ;;
@@ -155,7 +156,7 @@ restore() { # FOLDER
 
 # What `put` makes of folders on its way.
 empty_folders() {
-    for made in /usr/lib/branchline /usr/share/branchline/boards /usr/share/branchline /etc/systemd/system/branchline.service.d; do
+    for made in /usr/lib/branchline /usr/share/branchline/boards /usr/share/branchline /etc/systemd/system/branchline.service.d /etc/systemd/system/branchline-forward.service.d; do
         rmdir "$root$made" 2>/dev/null || true
     done
 }
@@ -269,8 +270,9 @@ version=$("$program" --version) || fail 69 "the program does not run here: see a
 
 if [ -z "$board" ]; then board=$(BRANCHLINE_BOARDS=$here "$here/board" 2>/dev/null || true); fi
 if [ -z "$board" ] && [ "$MANAGER" = procd ]; then board=openwrt-router; fi
-facts=$here/${board:-generic}.toml
-[ -f "$facts" ] || facts=$here/boards/${board:-generic}.toml
+for facts in "$here/${board:-generic}.toml" "$here/boards/${board:-generic}.toml" "$root/etc/branchline/boards/${board:-generic}.toml"; do
+    [ ! -f "$facts" ] || break
+done
 [ -f "$facts" ] || fail 64 "no board is called $board. There are: $(ls "$here"/*.toml "$here"/boards/*.toml 2>/dev/null | sed 's|.*/||; s|\.toml||' | tr '\n' ' ')"
 
 say "$version, SHA-256 verified; $(uname -m), Linux $release, board ${board:-generic}, services by $MANAGER."
@@ -360,26 +362,54 @@ if [ -z "$root" ]; then
     chown branchline:branchline "$store"
 fi
 chmod 750 "$root/etc/branchline" "$root$store"
-if [ ! -e "$root/etc/default/branchline" ]; then
-    remember /etc/default/branchline
+# One that is not built in is looked for beside the configuration, and is configuration: it stays.
+own=/etc/branchline/boards/$board.toml
+if [ -n "$board" ] && [ ! -e "$root$own" ] && "$root/usr/bin/branchline" check --board "$board" --config /dev/null 2>&1 | grep -q "no board is called"; then
+    folder /etc/branchline/boards
+    cp "$facts" "$root$own"
+    [ -n "$root" ] || chgrp -R branchline /etc/branchline/boards
+    chmod 750 "$root/etc/branchline/boards"
+    chmod 640 "$root$own"
+fi
+set_to=/etc/default/branchline
+if [ ! -e "$root$set_to" ]; then
+    remember $set_to
     mkdir -p "$root/etc/default"
     {
         echo "# What the service's environment holds besides: BRANCHLINE_BOARD, BRANCHLINE_LOG."
         [ -z "$board" ] || echo "BRANCHLINE_BOARD=$board"
-    } >"$root/etc/default/branchline"
+    } >"$root$set_to"
+elif [ $named = yes ] && ! grep -qx "BRANCHLINE_BOARD=$board" "$root$set_to"; then
+    remember $set_to
+    { sed '/^BRANCHLINE_BOARD=/d' "$root$set_to" && echo "BRANCHLINE_BOARD=$board"; } >"$root$set_to.new"
+    mv "$root$set_to.new" "$root$set_to"
 fi
 case "$MANAGER" in
 systemd)
     put 644 "$(find_file branchline.service)" /etc/systemd/system/branchline.service
     if [ -n "$(find_file 60-branchline.rules)" ]; then put 644 "$(find_file 60-branchline.rules)" /etc/udev/rules.d/60-branchline.rules; fi
     drop_in=/etc/systemd/system/branchline.service.d/board.conf
+    # Another board than before, and nobody has changed what was written for that.
+    if [ $named = yes ] && grep -q "^# Written when Branchline was installed" "$root$drop_in" 2>/dev/null && ! grep -q "this is a $board\." "$root$drop_in"; then
+        remember $drop_in
+        rm "$root$drop_in"
+    fi
     if [ -n "$board" ] && [ ! -e "$root$drop_in" ]; then
         remember $drop_in
-        BRANCHLINE_BOARDS=$root/usr/share/branchline/boards BRANCHLINE_DROP_IN=$root$drop_in "$root/usr/lib/branchline/board" apply "$board"
-        echo $drop_in >>"$list"
+        BRANCHLINE_ROOT=$root BRANCHLINE_DROP_IN=$root$drop_in "$root/usr/lib/branchline/board" apply "$board"
+        grep -qxF $drop_in "$list" || echo $drop_in >>"$list"
     fi
+    for unit in branchline branchline-forward; do
+        secrets=/etc/systemd/system/$unit.service.d/no-secrets.conf
+        remember $secrets
+        grep -qxF $secrets "$list" || echo $secrets >>"$list"
+    done
+    BRANCHLINE_ROOT=$root "$root/usr/lib/branchline/board" secrets
     ;;
-procd) put 755 "$(find_file branchline.init)" /etc/init.d/branchline ;;
+procd)
+    put 755 "$(find_file branchline.init)" /etc/init.d/branchline
+    put 644 "$(find_file branchline.keep)" /lib/upgrade/keep.d/branchline
+    ;;
 esac
 
 service reload

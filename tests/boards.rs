@@ -1,6 +1,9 @@
 //! The boards are files of facts: each says what it must, nothing else, and what is built and packaged agrees with them.
 #![allow(clippy::unwrap_used)]
 
+#[path = "boards/install.rs"]
+mod install;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -239,6 +242,61 @@ fn what_mounts_a_stick_for_the_service_may_open_disks() {
     assert!(unit.contains("\nDeviceAllow=block-* rw\n"), "{unit}");
 }
 
+/// Found by reading: Debian 11's systemd ends a service for which a secret of its unit is not there, and none is there on a new box.
+#[test]
+fn a_systemd_that_misses_secrets_is_given_none() {
+    for (version, taken_out) in [("systemd 247 (247.3-7+deb11u5)", true), ("systemd 252 (252.39-1~deb12u1)", false)] {
+        let root = tempfile::tempdir().unwrap();
+        let bin = root.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        fs::write(bin.join("systemctl"), format!("#!/bin/sh\necho '{version}'\necho +PAM\n")).unwrap();
+        fs::set_permissions(bin.join("systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = PathBuf::from(format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));
+        let output = sh("boards/board", &["secrets"], &[("BRANCHLINE_ROOT", root.path()), ("PATH", &path)]);
+        assert!(output.status.success(), "{output:?}");
+        for unit in ["branchline", "branchline-forward"] {
+            assert!(fs::read_to_string(format!("boards/{unit}.service")).unwrap().contains("\nLoadCredential="));
+            let drop_in = root.path().join(format!("etc/systemd/system/{unit}.service.d/no-secrets.conf"));
+            let written = fs::read_to_string(drop_in).ok();
+            assert_eq!(
+                written.is_some_and(|text| text.ends_with("[Service]\nLoadCredential=\n")),
+                taken_out,
+                "{version}"
+            );
+        }
+    }
+}
+
+/// Found by reading: a firmware upgrade of OpenWrt keeps what it is told of, and all of Branchline was gone, who said STOP too.
+#[test]
+fn what_is_installed_on_openwrt_is_kept_by_its_upgrades() {
+    let keep = fs::read_to_string("boards/openwrt/branchline.keep").unwrap();
+    let keep: Vec<&str> = keep.lines().collect();
+    let script = fs::read_to_string("boards/install.sh").unwrap();
+    let places = script.lines().filter(|line| line.contains("put 755") || line.contains("put 644"));
+    let places: Vec<&str> = places
+        .filter_map(|line| {
+            line.rsplit(' ').map(|word| word.trim_matches(['"', ';'])).find(|word| word.starts_with('/'))
+        })
+        .filter(|place| !place.contains("/systemd/") && !place.contains("/udev/"))
+        .collect();
+    assert!(places.len() >= 5, "{places:?}");
+    let init = fs::read_to_string("boards/openwrt/branchline.init").unwrap();
+    let links = [("START=", 'S'), ("STOP=", 'K')].map(|(word, letter)| {
+        let number = init.lines().find_map(|line| line.strip_prefix(word)).unwrap();
+        format!("/etc/rc.d/{letter}{number}branchline")
+    });
+    let router = fs::read_to_string("boards/openwrt-router.toml").unwrap();
+    let store = router.lines().find_map(|line| line.strip_prefix("path = \"")).unwrap();
+    let besides = ["/etc/branchline", "/etc/default/branchline", "/srv/branchline-upgrade"];
+    for place in places.into_iter().chain(links.iter().map(String::as_str)).chain(besides).chain([store]) {
+        let kept = keep
+            .iter()
+            .any(|kept| place.strip_prefix(kept).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+        assert!(kept, "{place} is not in boards/openwrt/branchline.keep");
+    }
+}
+
 fn sh(script: &str, arguments: &[&str], set: &[(&str, &Path)]) -> Output {
     Command::new("sh").arg(script).args(arguments).envs(set.iter().copied()).output().unwrap()
 }
@@ -375,6 +433,49 @@ fn the_old_program_comes_back_after_three_starts_in_vain() {
     trial.run("started");
     (0..5).for_each(|_| trial.run("starting"));
     assert_eq!(trial.program(), "new");
+}
+
+/// Found by reading: where a new version brought the store forward and then failed, the old one came back, which refuses that store for
+/// ever.
+#[test]
+fn an_old_program_that_refuses_the_store_does_not_come_back() {
+    // 74: it could not try, on a full disk.
+    for (code, stays) in [(1, true), (74, false), (0, false)] {
+        let trial = Trial::new();
+        fs::create_dir_all(trial.at("etc/branchline")).unwrap();
+        fs::write(trial.at("etc/branchline/branchline.toml"), "").unwrap();
+        let old = format!("#!/bin/sh\n[ \"$2\" = --help ] || exit {code}\n");
+        trial.write(&old);
+        trial.run("keep");
+        trial.write("new");
+        trial.run("begin");
+        let user = [("setpriv", "shift 3; exec \"$@\"")];
+        (0..4).for_each(|_| assert!(trial.run_with("starting", &user, &[]).status.success()));
+        assert_eq!(trial.program() == "new", stays, "{code}");
+        // Either way the trial is over: the store is not copied again at each start.
+        assert_eq!(trial.kept("starts"), None);
+        assert!(trial.kept("branchline").is_some());
+    }
+}
+
+/// Found by reading: the board that the package had recognised was the service's alone.
+#[test]
+fn a_command_as_the_daemon_has_the_board_of_its_service() {
+    let trial = Trial::new();
+    let drop_in = trial.at("etc/systemd/system/branchline.service.d/board.conf");
+    let board = |trial: &Trial| {
+        let output = trial.run_with("as printenv BRANCHLINE_BOARD", &[("setpriv", "shift 3; exec \"$@\"")], &[]);
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(board(&trial), "");
+    fs::create_dir_all(drop_in.parent().unwrap()).unwrap();
+    fs::write(&drop_in, "[Service]\nMemoryMax=96M\n").unwrap();
+    assert_eq!(board(&trial), "");
+    fs::write(&drop_in, "[Service]\nEnvironment=BRANCHLINE_BOARD=raspberrypi-4\n").unwrap();
+    assert_eq!(board(&trial), "raspberrypi-4");
+    fs::create_dir_all(trial.at("etc/default")).unwrap();
+    fs::write(trial.at("etc/default/branchline"), "BRANCHLINE_BOARD=mine\n").unwrap();
+    assert_eq!(board(&trial), "mine", "somebody says otherwise");
 }
 
 /// The second kept the first, which had proved nothing, and the good one was lost.
@@ -741,182 +842,4 @@ fn a_board_is_recognised_by_its_device_tree() {
     fs::write(&drop_in, "mine").unwrap();
     assert!(sh("boards/board", &["apply"], &set).status.success());
     assert_eq!(fs::read_to_string(&drop_in).unwrap(), "mine", "what somebody wrote stays");
-}
-
-/// What lies below a folder: mode and content of each file. What install.sh keeps for itself is left out.
-fn tree(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
-    let (mut files, mut folders) = (BTreeMap::new(), vec![root.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            let (path, data) = (entry.path(), entry.metadata().unwrap());
-            match () {
-                () if path.ends_with("var/lib/branchline-upgrade") => {}
-                () if data.is_dir() => folders.push(path),
-                () => drop(files.insert(path.clone(), (data.permissions().mode(), fs::read(&path).unwrap()))),
-            }
-        }
-    }
-    files
-}
-
-/// An image of a box with systemd, and versions to install there.
-struct Image {
-    /// `root` is the image; beside it lie the versions.
-    folder: tempfile::TempDir,
-}
-
-impl Image {
-    fn new() -> Image {
-        let image = Image { folder: tempfile::tempdir().unwrap() };
-        fs::create_dir_all(image.at("root/usr/lib/systemd")).unwrap();
-        fs::create_dir_all(image.at("bin")).unwrap();
-        // As root on a PC, whoever runs the test and on what.
-        let machine = "case $1 in -m) echo x86_64 ;; -s) echo Linux ;; *) echo 6.1 ;; esac";
-        for (name, text) in [
-            ("id", "echo 0"),
-            ("uname", machine),
-            ("dpkg-query", "exit 1"),
-            ("systemctl", "exit 1"),
-            ("setpriv", "shift 3; exec \"$@\""),
-        ] {
-            image.executable(&format!("bin/{name}"), &format!("#!/bin/sh\n{text}\n"));
-        }
-        image
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
-    }
-
-    fn executable(&self, path: &str, text: &str) {
-        fs::write(self.at(path), text).unwrap();
-        fs::set_permissions(self.at(path), fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    /// What belongs beside install.sh. The program says yes to all but what `no` names; byte 18 says that it is for a PC.
-    fn version(&self, name: &str, no: &str) {
-        let folder = self.at(name);
-        fs::create_dir(&folder).unwrap();
-        let pieces = ["boards", "boards/openwrt"].map(|folder| fs::read_dir(folder).unwrap().map(Result::unwrap));
-        for piece in pieces.into_iter().flatten().filter(|piece| piece.path().is_file()) {
-            fs::copy(piece.path(), folder.join(piece.file_name())).unwrap();
-        }
-        let program =
-            format!("#!/bin/sh\n#       >\n# {name}\n[ \"$1 $2\" = '{no} --help' ] || [ \"$1\" != '{no}' ]\n");
-        self.executable(&format!("{name}/branchline"), &program);
-        let sum = Command::new("sha256sum").arg("branchline").current_dir(&folder).output().unwrap();
-        fs::write(folder.join("branchline.sha256"), sum.stdout).unwrap();
-    }
-
-    fn change(&self, path: &str, change: &str) {
-        let text = fs::read_to_string(self.at(path)).unwrap();
-        fs::write(self.at(path), format!("{text}{change}\n")).unwrap();
-    }
-
-    fn install(&self, version: &str, arguments: &[&str]) -> (Option<i32>, String) {
-        let path = format!("{}:{}", self.at("bin").display(), std::env::var("PATH").unwrap());
-        let output = Command::new("sh")
-            .arg(self.at(version).join("install.sh"))
-            .args(arguments)
-            .env("PATH", path)
-            .env("BRANCHLINE_ROOT", self.at("root"))
-            .output()
-            .unwrap();
-        let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
-        (output.status.code(), told)
-    }
-}
-
-/// The program alone came back, to a newer unit and newer scripts; and a new box kept what an installation in vain had brought.
-#[test]
-fn an_installation_that_fails_leaves_the_box_as_it_was() {
-    let image = Image::new();
-    image.version("whole", "-");
-    image.version("no-board", "-");
-    fs::remove_file(image.at("no-board/board")).unwrap();
-    let empty = tree(&image.at("root"));
-    let (code, told) = image.install("no-board", &[]);
-    assert_eq!(code, Some(69), "{told}");
-    assert!(told.contains("missing, for /usr/lib/branchline/board"), "{told}");
-    assert_eq!(tree(&image.at("root")), empty, "{told}");
-    assert!(!image.at("root/var/lib/branchline-upgrade").exists() && !image.at("root/usr/lib/branchline").exists());
-
-    let (code, told) = image.install("whole", &["--board", "raspberrypi-4"]);
-    assert_eq!(code, Some(0), "{told}");
-    fs::write(image.at("root/etc/branchline/branchline.toml"), "").unwrap();
-    let old = tree(&image.at("root"));
-    assert!(old.len() > 10, "{old:?}");
-
-    // One that refuses the store, with a unit, a script and a board of its own.
-    image.version("refuses", "self-test");
-    for file in ["refuses/branchline.service", "refuses/trial", "refuses/generic.toml"] {
-        image.change(file, "# newer");
-    }
-    fs::write(image.at("refuses/new.toml"), "[board]").unwrap();
-    let (code, told) = image.install("refuses", &[]);
-    assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("failed its self-test") && told.contains("in place as it was"), "{told}");
-    assert_eq!(tree(&image.at("root")), old);
-    assert!(!image.at("root/var/lib/branchline-upgrade/installing").exists());
-
-    // A power cut when the unit is exchanged: whoever installs next takes back first.
-    image.executable(
-        "bin/mv",
-        "#!/bin/sh\ncase \"$2\" in *branchline.service) kill -KILL $PPID ;; esac\nexec /bin/mv \"$@\"\n",
-    );
-    image.install("refuses", &[]);
-    fs::remove_file(image.at("bin/mv")).unwrap();
-    assert_ne!(tree(&image.at("root")), old);
-    let (code, told) = image.install("no-board", &[]);
-    assert_eq!(code, Some(69), "{told}");
-    assert!(told.contains("half-way"), "{told}");
-    assert_eq!(tree(&image.at("root")), old, "{told}");
-}
-
-#[test]
-fn undo_takes_back_an_upgrade_with_its_unit_and_scripts_and_then_all() {
-    let image = Image::new();
-    image.version("old", "-");
-    image.version("new", "--");
-    image.change("new/branchline.service", "# newer");
-    image.change("new/board", "# newer");
-    fs::write(image.at("new/new.toml"), "[board]").unwrap();
-    let empty = tree(&image.at("root"));
-    assert_eq!(image.install("old", &[]).0, Some(0));
-    let old = tree(&image.at("root"));
-    let (code, told) = image.install("new", &[]);
-    assert_eq!(code, Some(0), "{told}");
-    let new = tree(&image.at("root"));
-    let changed = new.iter().filter(|(path, file)| old.get(*path) != Some(file)).count();
-    assert_eq!(changed, 4, "program, unit, script, board");
-    // The same again is nothing to take back.
-    assert_eq!(image.install("new", &[]).0, Some(0));
-    let (code, told) = image.install("new", &["--undo"]);
-    assert_eq!(code, Some(0), "{told}");
-    assert_eq!(tree(&image.at("root")), old, "{told}");
-    let (code, told) = image.install("new", &["--undo"]);
-    assert_eq!(code, Some(0), "{told}");
-    let left: Vec<_> = tree(&image.at("root")).into_keys().filter(|path| !empty.contains_key(path)).collect();
-    assert_eq!(left, [image.at("root/etc/default/branchline")]);
-}
-
-/// Found by reading: after an upgrade that brought the store forward it brought a program back which refuses that store.
-#[test]
-fn undo_brings_no_program_back_that_would_not_run() {
-    let image = Image::new();
-    image.version("old", "self-test");
-    image.version("new", "-");
-    assert_eq!(image.install("old", &[]).0, Some(0));
-    fs::create_dir_all(image.at("root/etc/branchline")).unwrap();
-    fs::write(image.at("root/etc/branchline/branchline.toml"), "").unwrap();
-    let (code, told) = image.install("new", &["--no-check"]);
-    assert_eq!(code, Some(0), "{told}");
-    let new = tree(&image.at("root"));
-    let (code, told) = image.install("new", &["--undo"]);
-    assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("would not run here") && told.contains("Nothing was changed"), "{told}");
-    assert_eq!(tree(&image.at("root")), new);
-    assert_eq!(image.install("new", &["--undo", "--no-check"]).0, Some(0));
-    let back = fs::read_to_string(image.at("root/usr/bin/branchline")).unwrap();
-    assert!(back.contains("# old"), "{back}");
 }

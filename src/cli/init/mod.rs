@@ -22,7 +22,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use words::{Question, Words};
@@ -56,8 +56,6 @@ pub struct Init {
     pub replace: bool,
 }
 
-/// What boards/branchline.service hides from the daemon (`ProtectHome=`, `PrivateTmp=`).
-const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 /// The token's name where it is brought to.
 const TOKEN: &str = "whatsapp-token";
 
@@ -192,8 +190,7 @@ impl<R: BufRead> Dialog<'_, R> {
     }
 }
 
-/// The configuration with its comments, the list of templates, and the token, if it had to be brought where the daemon can read it:
-/// then this says where.
+/// The configuration with its comments, the list of templates, and the token, if it lay elsewhere: then this says where it is now.
 fn write(file: &Path, answers: &Answers, words: &Words) -> Result<Option<PathBuf>, Failure> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let failed = |path: &Path, error: std::io::Error| {
@@ -206,23 +203,26 @@ fn write(file: &Path, answers: &Answers, words: &Words) -> Result<Option<PathBuf
     if !list.exists() {
         put(&list, TEMPLATES.as_bytes()).map_err(|error| failed(&list, error))?;
     }
-    let brought = is_hidden(&answers.token, folder).then(|| folder.join(TOKEN));
+    let brought = lies_elsewhere(&answers.token, folder).then(|| folder.join(TOKEN));
     if let Some(brought) = &brought {
         let token = std::fs::read(&answers.token).map_err(|error| failed(brought, error))?;
         replace(brought, &token).map_err(|error| failed(brought, error))?;
+    } else if rustix::process::geteuid().is_root() {
+        // The daemon is another user.
+        let token = std::fs::File::open(&answers.token);
+        token.and_then(|file| open_to_group(&file, &answers.token)).map_err(|error| failed(&answers.token, error))?;
     }
     let token = if brought.is_some() { Path::new(TOKEN) } else { &answers.token };
     replace(file, text(answers, token, words).as_bytes()).map_err(|error| failed(file, error))?;
     Ok(brought)
 }
 
-/// Whether the service does not see `token`, where a person may have put it: homes and temporary folders are hidden from it. In the
-/// configuration's `folder` it is at its place.
-fn is_hidden(token: &Path, folder: &Path) -> bool {
+/// Whether `token` is not in the configuration's `folder`. Elsewhere it may be root's alone, in a home that the service does not see, or on
+/// a stick that is pulled out.
+fn lies_elsewhere(token: &Path, folder: &Path) -> bool {
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let token = real(token);
-    HIDDEN.iter().any(|hidden| token.starts_with(hidden)) && token.parent() != Some(&*real(folder))
+    real(token).parent() != Some(&*real(folder))
 }
 
 /// What was there before stays beside it.
@@ -240,11 +240,17 @@ fn put(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut file = std::fs::File::options().write(true).create_new(true).mode(0o640).open(path)?;
     file.write_all(content)?;
     file.sync_all()?;
-    let folder =
-        std::fs::metadata(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     // Whoever is not root and not of the group keeps its own.
-    let _ = std::os::unix::fs::chown(path, None, Some(folder.gid()));
+    let _ = open_to_group(&file, path);
     Ok(())
+}
+
+/// `file`, which lies at `path`, becomes readable to the group of its folder.
+fn open_to_group(file: &std::fs::File, path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::os::unix::fs::fchown(file, None, Some(std::fs::metadata(folder)?.gid()))?;
+    let mode = file.metadata()?.permissions().mode();
+    file.set_permissions(std::fs::Permissions::from_mode(mode & 0o777 | 0o040))
 }
 
 /// A folder for this process alone, gone when dropped.
@@ -416,14 +422,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_that_the_service_does_not_see_is_brought() {
+    fn a_token_that_lies_elsewhere_is_brought() {
         let etc = Path::new("/etc/branchline");
-        for hidden in HIDDEN.map(|folder| Path::new(folder).join("ana/token")) {
-            assert!(is_hidden(&hidden, etc), "{}", hidden.display());
+        for place in ["/opt/token", "/media/usb/token", "/srv/token", "/etc/branchline/more/token", "/tmp/token"] {
+            assert!(lies_elsewhere(Path::new(place), etc), "{place}");
         }
-        for seen in ["/etc/branchline/token", "/srv/token", "/rooted/token", "/run/secrets/token"] {
-            assert!(!is_hidden(Path::new(seen), etc), "{seen}");
+        assert!(!lies_elsewhere(Path::new("/etc/branchline/token"), etc));
+        assert!(!lies_elsewhere(Path::new("/tmp/../tmp/ana/token"), Path::new("/tmp/../tmp/ana")));
+    }
+
+    /// Found by reading: root's token of mode 0600 beside the configuration was tried as root and left to a daemon that cannot read it.
+    #[test]
+    fn a_file_is_opened_to_the_group_of_its_folder_and_to_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "x").unwrap();
+        for (before, after) in [(0o600, 0o640), (0o644, 0o644), (0o400, 0o440)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(before)).unwrap();
+            open_to_group(&std::fs::File::open(&path).unwrap(), &path).unwrap();
+            let found = std::fs::metadata(&path).unwrap();
+            assert_eq!((found.mode() & 0o777, found.gid()), (after, std::fs::metadata(folder.path()).unwrap().gid()));
         }
-        assert!(!is_hidden(Path::new("/tmp/ana/token"), Path::new("/tmp/ana")));
     }
 }

@@ -102,7 +102,7 @@ const EN: Words = Words {
         wrong: "A mobile number with + and the country, as in +5511987654321.",
     },
     written: "Written:",
-    brought: "The service sees no homes and no temporary folders, so the token was copied; remove the one that you named. It is now in",
+    brought: "The token was copied beside the configuration, where the service can read it; remove the one that you named. It is now in",
     checking: "Now everything is tried:",
     not_online: "Something above says no. Put it right in the file, then: branchline check --online. Where all is well, start the \
                  service and publish anything to test/hello: that sends you the first message. branchline init --replace begins again.",
@@ -145,7 +145,7 @@ const PT: Words = Words {
         wrong: "Um número de celular com + e o país, como +5511987654321.",
     },
     written: "Escrito:",
-    brought: "O serviço não vê pastas pessoais nem temporárias; por isso o token foi copiado: apague o arquivo que você indicou. Agora está em",
+    brought: "O token foi copiado para junto da configuração, onde o serviço pode lê-lo: apague o arquivo que você indicou. Agora está em",
     checking: "Agora tudo é testado:",
     not_online: "Algo acima diz não. Corrija no arquivo e depois: branchline check --online. Quando tudo estiver bem, inicie o \
                  serviço e publique qualquer coisa em test/hello: isso lhe envia a primeira mensagem. branchline init --replace recomeça.",
@@ -189,7 +189,7 @@ const ES: Words = Words {
         wrong: "Un número de móvil con + y el país, como +525512345678.",
     },
     written: "Escrito:",
-    brought: "El servicio no ve carpetas personales ni temporales; por eso el token se copió: borre el archivo que usted indicó. Ahora está en",
+    brought: "El token se copió junto a la configuración, donde el servicio puede leerlo: borre el archivo que usted indicó. Ahora está en",
     checking: "Ahora se prueba todo:",
     not_online: "Algo de lo anterior dice no. Corríjalo en el archivo y después: branchline check --online. Cuando todo esté bien, inicie \
                  el servicio y publique cualquier cosa en test/hello: eso le envía el primer mensaje. branchline init --replace empieza \

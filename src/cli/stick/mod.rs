@@ -17,6 +17,7 @@ use super::house::runtime;
 use super::unwritten;
 use crate::app;
 use crate::config::{self, Loaded};
+use crate::door::clock::SystemClock;
 use crate::door::led::{self, Panel, Sign};
 use crate::door::stick::{self, Refusal, Stick};
 use clap::Args;
@@ -32,6 +33,13 @@ use std::time::Duration;
 
 /// For so long the lights say that a stick was refused, before the daemon takes them.
 const SHOWN: Duration = Duration::from_secs(10);
+/// The same where no daemon will: the box is not set up, and who waits beside it has nothing else to look at.
+const SHOWN_ALONE: Duration = Duration::from_secs(45);
+/// For so long broker and platform are asked again if they are not reached: a box has started before its network has an address.
+/// With the last check's minute and the lights it is within the three minutes that boards/trial gives.
+const NETWORK: Duration = Duration::from_secs(60);
+/// Between two such tries.
+const AGAIN: Duration = Duration::from_secs(3);
 /// Beside the configuration: what was on the stick that was taken over last. One that cannot be wiped is taken over once, too.
 const TAKEN: &str = ".stick";
 /// Where the kernel shows lights.
@@ -70,6 +78,7 @@ pub(super) fn run(file: &Path, board: Option<&str>, from: FromStick, out: &mut d
     let Some(found) = found else {
         return Ok(());
     };
+    let shown = if matches!(before, Ok(None)) { SHOWN_ALONE } else { SHOWN };
     // By the board alone: a box that is not set up has lights too.
     let facts = board.and_then(|name| config::board(file, name));
     let mut panel = facts.map(|board| Panel::take(board.lights, Path::new(LEDS)));
@@ -93,7 +102,7 @@ pub(super) fn run(file: &Path, board: Option<&str>, from: FromStick, out: &mut d
     match ended {
         Ok(_) => Ok(()),
         Err(_) => {
-            shine(&mut panel, Sign::StickRefused, SHOWN);
+            shine(&mut panel, Sign::StickRefused, shown);
             Err(Failure::new(Exit::No, ""))
         }
     }
@@ -185,7 +194,19 @@ fn import(stick: &Stick, file: &Path, board: Option<&str>, before: Option<Option
     }
     let mut lines = Vec::new();
     let runtime = runtime().map_err(|failure| failure.text)?;
-    let tried = runtime.block_on(check::online(&Ok(loaded), false, &mut lines));
+    let (loaded, clock) = (Ok(loaded), SystemClock::start(None));
+    let began = clock.now().mono;
+    let tried = runtime.block_on(async {
+        loop {
+            lines.clear();
+            match check::online(&loaded, false, &mut lines).await {
+                Err(failure) if failure.exit == Exit::Unavailable && clock.now().mono.since(began) < NETWORK => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                tried => break tried,
+            }
+        }
+    });
     runtime.shutdown_background();
     tried.map_err(|_| short(&String::from_utf8_lossy(&lines), &staging.folder))?;
     staging.take_over(&here).map_err(|error| unmoved(&here, &error))?;

@@ -4,7 +4,7 @@ use crate::house::{House, TOKEN};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// A house, an empty place for a configuration, and a stick that would set it up.
 struct Box {
@@ -176,6 +176,22 @@ fn a_box_is_set_up_by_a_stick_and_then_only_by_head_office() {
     it.refused("token");
     assert_eq!(it.in_force("token").as_deref(), Some(TOKEN));
     assert_eq!(it.on_stick("token").as_deref(), Some("EAAG-of-somebody-else"), "what was not taken over stays on it");
+}
+
+/// Found by reading: a box starts before its network has an address, and was refused at the first try, the same at each start.
+#[test]
+fn a_network_that_comes_late_is_waited_for() {
+    let mut it = Box::new();
+    it.house.broker.pause();
+    let mut command = it.command();
+    command.arg("--from").arg(it.path("stick")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let stick = command.spawn().unwrap();
+    // The broker is asked before the platform.
+    it.house.wait("the first check was in vain", |house| house.control().counters().whole > 0);
+    it.house.broker.resume();
+    let output = stick.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?} {:?}", it.on_stick("RESULT.txt"));
+    assert_eq!(it.in_force("token").as_deref(), Some(TOKEN));
 }
 
 #[test]
