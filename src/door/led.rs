@@ -267,19 +267,6 @@ impl Drop for Panel {
     }
 }
 
-/// Shows `sign` for so long, by who has nothing else to do meanwhile.
-pub async fn show_for(panel: &mut Panel, sign: Sign, time: Duration) {
-    let until = Instant::now() + time;
-    loop {
-        let now = Instant::now();
-        let Ok(next) = panel.show(Some(sign), now) else { return };
-        if now >= until {
-            return;
-        }
-        tokio::time::sleep_until(next.map_or(until, |next| next.min(until)).into()).await;
-    }
-}
-
 /// Shows what `sign` says until its sender is gone; then gives the lights back.
 pub async fn serve(mut panel: Panel, mut sign: watch::Receiver<Option<Sign>>) {
     loop {

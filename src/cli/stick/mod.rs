@@ -8,6 +8,7 @@
 //!      ─► check, as the daemon's user too, check --online ─► both folders change places ─► secrets wiped from the stick, RESULT.txt
 //! ```
 
+mod lights;
 mod names;
 mod words;
 
@@ -18,9 +19,9 @@ use super::unwritten;
 use crate::app;
 use crate::config::{self, Loaded};
 use crate::door::clock::SystemClock;
-use crate::door::led::{self, Panel, Sign};
 use crate::door::stick::{self, Refusal, Stick};
 use clap::Args;
+use lights::Shown;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use std::fs;
@@ -81,8 +82,7 @@ pub(super) fn run(file: &Path, board: Option<&str>, from: FromStick, out: &mut d
     let shown = if matches!(before, Ok(None)) { SHOWN_ALONE } else { SHOWN };
     // By the board alone: a box that is not set up has lights too.
     let facts = board.and_then(|name| config::board(file, name));
-    let mut panel = facts.map(|board| Panel::take(board.lights, Path::new(LEDS)));
-    shine(&mut panel, Sign::StickRead, Duration::ZERO);
+    let lights = facts.and_then(|board| Shown::start(board.lights, Path::new(LEDS)));
     let (folder, ended) = match found {
         Err((folder, why)) => (folder, Err(why.to_string())),
         Ok(stick) => {
@@ -102,7 +102,7 @@ pub(super) fn run(file: &Path, board: Option<&str>, from: FromStick, out: &mut d
     match ended {
         Ok(_) => Ok(()),
         Err(_) => {
-            shine(&mut panel, Sign::StickRefused, shown);
+            lights.inspect(|lights| lights.refused(shown));
             Err(Failure::new(Exit::No, ""))
         }
     }
@@ -144,13 +144,6 @@ fn clear(stick: &Stick, branch: &str) {
     let text = words::taken(branch, wiped.is_err());
     if let Err(error) = stick.taken(&text).and(wiped) {
         tracing::debug!("the stick was not written to: {error}");
-    }
-}
-
-/// Shows `sign` for so long.
-fn shine(panel: &mut Option<Panel>, sign: Sign, time: Duration) {
-    if let (Some(panel), Ok(runtime)) = (panel, runtime()) {
-        runtime.block_on(led::show_for(panel, sign, time));
     }
 }
 
