@@ -126,7 +126,9 @@ fn all_is_well_and_a_running_daemon_notices_nothing() {
     assert!(checked.step("box", "clock").1.contains("agrees"));
     let text = house.said(&["check", "--online"]);
     // The warnings are of limits that this house has switched off.
-    assert!(text.contains("no problems, 7 warnings") && text.contains("online: 1"), "{text}");
+    // But for a disk of this machine that is slow, or nearly full.
+    let online = ["online: 15 ok", "online: 14 ok, 1 warning", "online: 13 ok, 2 warning"];
+    assert!(text.contains("no problems, 7 warnings") && online.iter().any(|sum| text.contains(sum)), "{text}");
     assert_eq!(house.data(&["outbox", "list"]), before, "nothing was stored or sent");
     assert!(!house.whole_log().contains("no broker"), "{}", house.log());
     assert_eq!(house.control().counters().accepted, 0);
